@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.ONESHELL:
+
+root := $(abspath $(dir $(lastword $(MAKEFILE_LIST))))
+bin := $(root)/.venv/bin
+# The lab's own tools (nginx, ip, nft) live in sbin, which is not on every user's PATH.
+export PATH := $(bin):$(PATH):/usr/sbin:/sbin
+export PYTHONPATH := $(root)/tests
+
+ARGS ?=
+
+.PHONY: help
+help: ## this list
+	@echo "make <target> [ARGS=...]"
+	grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
+
+.PHONY: site
+site: bootstrap ## from nothing to the platform in a local cloud: packages, lab, playbook, address (ARGS go to ansible-playbook)
+	@cd $(root) && tools/site $(ARGS)
+
+.PHONY: test
+test: bootstrap ## every gate and every test, as .ci/run does
+	@cd $(root) && tools/test $(ARGS)
+
+.PHONY: lab-up
+lab-up: bootstrap ## start the local cloud only
+	@cd $(root)/tests && python -m lab up $(ARGS)
+
+.PHONY: lab-down
+lab-down: venv ## stop the local cloud and leave nothing behind
+	@cd $(root)/tests && python -m lab down $(ARGS)
+
+.PHONY: status
+status: venv ## what runs in the local cloud
+	@cd $(root)/tests && python -m lab status $(ARGS)
+
+.PHONY: lint
+lint: venv ## formatters, linters, types and documentation checks (a minute)
+	@cd $(root) && python -m pytest tests/gates -m "lint" $(ARGS)
+
+.PHONY: unit
+unit: venv ## unit and contract tests (seconds)
+	@cd $(root) && python -m pytest tests/unit tests/contract $(ARGS)
+
+.PHONY: molecule
+molecule: bootstrap ## the molecule scenarios, each in a lab of its own (ARGS: a scenario's name)
+	@cd $(root) && tools/molecule $(ARGS)
+
+.PHONY: bench
+bench: bootstrap ## measure; results as JSON in tests/bench
+	@cd $(root) && python -m pytest tests/bench -s $(ARGS)
+
+.PHONY: lock
+lock: ## write requirements-dev.txt anew from requirements-dev.in (ARGS=--upgrade for newer versions)
+	@cd $(root) && .cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate $(ARGS) requirements-dev.in -o requirements-dev.txt
+
+.PHONY: bootstrap
+bootstrap: ## system packages, .venv and collections; nothing when up to date
+	@$(root)/tools/bootstrap
+
+.PHONY: venv
+venv: ## only .venv and the collections
+	@$(root)/tools/bootstrap venv
+
+.PHONY: clean
+clean: ## stop the lab; remove everything that was made here except caches in the home folder
+	@cd $(root)
+	if [ -x $(bin)/python ] && [ -d tests/lab ]; then (cd tests && python -m lab down) || true; fi
+	rm -rf .lab .cache .venv .venv-* dist tests/output .pytest_cache .mypy_cache .ruff_cache .ansible
