@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Debian root file systems, made once with mmdebstrap and kept in the cache under the hash of what they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.config import Lab
+from lab.process import locked
+from lab.shell import run
+
+GUEST = Path(__file__).with_name("guest")
+SERVER_PACKAGES = (
+    "systemd systemd-sysv libpam-systemd dbus openssh-server python3 python3-apt sudo iproute2 iptables nftables ca-certificates curl"
+    " cloud-init kmod procps less e2fsprogs cron netbase iputils-ping apt-utils"
+).split()
+
+
+def mirrors() -> tuple[str | None, str | None]:
+    """The machine's own Debian mirror and security mirror, or None where apt's built-in default serves."""
+    found: dict[bool, str] = {}
+    files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
+    for line in (line for file in files if file.is_file() for line in file.read_text().splitlines()):
+        match = re.match(r"\s*(?:URIs:|deb(?:\s+\[[^]]*\])?)\s+(\S+/debian(-security)?)/?(?:\s|$)", line)
+        if match:
+            found.setdefault(bool(match.group(2)), match.group(1))
+    return found.get(False), found.get(True)
+
+
+def sources(suite: str) -> str:
+    """The text of a sources.list for a Debian suite, with the mirrors of this machine."""
+    main, security = mirrors()
+    lines = [f"deb {main} {suite} main"] if main else []
+    if main and suite not in ("sid", "forky"):
+        lines.append(f"deb {main} {suite}-updates main")
+    if security and suite not in ("sid", "forky"):
+        lines.append(f"deb {security} {suite}-security main")
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def apt_settings() -> str:
+    """What the machine's apt must know to reach its mirror (proxies, certificates, how dates are checked)."""
+    dump = run("apt-config", "dump", check=False)
+    wanted = re.compile(r'^Acquire::(Check-Valid-Until|Check-Date|https?::(Proxy|CAInfo|Verify-Peer)\S*) "')
+    return "\n".join(line for line in dump.splitlines() if wanted.match(line)) + "\n"
+
+
+def debian_root(lab: Lab, suite: str, packages: Sequence[str], *, variant: str = "apt", customize: Sequence[str] = (), salt: str = "") -> Path:
+    """Folder of a Debian root with these packages. Shared by all labs: never write into it, lay an overlay over it."""
+    key = hashlib.sha256("\n".join([suite, variant, *sorted(packages), *customize, salt]).encode()).hexdigest()[:12]
+    place = lab.cache / f"debian-{suite}-{key}"
+    with locked(lab.cache / f"{place.name}.lock"):
+        if not place.is_dir():
+            _bootstrap(place, suite, packages, variant, customize)
+    return place
+
+
+def _bootstrap(place: Path, suite: str, packages: Sequence[str], variant: str, customize: Sequence[str]) -> None:
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix="making-") as scratch:
+        os.chmod(scratch, 0o755)
+        root = Path(scratch, "root")
+        settings = Path(scratch, "apt.conf")
+        settings.write_text(apt_settings())
+        hooks = [f"--customize-hook={hook}" for hook in (f"copy-in {settings} /etc/apt/apt.conf.d/", *customize)]
+        text = sources(suite)
+        words = ["mmdebstrap", "--quiet", f"--variant={variant}", f"--include={','.join(packages)}", f"--aptopt={settings}", *hooks, suite, str(root)]
+        try:
+            run(*words, *(["-"] if text else []), stdin=text or None, timeout=900)
+        except BaseException:
+            shutil.rmtree(root, ignore_errors=True)
+            raise
+        root.rename(place)
+
+
+def server_root(lab: Lab) -> Path:
+    """The vendor's Debian 13 image: systemd, sshd, cloud-init, nothing else."""
+    parts = [GUEST / "lab-guest", GUEST / "lab-guest.service", GUEST / "cloud.cfg"]
+    salt = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
+    customize = [
+        f"upload {parts[0]} /usr/lib/lab-guest",
+        'chmod 0755 "$1/usr/lib/lab-guest"',
+        f"upload {parts[1]} /usr/lib/systemd/system/lab-guest.service",
+        f"upload {parts[2]} /etc/cloud/cloud.cfg.d/90-lab.cfg",
+        'chroot "$1" systemctl enable lab-guest.service',
+        'chroot "$1" systemctl mask systemd-networkd-wait-online.service getty.target console-getty.service systemd-resolved.service',
+        'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/machine-id" "$1/var/lib/dbus/machine-id" "$1/etc/resolv.conf"',
+        ': > "$1/etc/machine-id"',
+    ]
+    return debian_root(lab, "trixie", SERVER_PACKAGES, customize=customize, salt=salt)

@@ -1,0 +1,203 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Servers: real Debian systems with their own systemd, sshd, network and disk, under systemd-nspawn.
+
+A server's folder `.lab/<lab>/servers/<id>/` holds what is written on its disk: `upper` (its root, over the shared base image),
+`docker` and `containerd` (Docker cannot keep its data on an overlay). Volumes are outside and survive it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab import base, disks, net, process
+from lab.config import Lab, LabError
+from lab.shell import run
+
+_DISK = ("upper", "docker", "containerd")
+_INSIDE = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
+
+
+class Machines:
+    """Boots, stops, kills and deletes the servers of one lab. Every method may be called again with the same result."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+
+    def _folder(self, server: int) -> Path:
+        return self.lab.root / "servers" / str(server)
+
+    def _name(self, server: int) -> str:
+        return f"s{server}"
+
+    def _facts(self, server: int) -> dict[str, Any]:
+        path = self._folder(server) / "server.json"
+        if not path.exists():
+            raise LabError(f"Server {server} does not exist in lab {self.lab.name}.")
+        facts: dict[str, Any] = json.loads(path.read_text())
+        return facts
+
+    def create(
+        self, server: int, *, ipv4: str | None, ipv6: str | None, user_data: str, ssh_keys: Sequence[str], hostname: str, image: Path | None = None
+    ) -> None:
+        """Puts an image on a new disk; `image` is a snapshot's folder, None the vendor's Debian 13. Does not power on."""
+        facts = {"hostname": hostname, "addresses": [address for address in (ipv4, ipv6) if address], "ssh_keys": list(ssh_keys), "volumes": {}}
+        self._folder(server).mkdir(parents=True, exist_ok=True)
+        (self._folder(server) / "server.json").write_text(json.dumps(facts))
+        self._install(server, user_data, image)
+
+    def _install(self, server: int, user_data: str, image: Path | None) -> None:
+        """A fresh disk with the image and the seed that cloud-init reads at first boot."""
+        facts, folder = self._facts(server), self._folder(server)
+        for part in (*_DISK, "work"):
+            shutil.rmtree(folder / part, ignore_errors=True)
+            if image and (image / part).is_dir():
+                run("cp", "-a", image / part, folder / part)
+            (folder / part).mkdir(exist_ok=True)
+        seed = folder / "upper/var/lib/cloud/seed/nocloud"
+        seed.mkdir(parents=True, exist_ok=True)
+        instance = {"instance-id": f"i-{server}-{os.urandom(4).hex()}", "local-hostname": facts["hostname"], "public-keys": facts["ssh_keys"]}
+        (seed / "meta-data").write_text(json.dumps(instance))
+        (seed / "user-data").write_text(user_data or "#cloud-config\n{}\n")
+        (folder / "upper/etc").mkdir(exist_ok=True)
+        (folder / "upper/etc/resolv.conf").write_text(f"nameserver {self.lab.control}\n")
+
+    def set_addresses(self, server: int, addresses: Sequence[str]) -> None:
+        """The public addresses, effective at once (the vendor wants the server off for that)."""
+        facts = self._facts(server) | {"addresses": list(addresses)}
+        (self._folder(server) / "server.json").write_text(json.dumps(facts))
+        if net.exists(self.lab, self._name(server)):
+            net.set_addresses(self.lab, self._name(server), addresses)
+
+    def power_on(self, server: int) -> None:
+        """Starts the server; returns when its init runs, long before SSH answers."""
+        if self.running(server):
+            return
+        facts = self._facts(server)
+        net.add_namespace(self.lab, self._name(server), facts["addresses"])
+        root = self._mount_root(server)
+        self._write_volumes(server)
+        process.start(self.lab, self._name(server), self._argv(server, root, facts["hostname"]), env=_environment(), legacy_groups=True)
+
+    def _mount_root(self, server: int) -> Path:
+        folder = self._folder(server)
+        root = folder / "root"
+        root.mkdir(exist_ok=True)
+        (folder / "work").mkdir(exist_ok=True)
+        if not root.is_mount():
+            layers = f"lowerdir={base.server_root(self.lab)},upperdir={folder / 'upper'},workdir={folder / 'work'}"
+            run("mount", "-t", "overlay", "overlay", "-o", layers, root)
+        return root
+
+    def _argv(self, server: int, root: Path, hostname: str) -> list[str]:
+        folder = self._folder(server)
+        binds = [f"--bind={folder / part}:{place}" for part, place in _INSIDE.items()]
+        network = f"--network-namespace-path=/run/netns/{net.netns_name(self.lab, self._name(server))}"
+        rights = ["--capability=all", "--system-call-filter=add_key keyctl bpf", "--bind=/dev/fuse", f"--bind-ro={folder / 'lab'}:/run/lab"]
+        plain = ["--quiet", "--register=no", "--keep-unit", "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=pipe"]
+        legacy = ["--setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"] if process.legacy_roots() else []
+        return ["systemd-nspawn", *plain, *legacy, f"--directory={root}", f"--machine={hostname}", f"--hostname={hostname}", network, *rights, *binds, "--boot"]
+
+    def _write_volumes(self, server: int) -> None:
+        lines = []
+        for volume, path in self._facts(server)["volumes"].items():
+            _device, major, minor = disks.plug(Path(path))
+            lines.append(f"{volume} {major} {minor}\n")
+        (self._folder(server) / "lab").mkdir(exist_ok=True)
+        (self._folder(server) / "lab" / "volumes").write_text("".join(lines))
+
+    def running(self, server: int) -> bool:
+        """Whether the server is powered on (a hanging one is)."""
+        return process.running(self.lab, self._name(server))
+
+    def shutdown(self, server: int) -> None:
+        """Presses the power button: the server goes down in its own time, or not at all."""
+        process.signal(self.lab, self._name(server), signal.SIGTERM)
+
+    def power_off(self, server: int) -> None:
+        """Cuts the power: nothing is flushed by the server's own services."""
+        process.kill(self.lab, self._name(server))
+        with contextlib.suppress(LabError):
+            run("umount", "--lazy", self._folder(server) / "root")
+
+    def reset(self, server: int) -> None:
+        """Cuts the power and gives it back."""
+        self.power_off(server)
+        self.power_on(server)
+
+    def hang(self, server: int, hanging: bool = True) -> None:
+        """Stops every process of the server where it stands, or lets them go on."""
+        process.freeze(self.lab, self._name(server), hanging)
+
+    def rebuild(self, server: int, user_data: str, image: Path | None = None) -> None:
+        """A fresh image on the same server: the disk's content is gone, addresses and volumes stay."""
+        was_on = self.running(server)
+        self.power_off(server)
+        self._install(server, user_data, image)
+        if was_on:
+            self.power_on(server)
+
+    def delete(self, server: int) -> None:
+        """The server with its disk; volumes stay."""
+        self.power_off(server)
+        net.remove_namespace(self.lab, self._name(server))
+        shutil.rmtree(self._folder(server), ignore_errors=True)
+
+    def snapshot(self, server: int, image: int) -> Path:
+        """Copies the disk as it is now into an image's folder."""
+        place = self.lab.folder("images") / str(image)
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        for part in _DISK:
+            run("cp", "-a", self._folder(server) / part, place / part)
+        return place
+
+    def attach_volume(self, server: int, volume: int, path: Path) -> None:
+        """Plugs a volume in; it appears as /dev/disk/by-id/scsi-0HC_Volume_<id>."""
+        self._set_volumes(server, self._facts(server)["volumes"] | {str(volume): str(path)})
+
+    def detach_volume(self, server: int, volume: int) -> None:
+        """Pulls a volume out, mounted or not."""
+        volumes = self._facts(server)["volumes"]
+        path = volumes.pop(str(volume), None)
+        self._set_volumes(server, volumes)
+        if path:
+            disks.unplug(Path(path))
+
+    def _set_volumes(self, server: int, volumes: Mapping[str, str]) -> None:
+        (self._folder(server) / "server.json").write_text(json.dumps(self._facts(server) | {"volumes": dict(volumes)}))
+        self._write_volumes(server)
+        if self.running(server):
+            self.enter(server, "/usr/lib/lab-guest", "volumes")
+
+    def init_pid(self, server: int) -> int:
+        """Process id, seen from outside, of the server's own init."""
+        keeper = process.main_pid(self.lab, self._name(server))
+        children = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split() if keeper else []
+        if not children:
+            raise LabError(f"Server {server} is not running.")
+        return int(children[0])
+
+    def enter(self, server: int, *argv: str) -> str:
+        """Runs a command inside as the vendor's rescue would, past SSH and firewall."""
+        return run("nsenter", f"--target={self.init_pid(server)}", "--mount", "--uts", "--ipc", "--pid", "--net", "--", *argv)
+
+    def down(self) -> None:
+        """Ends every server and unmounts its root; the disks stay in the lab's folder."""
+        for folder in sorted((self.lab.root / "servers").glob("*/server.json")):
+            self.power_off(int(folder.parent.name))
+
+
+def _environment() -> dict[str, str]:
+    """What systemd-nspawn must be told on a machine with control groups of version 1, 2 or both."""
+    common = {"SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"}
+    legacy = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "0"} if process.legacy_roots() else {}
+    return common | legacy

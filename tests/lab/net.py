@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's network: one routed pair of interfaces per node, one nft table per lab.
+
+A node (server, edge, database, visitor) has a namespace of its own and, like a server at the vendor, a /32 address with an
+on-link gateway. The table masquerades what leaves the lab and holds the vendor's firewall of each server, outside of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+from lab.config import SERVERS, Lab, LabError
+from lab.process import locked
+from lab.shell import run
+
+_FORWARDING = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
+_SHARED = Path("/run/quetrex-lab")
+
+
+def netns_name(lab: Lab, node: str) -> str:
+    """Name of a node's network namespace."""
+    return f"q-{lab.name}-{node}"
+
+
+def interface(lab: Lab, node: str) -> str:
+    """Name of the machine's end of a node's pair of interfaces."""
+    return f"q{lab.name}-{node}"
+
+
+def table(lab: Lab) -> str:
+    """Name of the lab's nft table (family inet)."""
+    return f"quetrex_{lab.name}"
+
+
+def _mtu() -> int:
+    """Packets of the lab must fit the machine's own way out."""
+    routes = json.loads(run("ip", "-json", "route", "show", "default") or "[]")
+    links = json.loads(run("ip", "-json", "link", "show", "dev", routes[0]["dev"])) if routes else [{"mtu": 1500}]
+    return int(links[0]["mtu"])
+
+
+def up(lab: Lab) -> None:
+    """Makes the control plane's interface, the nft table, and lets the machine forward (put back by the last `down`)."""
+    control = f"q{lab.name}-control"
+    with locked(_SHARED / "lock"):
+        for key in _FORWARDING:
+            setting, saved = Path("/proc/sys") / key, _SHARED / key.replace("/", ".")
+            if not saved.exists():
+                saved.write_text(setting.read_text())
+            setting.write_text("1")
+        (_SHARED / f"lab-{lab.name}").touch()
+    if not Path("/sys/class/net", control).exists():
+        _refuse_overlap(lab)
+        run("ip", "-batch", "-", stdin=f"link add {control} type bridge\naddr add {lab.control}/32 dev {control}\naddr add {lab.address6(0)}/128 dev {control} nodad\nlink set {control} up\n")
+    run("nft", "-f", "-", stdin=_table_text(lab))
+
+
+def _refuse_overlap(lab: Lab) -> None:
+    for entry in json.loads(run("ip", "-json", "-4", "route", "show") or "[]"):
+        if entry["dst"] != "default" and ip_network(entry["dst"]).overlaps(lab.prefix):
+            raise LabError(f"LAB_SUBNET {lab.prefix} overlaps the route {entry['dst']} of {entry.get('dev')}: choose another /20.")
+
+
+def _table_text(lab: Lab) -> str:
+    name = table(lab)
+    return f"""
+table inet {name} {{
+  map inward {{ type ifname : verdict; }}
+  map outward {{ type ifname : verdict; }}
+  chain nat {{ type nat hook postrouting priority srcnat; policy accept; ip saddr {lab.prefix} ip daddr != {lab.prefix} masquerade; }}
+  chain arriving {{ type filter hook postrouting priority filter; policy accept; oifname vmap @inward; }}
+  chain leaving {{ type filter hook prerouting priority filter; policy accept; iifname vmap @outward; }}
+}}
+"""
+
+
+def down(lab: Lab) -> None:
+    """Removes every namespace, interface and rule of the lab."""
+    for name in run("ip", "netns", "list").split("\n"):
+        if name.startswith(f"q-{lab.name}-"):
+            run("ip", "netns", "delete", name.split()[0])
+    for link in json.loads(run("ip", "-json", "link", "show") or "[]"):
+        if link["ifname"].startswith(f"q{lab.name}-"):
+            run("ip", "link", "delete", link["ifname"], check=False)
+    run("nft", "delete", "table", "inet", table(lab), check=False)
+    _restore_forwarding(lab)
+
+
+def _restore_forwarding(lab: Lab) -> None:
+    if not _SHARED.is_dir():
+        return
+    with locked(_SHARED / "lock"):
+        (_SHARED / f"lab-{lab.name}").unlink(missing_ok=True)
+        if any(_SHARED.glob("lab-*")):
+            return
+        for key in _FORWARDING:
+            saved = _SHARED / key.replace("/", ".")
+            if saved.exists():
+                (Path("/proc/sys") / key).write_text(saved.read_text())
+                saved.unlink()
+
+
+def exists(lab: Lab, node: str) -> bool:
+    """Whether the node has its namespace and its interface."""
+    return Path("/run/netns", netns_name(lab, node)).exists() and Path("/sys/class/net", interface(lab, node)).exists()
+
+
+def add_namespace(lab: Lab, node: str, addresses: Sequence[str] = ()) -> None:
+    """A namespace with the machine at the other end of its cable; `addresses` of both families, without masks."""
+    if not exists(lab, node):
+        remove_namespace(lab, node)
+        _make_pair(lab, node)
+    set_addresses(lab, node, addresses)
+
+
+def _make_pair(lab: Lab, node: str) -> None:
+    space, link, mtu = netns_name(lab, node), interface(lab, node), _mtu()
+    run("ip", "netns", "add", space)
+    run("ip", "-batch", "-", stdin=f"link add {link} mtu {mtu} type veth peer name eth0 mtu {mtu} netns {space}\naddr add fe80::1/64 dev {link} nodad\nlink set {link} up\n")
+    run("ip", "-netns", space, "-batch", "-", stdin="link set lo up\nlink set eth0 up\n")
+
+
+def set_addresses(lab: Lab, node: str, addresses: Iterable[str]) -> None:
+    """Gives the node exactly these addresses, inside and as routes outside."""
+    space, link = netns_name(lab, node), interface(lab, node)
+    for family in ("-4", "-6"):
+        wanted = {address for address in addresses if (":" in address) == (family == "-6")}
+        links = json.loads(run("ip", "-netns", space, "-json", family, "addr", "show", "dev", "eth0", "scope", "global") or "[]")
+        present = {item["local"] for entry in links for item in entry.get("addr_info", [])}
+        mask = "128" if family == "-6" else "32"
+        for address in sorted(present - wanted):
+            run("ip", "-netns", space, family, "addr", "del", f"{address}/{mask}", "dev", "eth0")
+            run("ip", family, "route", "del", f"{address}/{mask}", "dev", link, check=False)
+        for address in sorted(wanted - present):
+            run("ip", "-netns", space, family, "addr", "add", f"{address}/{mask}", "dev", "eth0", *(["nodad"] if family == "-6" else []))
+        for address in sorted(wanted):
+            run("ip", family, "route", "replace", f"{address}/{mask}", "dev", link)
+    _default_routes(lab, space)
+
+
+def _default_routes(lab: Lab, space: str) -> None:
+    run("ip", "-netns", space, "route", "replace", lab.control, "dev", "eth0", "scope", "link")
+    run("ip", "-netns", space, "route", "replace", "default", "via", lab.control, "dev", "eth0", "onlink")
+    run("ip", "-netns", space, "-6", "route", "replace", "default", "via", "fe80::1", "dev", "eth0")
+
+
+def remove_namespace(lab: Lab, node: str) -> None:
+    """Takes the node off the network."""
+    set_firewall(lab, node, None)
+    run("ip", "link", "delete", interface(lab, node), check=False)
+    run("ip", "netns", "delete", netns_name(lab, node), check=False)
+
+
+def set_carrier(lab: Lab, node: str, connected: bool) -> None:
+    """Pulls or plugs the node's cable."""
+    run("ip", "link", "set", interface(lab, node), "up" if connected else "down")
+    if connected:
+        inside = json.loads(run("ip", "-netns", netns_name(lab, node), "-json", "addr", "show", "dev", "eth0", "scope", "global") or "[]")
+        set_addresses(lab, node, [item["local"] for entry in inside for item in entry.get("addr_info", [])])
+
+
+def set_firewall(lab: Lab, node: str, rules: Sequence[Mapping[str, Any]] | None) -> None:
+    """The vendor's firewall in front of a node: a list of rules as its API takes them, None for no firewall.
+
+    Inward everything not allowed is dropped; outward only when there is an outward rule. Answers always pass.
+    """
+    name, link = table(lab), interface(lab, node)
+    if run("nft", "list", "table", "inet", name, check=False) == "":
+        return
+    for way in ("inward", "outward"):
+        run("nft", "-f", "-", stdin=f'add element inet {name} {way} {{ "{link}" : accept }}\n', check=False)
+        run("nft", "-f", "-", stdin=f'delete element inet {name} {way} {{ "{link}" }}\n', check=False)
+        run("nft", "delete", "chain", "inet", name, f"{way}_{node}", check=False)
+    for way, direction, key in (("inward", "in", "source_ips"), ("outward", "out", "destination_ips")):
+        chosen = [rule for rule in rules or () if rule["direction"] == direction]
+        if rules is not None and (chosen or direction == "in"):
+            run("nft", "-f", "-", stdin=_chain_text(name, f"{way}_{node}", way, link, chosen, key))
+
+
+def _chain_text(name: str, chain: str, way: str, link: str, rules: Iterable[Mapping[str, Any]], key: str) -> str:
+    lines = ["ct state established,related accept", "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } accept"]
+    lines += [line for rule in rules for line in _rule_lines(rule, key)]
+    body = "\n".join(f"add rule inet {name} {chain} {line}" for line in [*lines, "drop"])
+    return f'add chain inet {name} {chain}\n{body}\nadd element inet {name} {way} {{ "{link}" : jump {chain} }}\n'
+
+
+def _rule_lines(rule: Mapping[str, Any], key: str) -> list[str]:
+    protocol, port = rule["protocol"], str(rule.get("port") or "any")
+    side = "saddr" if key == "source_ips" else "daddr"
+    lines = []
+    for family, version in (("ip", 4), ("ip6", 6)):
+        sources = [str(ip_network(item, strict=False)) for item in rule.get(key, []) if ip_network(item, strict=False).version == version]
+        if not sources:
+            continue
+        if protocol == "icmp":
+            match = "meta l4proto icmp" if version == 4 else "meta l4proto ipv6-icmp"
+        elif protocol in ("tcp", "udp"):
+            match = f"meta l4proto {protocol}" if port == "any" else f"{protocol} dport {port}"
+        else:
+            match = f"meta l4proto {protocol}"
+        everywhere = any(ip_network(item).prefixlen == 0 for item in sources)
+        where = f"meta nfproto {'ipv4' if version == 4 else 'ipv6'}" if everywhere else f"{family} {side} {{ {', '.join(sources)} }}"
+        lines.append(f"{where} {match} accept")
+    return lines
+
+
+def server_address(lab: Lab, number: int) -> str:
+    """Public IPv4 address number `number` (0-1019) of the vendor's pool."""
+    address = lab.prefix.network_address + 256 * SERVERS + 2 + number
+    if address not in lab.prefix:
+        raise LabError("The lab's pool of public addresses is used up.")
+    return str(address)
+
+
+def server_network6(lab: Lab, number: int) -> str:
+    """The IPv6 /64 number `number` of the vendor's pool."""
+    return f"{ip_address(int(lab.prefix6.network_address) + ((0x4000 + number) << 64))}/64"
+
+
+@contextlib.contextmanager
+def visitor(lab: Lab, node: str, number: int) -> Any:
+    """A namespace outside of everything, to look at the platform as a stranger does; removed at the end."""
+    add_namespace(lab, node, [lab.address(3, number), lab.address6(3, number)])
+    try:
+        yield netns_name(lab, node)
+    finally:
+        remove_namespace(lab, node)
