@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab's own Supabase database: PostgreSQL on 5432 and PgBouncer on 6543, in a network namespace of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from lab import net, pki, process
+from lab.config import DATABASE, Lab
+from lab.supabase import identity
+from lab.supabase.bouncer import Bouncer
+from lab.supabase.cluster import Cluster, Privileges, Server, unprivileged
+
+NODE = "db"
+PORT, POOLER_PORT = 5432, 6543
+LOGINS = ("postgres", "authenticator", "supabase_auth_admin", "supabase_storage_admin")
+
+
+def up(lab: Lab, privileges: Privileges | None = None) -> dict[str, Any]:
+    """Start what is not running and say how to reach it. Safe to repeat."""
+    who = identity.load(lab)
+    kind = privileges or os.environ.get("LAB_SUPABASE_PRIVILEGES", "new")
+    if not net.exists(lab, NODE):
+        net.add_namespace(lab, NODE, [lab.database, lab.address6(DATABASE)])
+    server = _server(lab, who, kind)  # type: ignore[arg-type]
+    if not process.running(lab, "postgres"):
+        _start_postgres(lab, server, who)
+    bouncer = _bouncer(lab, who)
+    if not process.running(lab, "pgbouncer"):
+        bouncer.configure()
+        process.start(lab, "pgbouncer", bouncer.argv(), netns=net.netns_name(lab, NODE), ready=bouncer.ready)
+    return describe(lab)
+
+
+def down(lab: Lab) -> None:
+    """Stop both and take the node off the network; the data stays."""
+    process.stop(lab, "pgbouncer", grace=1)
+    # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave.
+    if process.signal(lab, "postgres", signal.SIGINT):
+        process.until(lambda: not process.running(lab, "postgres"), 15)
+    process.stop(lab, "postgres", grace=0)
+    net.remove_namespace(lab, NODE)
+
+
+def destroy(lab: Lab) -> None:
+    """Stop, and forget all data and keys."""
+    down(lab)
+    shutil.rmtree(lab.path("supabase"), ignore_errors=True)
+
+
+def describe(lab: Lab) -> dict[str, Any]:
+    """What the platform's owner would copy from the dashboard, and the names DNS has to know."""
+    who = identity.load(lab)
+    return {
+        "ref": who.ref,
+        "region": who.region,
+        "url": who.url,
+        "host": who.host,
+        "port": PORT,
+        "user": "postgres",
+        "password": who.password,
+        "database": "postgres",
+        "sslmode": "verify-full",
+        "ca_certificate": str(pki.ca(lab)),
+        "pooler": {"host": who.pooler_host, "port": POOLER_PORT, "user": who.pooler_user},
+        "anon_key": who.key("anon"),
+        "service_role_key": who.key("service_role"),
+        "names": {name: lab.database for name in (who.host, who.pooler_host, f"{who.ref}.supabase.test")},
+        "sockets": str(_sockets(lab)),
+    }
+
+
+def restrict(lab: Lab, allowed: Sequence[str] | None) -> None:
+    """The project's network restrictions: only these networks reach the ports; None lifts them."""
+    rules = None if allowed is None else [{"direction": "in", "protocol": "tcp", "port": f"{port}", "source_ips": list(allowed)} for port in (PORT, POOLER_PORT)]
+    net.set_firewall(lab, NODE, rules)
+
+
+def enforce_tls(lab: Lab, enforced: bool) -> None:
+    """The project's SSL enforcement: a connection without TLS is refused."""
+    _write_access(_data(lab), enforced)
+    process.signal(lab, "postgres", signal.SIGHUP)
+
+
+def connect(lab: Lab, user: str = "supabase_admin") -> Any:
+    """A connection over the socket, past network and password."""
+    connection = psycopg2.connect(host=str(_sockets(lab)), port=PORT, user=user, dbname="postgres")
+    connection.autocommit = True
+    return connection
+
+
+def _data(lab: Lab) -> Path:
+    return lab.path("supabase", "data")
+
+
+def _sockets(lab: Lab) -> Path:
+    # Not below the lab's folder: the path of a socket may hold 107 bytes.
+    return Path("/run/quetrex-lab") / lab.name
+
+
+def _server(lab: Lab, who: identity.Identity, privileges: Privileges) -> Server:
+    sockets = _sockets(lab)
+    sockets.mkdir(parents=True, exist_ok=True)
+    cluster = Cluster(_data(lab), PORT, sockets, privileges, cache=lab.cache)
+    cluster.create()
+    key, chain = pki.issue(lab, [who.host, who.pooler_host, lab.database])
+    settings = {"ssl": "on", "ssl_cert_file": str(chain), "ssl_key_file": str(key), "log_connections": "on"}
+    return Server(_data(lab), sockets, PORT, listen=f"127.0.0.1,{lab.database},{lab.address6(DATABASE)}", settings=settings)
+
+
+def _start_postgres(lab: Lab, server: Server, who: identity.Identity) -> None:
+    server.configure()
+    _write_access(server.data, enforced=False)
+    (server.data / "postmaster.pid").unlink(missing_ok=True)
+    process.start(lab, "postgres", unprivileged(server.argv()), netns=net.netns_name(lab, NODE), cwd=Path("/"), ready=server.ready)
+    with contextlib.closing(connect(lab)) as connection, connection.cursor() as cursor:
+        for login in LOGINS:
+            cursor.execute(f'ALTER ROLE "{login}" PASSWORD %s', (who.password,))
+
+
+def _write_access(data: Path, enforced: bool) -> None:
+    """Who may connect how: over the socket without a password, over the network with one, and with TLS when enforced."""
+    kind = "hostssl" if enforced else "host"
+    (data / "pg_hba.conf").write_text(f"local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n{kind} all all all scram-sha-256\n")
+
+
+def _bouncer(lab: Lab, who: identity.Identity) -> Bouncer:
+    return Bouncer(
+        lab.folder("supabase", "pgbouncer"),
+        str(_sockets(lab)),
+        PORT,
+        who.password,
+        listen=f"{lab.database},{lab.address6(DATABASE)}",
+        port=POOLER_PORT,
+        users=("postgres", who.pooler_user),
+        certificate=pki.issue(lab, [who.host, who.pooler_host, lab.database]),
+    )
