@@ -7,6 +7,7 @@
 
 TARGET is a site-packages folder: ansible looks for `ansible_collections` there without being told.
 """
+
 from __future__ import annotations
 
 import json

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shared by all tests: the collection is importable from any checkout, and API contract violations fail the test that caused them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def collection_tree() -> Path:
+    """The folder that holds ansible_collections/quetrex/platform: a copy's own, or a link beside the checkout's caches."""
+    if ROOT.parent.parent.name == "ansible_collections":
+        return ROOT.parents[2]
+    tree = ROOT / ".cache" / "tree"
+    link = tree / "ansible_collections" / "quetrex" / "platform"
+    if not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(ROOT)
+    return tree
+
+
+def _install_loader() -> None:
+    """ansible-test brings its own collection loader; nothing is done then."""
+    if "ansible_collections" in sys.modules or "ANSIBLE_CONTROLLER_MIN_PYTHON_VERSION" in os.environ:
+        return
+    from ansible.plugins.loader import init_plugin_loader
+
+    init_plugin_loader([str(collection_tree())])
+
+
+_install_loader()
+
+
+class Violations:
+    """New lines in the labs' contract-violations.jsonl since this run began."""
+
+    def __init__(self, labs: Path) -> None:
+        self.labs = labs
+        self.seen = {path: path.stat().st_size for path in self._files()}
+
+    def _files(self) -> list[Path]:
+        return sorted(self.labs.glob("*/contract-violations.jsonl"))
+
+    def new(self) -> list[str]:
+        lines: list[str] = []
+        for path in self._files():
+            size = path.stat().st_size
+            start = self.seen.get(path, 0)
+            if size > start or size < start:
+                with path.open("rb") as file:
+                    file.seek(start if size > start else 0)
+                    lines += [f"{path.parent.name}: {line}" for line in file.read().decode(errors="replace").splitlines() if line]
+            self.seen[path] = size
+        return lines
+
+
+_VIOLATIONS = Violations(ROOT / ".lab")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Looks before the fixtures are torn down: a lab that goes takes its log with it."""
+    found = _VIOLATIONS.new()
+    yield
+    if found:
+        pytest.fail("exchanges with a local API broke the vendor's document:\n" + "\n".join(found[:20]), pytrace=False)

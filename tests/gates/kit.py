@@ -1,0 +1,238 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection's gates as functions over a tree.
+
+Every gate takes a `Tree` and returns what it found: an empty string is a pass. A tree is a copy of what git would commit, laid out as
+ansible wants it, outside every checkout: ansible-test refuses links, and a build packs caches that happen to lie around.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
+BIN = Path(sys.prefix) / "bin"
+
+Gate = Callable[["Tree"], str]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """`base` holds ansible_collections/quetrex/platform and a home of its own for everything ansible writes."""
+
+    base: Path
+
+    @property
+    def root(self) -> Path:
+        return self.base / "ansible_collections" / "quetrex" / "platform"
+
+    @property
+    def home(self) -> Path:
+        return self.base / "home"
+
+    def environment(self) -> dict[str, str]:
+        """The caller's environment without its ansible settings, and with homes and paths of this tree."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "MOLECULE_", "PYTEST_", "PYTHONPATH"))}
+        config = self.home / "ansible.cfg"
+        config.parent.mkdir(parents=True, exist_ok=True)
+        config.write_text("[defaults]\ninject_facts_as_vars = False\n")
+        return kept | {
+            "PATH": os.pathsep.join([str(BIN), str(Path(sys.base_prefix) / "bin"), kept.get("PATH", ""), "/usr/sbin"]),
+            "ANSIBLE_COLLECTIONS_PATH": f"{self.base}:{SITE_PACKAGES}",
+            "ANSIBLE_CONFIG": str(config),
+            "ANSIBLE_HOME": str(self.home / "ansible"),
+            "ANSIBLE_INVENTORY": "localhost,",
+            "ANSIBLE_NOCOLOR": "1",
+            "NO_COLOR": "1",
+            "HCLOUD_TOKEN": "dummy",  # ansible-lint's `args` loads modules that insist on one
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def run(self, *argv: str | Path, cwd: Path | None = None, extra: dict[str, str] | None = None, timeout: int = 900) -> tuple[int, str]:
+        """Exit code and everything printed."""
+        done = subprocess.run(
+            [str(part) for part in argv],
+            cwd=cwd or self.root,
+            env=self.environment() | (extra or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+        )
+        return done.returncode, done.stdout
+
+    def must(self, *argv: str | Path, **kwargs: object) -> str:
+        """A gate that is one command: its output when it failed."""
+        code, output = self.run(*argv, **kwargs)  # type: ignore[arg-type]  # passed through as they are
+        return "" if code == 0 else f"{output}\n(exit {code})"
+
+
+def tracked_files(checkout: Path = ROOT) -> list[str]:
+    """What git would commit, deleted files left out; everything when this is already a copy without git."""
+    if not (checkout / ".git").exists():
+        return sorted(str(path.relative_to(checkout)) for path in checkout.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    output = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=checkout, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return sorted(name for name in output.split("\0") if name and (checkout / name).is_file())
+
+
+def copy_of_checkout(base: Path) -> Tree:
+    tree = Tree(base)
+    for name in tracked_files():
+        target = tree.root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target)
+    return tree
+
+
+def empty_collection(base: Path, files: dict[str, str]) -> Tree:
+    """A collection of nothing but the shared settings and the given files: what planted defects are put into."""
+    tree = Tree(base)
+    for name in ("galaxy.yml", "LICENSE", ".yamllint", ".config/ansible-lint.yml", "meta/runtime.yml", "mypy.ini", "pyproject.toml", "changelogs/config.yaml"):
+        target = tree.root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target)
+    for name, content in {"README.md": "# Planted\n", **files}.items():
+        target = tree.root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content)
+    return tree
+
+
+# --- gates that read the source ---------------------------------------------------------------
+
+
+def ruff(tree: Tree) -> str:
+    return tree.must("ruff", "check", "--no-cache", ".")
+
+
+def ruff_format(tree: Tree) -> str:
+    return tree.must("ruff", "format", "--no-cache", "--check", "--quiet", "--diff", ".")
+
+
+def types(tree: Tree) -> str:
+    """From the tree's base, so that modules are known as ansible_collections.quetrex.platform…; the lab by its own name."""
+    # a cache folder of its own: the tree's is thrown away
+    common = ("mypy", "--config-file", tree.root / "mypy.ini", "--cache-dir", ROOT / ".mypy_cache" / "gate", "--no-error-summary")
+    found = ""
+    plugins = [name for name in ("plugins", "tests/unit/plugins") if any((tree.root / name).rglob("*.py"))]
+    if plugins:
+        paths = [Path("ansible_collections/quetrex/platform") / name for name in plugins]
+        found += tree.must(*common, *paths, cwd=tree.base, extra={"MYPYPATH": str(SITE_PACKAGES)})
+    rest = [
+        name
+        for name in ("tests/lab", "tests/gates", "tests/contract", "tests/integration", "tests/bench", "tests/unit/lab", "tools")
+        if any((tree.root / name).rglob("*.py"))
+    ]
+    if rest:
+        found += tree.must(*common, *rest, extra={"MYPYPATH": str(tree.root / "tests")})
+    return found
+
+
+def ansible_lint(tree: Tree) -> str:
+    return tree.must("ansible-lint", "--profile", "production", "--strict", "--offline", "--nocolor", "-q")
+
+
+def shellcheck(tree: Tree) -> str:
+    scripts = [
+        path
+        for path in tree.root.rglob("*")
+        if path.is_file() and not path.suffix and path.read_bytes()[:32].startswith((b"#!/usr/bin/env bash", b"#!/bin/sh", b"#!/bin/bash"))
+    ]
+    scripts += list(tree.root.rglob("*.sh"))
+    return tree.must("shellcheck", *sorted(set(scripts))) if scripts else ""
+
+
+def docs(tree: Tree) -> str:
+    return tree.must(
+        "antsibull-docs",
+        "lint-collection-docs",
+        "--plugin-docs",
+        "--validate-collection-refs",
+        "dependent",
+        "--disallow-unknown-collection-refs",
+        "--check-extra-docs-refs",
+        ".",
+    )
+
+
+def changelog(tree: Tree) -> str:
+    return tree.must("antsibull-changelog", "lint")
+
+
+# --- ansible-test -------------------------------------------------------------------------------
+
+
+def prepare_get_pip(tree: Tree, home: Path) -> None:
+    """ansible-test fetches get-pip from a host of its own; a stand-in beside the pip wheel from PyPI does the same."""
+    cache = home / ".ansible" / "test" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    source = (SITE_PACKAGES / "ansible_test" / "_internal" / "python_requirements.py").read_text()
+    stand_in = (Path(__file__).parent / "get_pip_stand_in.py").read_text()
+    for version in set(re.findall(r"\bpip='([\d.]+)'", source)):
+        if not (cache / f"pip-{version}-py3-none-any.whl").exists():
+            tree.run(BIN / "python", "-m", "pip", "download", "--quiet", "--no-deps", "--ignore-requires-python", "--dest", cache, f"pip=={version}", cwd=cache)
+        (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(stand_in.replace("@VERSION@", version))
+
+
+def sanity(tree: Tree, *tests: str) -> str:
+    """All sanity tests, or only the named ones. The home is shared between runs: ansible-test keeps its environments there."""
+    home = ROOT / ".cache" / "ansible-test"
+    prepare_get_pip(tree, home)
+    chosen = [part for name in tests for part in ("--test", name)]
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return tree.must("ansible-test", "sanity", "--local", "--python", version, "--color", "no", *chosen, extra={"HOME": str(home)})
+
+
+# --- the artifact -------------------------------------------------------------------------------
+
+ARTIFACT_FOLDERS = {"changelogs", "docs", "examples", "meta", "playbooks", "plugins", "roles"}
+ARTIFACT_FILES = {"CHANGELOG.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "bindep.txt", "requirements.txt", "requirements.yml"}
+
+
+def build(tree: Tree) -> Path:
+    output = tree.base / "dist"
+    code, text = tree.run("ansible-galaxy", "collection", "build", "--force", "--output-path", output)
+    if code != 0:
+        raise AssertionError(text)
+    return next(output.glob("*.tar.gz"))
+
+
+def artifact_contents(artifact: Path) -> str:
+    """Names in the artifact that an installed collection has no use for."""
+    with tarfile.open(artifact) as archive:
+        names = [member.name for member in archive if member.isfile()]
+    strange = [name for name in names if name.split("/")[0] not in (ARTIFACT_FOLDERS if "/" in name else ARTIFACT_FILES)]
+    strange += [name for name in names if "/." in name or name.endswith((".pyc", ".orig", ".retry"))]
+    return "\n".join(strange)
+
+
+def install(tree: Tree, artifact: Path, target: Path) -> str:
+    """Install and verify, from the file alone."""
+    paths = {"ANSIBLE_COLLECTIONS_PATH": f"{target}:{SITE_PACKAGES}"}
+    found = tree.must("ansible-galaxy", "collection", "install", "--force", "--offline", "--no-deps", "-p", target, artifact, cwd=tree.base, extra=paths)
+    return found or tree.must("ansible-galaxy", "collection", "verify", "--offline", "-p", target, "quetrex.platform", cwd=tree.base, extra=paths)
+
+
+def importer(tree: Tree, artifact: Path) -> str:
+    """galaxy-importer exits 0 on lint, flake8 and changelog findings: any warning counts."""
+    config = tree.home / "galaxy-importer.cfg"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text("[galaxy-importer]\nRUN_ANSIBLE_TEST = False\nREQUIRE_V1_OR_GREATER = False\nCHECK_CHANGELOG = True\n")
+    code, output = tree.run(
+        BIN / "python", "-m", "galaxy_importer.main", artifact, cwd=tree.home, extra={"GALAXY_IMPORTER_CONFIG": str(config), "HOME": str(tree.home)}
+    )
+    findings = [line for line in output.splitlines() if re.search(r"\b(WARNING|ERROR)\b", line)]
+    return "\n".join(findings) or ("" if code == 0 else output)
