@@ -90,7 +90,7 @@ def server_root(lab: Lab) -> Path:
         f"upload {parts[1]} /usr/lib/systemd/system/lab-guest.service",
         f"upload {parts[2]} /etc/cloud/cloud.cfg.d/90-lab.cfg",
         'chroot "$1" systemctl enable lab-guest.service',
-        'chroot "$1" systemctl mask systemd-networkd-wait-online.service getty.target console-getty.service systemd-resolved.service',
+        'chroot "$1" systemctl mask systemd-udevd.service systemd-udev-trigger.service systemd-networkd-wait-online.service getty.target console-getty.service systemd-resolved.service',
         'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/machine-id" "$1/var/lib/dbus/machine-id" "$1/etc/resolv.conf"',
         ': > "$1/etc/machine-id"',
     ]

@@ -133,7 +133,7 @@ def set_addresses(lab: Lab, node: str, addresses: Iterable[str]) -> None:
     for family in ("-4", "-6"):
         wanted = {address for address in addresses if (":" in address) == (family == "-6")}
         links = json.loads(run("ip", "-netns", space, "-json", family, "addr", "show", "dev", "eth0", "scope", "global") or "[]")
-        present = {item["local"] for entry in links for item in entry.get("addr_info", [])}
+        present = {item["local"] for entry in links for item in entry.get("addr_info", []) if "local" in item}
         mask = "128" if family == "-6" else "32"
         for address in sorted(present - wanted):
             run("ip", "-netns", space, family, "addr", "del", f"{address}/{mask}", "dev", "eth0")
@@ -163,7 +163,7 @@ def set_carrier(lab: Lab, node: str, connected: bool) -> None:
     run("ip", "link", "set", interface(lab, node), "up" if connected else "down")
     if connected:
         inside = json.loads(run("ip", "-netns", netns_name(lab, node), "-json", "addr", "show", "dev", "eth0", "scope", "global") or "[]")
-        set_addresses(lab, node, [item["local"] for entry in inside for item in entry.get("addr_info", [])])
+        set_addresses(lab, node, [item["local"] for entry in inside for item in entry.get("addr_info", []) if "local" in item])
 
 
 def set_firewall(lab: Lab, node: str, rules: Sequence[Mapping[str, Any]] | None) -> None:

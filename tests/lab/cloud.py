@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole lab: what starts in which order, what is told to the inventory, and how all of it goes away again."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lab import base, disks, dns, edge, net, pki, process, registry, serve, supabase
+from lab.config import CHECKOUT, Lab, LabError
+from lab.machine import Machines
+from lab.shell import run
+
+Say = Callable[[str], None]
+
+
+def up(lab: Lab, say: Say) -> dict[str, Any]:
+    """Starts everything that is not running and returns what `lab.json` says. Safe to repeat and to interrupt."""
+    _require_root()
+    lab.folder().chmod(0o755)
+    with process.locked(lab.path(".lock")):
+        lab.path("subnet").write_text(f"{lab.prefix}\n")
+        net.up(lab)
+        dns.up(lab)
+        parts = _start_parts(lab, say)
+        serve.up(lab)
+        edge.up(lab)
+        return _describe(lab, parts)
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise LabError("The lab makes network namespaces and mounts: run it as root (for example with sudo).")
+
+
+def _start_parts(lab: Lab, say: Say) -> dict[str, Any]:
+    """What takes long the first time, side by side."""
+    jobs: dict[str, Callable[[], Any]] = {
+        "server image": lambda: base.server_root(lab),
+        "database": lambda: supabase.up(lab),
+        "registry and images": lambda: registry.up(lab),
+    }
+    results = {}
+    with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
+        began = time.monotonic()
+        futures = {pool.submit(job): name for name, job in jobs.items()}
+        for future in concurrent.futures.as_completed(futures):
+            results[futures[future]] = future.result()
+            say(f"{futures[future]}: ready after {time.monotonic() - began:.1f} s")
+    return results
+
+
+def _describe(lab: Lab, parts: dict[str, Any]) -> dict[str, Any]:
+    """Writes `lab.json`, which `inventories/lab` reads: addresses, tokens and image digests of this lab."""
+    apis = {api: {"url": lab.url(api), "token": importlib.import_module(f"lab.api.{api}").token_of(lab)} for api in serve.CONTRACTS}
+    database, images = parts["database"], parts["registry and images"]
+    dns.publish(lab, "supabase", {name: [address] for name, address in database.get("names", {}).items()})
+    dns.publish(lab, "registry", {images["host"].partition(":")[0]: [lab.control]})
+    facts = {
+        "name": lab.name, "domain": lab.domain, "apis": apis, "edge_ipv4": lab.edge, "ca": str(pki.ca(lab)), "dns": lab.control,
+        "supabase": database, "registry": images | {"ca": str(pki.ca(lab))}, "state_dir": str(lab.folder("controller")), "ssh_key": str(_ssh_key(lab)),
+    }  # fmt: skip
+    path = lab.path("lab.json")
+    scratch = path.with_suffix(".new")
+    scratch.write_text(json.dumps(facts, indent=2) + "\n")
+    scratch.chmod(0o600)
+    scratch.rename(path)
+    return facts
+
+
+def _ssh_key(lab: Lab) -> Path:
+    """The owner's key pair, as `ssh-keygen` makes it."""
+    path = lab.folder("controller") / "id_ed25519"
+    if not path.exists():
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"owner@{lab.name}", "-f", path)
+    return path
+
+
+def down(lab: Lab) -> None:
+    """Ends what the lab started and removes what it made, also after a crash half-way. The cache stays."""
+    _require_root()
+    with process.locked(CHECKOUT / ".lab" / f".{lab.name}.down"):
+        process.kill(lab)
+        _unmount(lab)
+        disks.down(lab)
+        net.down(lab)
+        _forget(lab)
+    (CHECKOUT / ".lab" / f".{lab.name}.down").unlink(missing_ok=True)
+
+
+def _unmount(lab: Lab) -> None:
+    """Every mount below the lab's folder, the deepest first."""
+    places = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for place in sorted((place for place in places if place.startswith(f"{lab.root}/")), key=len, reverse=True):
+        run("umount", "--lazy", place, check=False)
+
+
+def _forget(lab: Lab) -> None:
+    if lab.root.is_dir():
+        shutil.rmtree(lab.root)
+
+
+def status(lab: Lab) -> dict[str, Any]:
+    """What runs: processes, servers, addresses, memory in MiB."""
+    facts = json.loads(lab.path("lab.json").read_text()) if lab.path("lab.json").exists() else {}
+    runs = sorted(path.stem for path in (lab.root / "run").glob("*.pid"))
+    machines = Machines(lab)
+    servers = {path.parent.name: machines.running(int(path.parent.name)) for path in (lab.root / "servers").glob("*/server.json")}
+    return {
+        "name": lab.name, "subnet": str(lab.prefix), "up": bool(facts) and serve.answers(lab), "domain": lab.domain, "edge": lab.edge,
+        "processes": {name: process.running(lab, name) for name in runs if not (name.startswith("s") and name[1:].isdigit())}, "servers": servers,
+        "memory_mib": memory(lab), "curl": curl_line(lab), "contract_violations": violations(lab),
+    }  # fmt: skip
+
+
+def memory(lab: Lab) -> int:
+    """Proportional memory (PSS) of everything the lab runs, in MiB."""
+    total = 0
+    for pid in process.members(process.group(lab)):
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total // 1024
+
+
+def violations(lab: Lab) -> int:
+    """How many exchanges broke a vendor's contract since the lab came up."""
+    path = lab.root / "contract-violations.jsonl"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def curl_line(lab: Lab, path: str = "/") -> str:
+    """A command that opens the platform through the edge, as typed."""
+    return f"curl --cacert {pki.ca(lab)} --resolve {lab.domain}:443:{lab.edge} https://{lab.domain}{path}"
+
+
+def shell(lab: Lab, node: str, argv: list[str]) -> int:
+    """Runs a command on the network of a node (`edge`, `db`, `s1`) or of a stranger (`outside`)."""
+    if node == "outside":
+        with net.visitor(lab, "out", 9) as space:
+            return subprocess.run(["nsenter", f"--net=/run/netns/{space}", "--", *argv], check=False).returncode
+    return subprocess.run(["nsenter", f"--net=/run/netns/{net.netns_name(lab, node)}", "--", *argv], check=False).returncode
