@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def collection_tree() -> Path:
+def _tree() -> Path:
     """The folder that holds ansible_collections/quetrex/platform: a copy's own, or a link beside the checkout's caches."""
     if ROOT.parent.parent.name == "ansible_collections":
         return ROOT.parents[2]
@@ -34,10 +34,16 @@ def _install_loader() -> None:
         return
     from ansible.plugins.loader import init_plugin_loader
 
-    init_plugin_loader([str(collection_tree())])
+    init_plugin_loader([str(_tree())])
 
 
 _install_loader()
+
+
+@pytest.fixture(scope="session")
+def collection_tree() -> Path:
+    """For ANSIBLE_COLLECTIONS_PATH of a program that a test starts."""
+    return _tree()
 
 
 class Violations:
