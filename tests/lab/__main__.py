@@ -13,7 +13,7 @@ import time
 import urllib.request
 from typing import Any
 
-from lab import cloud, process
+from lab import cloud, process, serve
 from lab.config import Lab, LabError
 from lab.machine import Machines
 
@@ -36,7 +36,8 @@ def _status(lab: Lab, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(facts, indent=2))
         return 0
-    print(f"lab {facts['name']} ({facts['subnet']}): {'up' if facts['up'] else 'down'}, {facts['memory_mib']} MiB, contract violations: {facts['contract_violations']}")
+    state = "up" if facts["up"] else "down"
+    print(f"lab {facts['name']} ({facts['subnet']}): {state}, {facts['memory_mib']} MiB, contract violations: {facts['contract_violations']}")
     for name, running in {**facts["processes"], **{f"server {number}": on for number, on in facts["servers"].items()}}.items():
         print(f"  {name:<16} {'running' if running else 'stopped'}")
     print(f"  {facts['curl']}")
@@ -93,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     command("down", _down, "end and remove everything but the cache")
     command("status", _status, "what runs, and how to look at it").add_argument("--json", action="store_true")
     fault = command("fault", _fault, "show, set (a JSON list) or clear the faults of one API")
-    fault.add_argument("api", choices=sorted(cloud.serve.CONTRACTS))
+    fault.add_argument("api", choices=sorted(serve.CONTRACTS))
     fault.add_argument("rules", nargs="?")
     fault.add_argument("--clear", action="store_true")
     kill = command("kill-server", _kill_server, "cut a server's power (default: every server's)")

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import tempfile
@@ -18,10 +17,33 @@ from lab.process import locked
 from lab.shell import run
 
 GUEST = Path(__file__).with_name("guest")
-SERVER_PACKAGES = (
-    "systemd systemd-sysv libpam-systemd dbus openssh-server python3 python3-apt sudo iproute2 iptables nftables ca-certificates curl"
-    " cloud-init kmod procps less e2fsprogs cron netbase iputils-ping apt-utils"
-).split()
+SERVER_PACKAGES = [
+    "systemd",
+    "systemd-sysv",
+    "libpam-systemd",
+    "dbus",
+    "openssh-server",
+    "python3",
+    "python3-apt",
+    "sudo",
+    "iproute2",
+    "iptables",
+    "nftables",
+    "ca-certificates",
+    "curl",
+    "cloud-init",
+    "kmod",
+    "procps",
+    "less",
+    "e2fsprogs",
+    "cron",
+    "netbase",
+    "iputils-ping",
+    "apt-utils",
+]
+
+# What would run on the machine's devices or wait for a console that is not there.
+MASKED = ["systemd-udevd.service", "systemd-udev-trigger.service", "systemd-networkd-wait-online.service", "getty.target", "console-getty.service"]
 
 
 def mirrors() -> tuple[str | None, str | None]:
@@ -65,7 +87,7 @@ def debian_root(lab: Lab, suite: str, packages: Sequence[str], *, variant: str =
 
 def _bootstrap(place: Path, suite: str, packages: Sequence[str], variant: str, customize: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(dir=place.parent, prefix="making-") as scratch:
-        os.chmod(scratch, 0o755)
+        Path(scratch).chmod(0o755)
         root = Path(scratch, "root")
         settings = Path(scratch, "apt.conf")
         settings.write_text(apt_settings())
@@ -90,7 +112,7 @@ def server_root(lab: Lab) -> Path:
         f"upload {parts[1]} /usr/lib/systemd/system/lab-guest.service",
         f"upload {parts[2]} /etc/cloud/cloud.cfg.d/90-lab.cfg",
         'chroot "$1" systemctl enable lab-guest.service',
-        'chroot "$1" systemctl mask systemd-udevd.service systemd-udev-trigger.service systemd-networkd-wait-online.service getty.target console-getty.service systemd-resolved.service',
+        f'chroot "$1" systemctl mask {" ".join(MASKED)}',
         'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/machine-id" "$1/var/lib/dbus/machine-id" "$1/etc/resolv.conf"',
         ': > "$1/etc/machine-id"',
     ]

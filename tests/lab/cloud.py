@@ -16,10 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab import base, disks, dns, edge, net, pki, process, registry, serve, supabase
+from lab import base, disks, dns, edge, net, pki, process, registry, serve
 from lab.config import CHECKOUT, Lab, LabError
 from lab.machine import Machines
 from lab.shell import run
+from lab.supabase import service as supabase
 
 Say = Callable[[str], None]
 
@@ -65,7 +66,6 @@ def _describe(lab: Lab, parts: dict[str, Any]) -> dict[str, Any]:
     apis = {api: {"url": lab.url(api), "token": importlib.import_module(f"lab.api.{api}").token_of(lab)} for api in serve.CONTRACTS}
     database, images = parts["database"], parts["registry and images"]
     dns.publish(lab, "supabase", {name: [address] for name, address in database.get("names", {}).items()})
-    dns.publish(lab, "registry", {images["host"].partition(":")[0]: [lab.control]})
     facts = {
         "name": lab.name, "domain": lab.domain, "apis": apis, "edge_ipv4": lab.edge, "ca": str(pki.ca(lab)), "dns": lab.control,
         "supabase": database, "registry": images | {"ca": str(pki.ca(lab))}, "state_dir": str(lab.folder("controller")), "ssh_key": str(_ssh_key(lab)),

@@ -36,7 +36,7 @@ def loop_devices(path: Path) -> list[str]:
 def plug(path: Path) -> tuple[str, int, int]:
     """A loop device for the file: its path, major and minor number."""
     devices = loop_devices(path) or [run("losetup", "--find", "--show", path).strip()]
-    number = os.stat(devices[0]).st_rdev
+    number = Path(devices[0]).stat().st_rdev
     return devices[0], os.major(number), os.minor(number)
 
 

@@ -17,7 +17,7 @@ from lab.shell import run
 
 def _upstreams() -> list[str]:
     """The machine's own resolvers, asked for every name that is not of the lab."""
-    return re.findall(r"^\s*nameserver\s+(\S+)", Path("/etc/resolv.conf").read_text(), flags=re.M)
+    return re.findall(r"^\s*nameserver\s+(\S+)", Path("/etc/resolv.conf").read_text(), flags=re.MULTILINE)
 
 
 def up(lab: Lab) -> None:

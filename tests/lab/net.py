@@ -58,7 +58,8 @@ def up(lab: Lab) -> None:
         (_SHARED / f"lab-{lab.name}").touch()
     if not Path("/sys/class/net", control).exists():
         _refuse_overlap(lab)
-        run("ip", "-batch", "-", stdin=f"link add {control} type bridge\naddr add {lab.control}/32 dev {control}\naddr add {lab.address6(0)}/128 dev {control} nodad\nlink set {control} up\n")
+        addresses = f"addr add {lab.control}/32 dev {control}\naddr add {lab.address6(0)}/128 dev {control} nodad"
+        run("ip", "-batch", "-", stdin=f"link add {control} type bridge\n{addresses}\nlink set {control} up\n")
     run("nft", "-f", "-", stdin=_table_text(lab))
 
 
@@ -123,7 +124,8 @@ def add_namespace(lab: Lab, node: str, addresses: Sequence[str] = ()) -> None:
 def _make_pair(lab: Lab, node: str) -> None:
     space, link, mtu = netns_name(lab, node), interface(lab, node), _mtu()
     run("ip", "netns", "add", space)
-    run("ip", "-batch", "-", stdin=f"link add {link} mtu {mtu} type veth peer name eth0 mtu {mtu} netns {space}\naddr add fe80::1/64 dev {link} nodad\nlink set {link} up\n")
+    pair = f"link add {link} mtu {mtu} type veth peer name eth0 mtu {mtu} netns {space}"
+    run("ip", "-batch", "-", stdin=f"{pair}\naddr add fe80::1/64 dev {link} nodad\nlink set {link} up\n")
     run("ip", "-netns", space, "-batch", "-", stdin="link set lo up\nlink set eth0 up\n")
 
 

@@ -38,7 +38,8 @@ def authority(folder: Path, common_name: str) -> tuple[Path, Path]:
             name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
             certificate = _builder(name, name, key.public_key(), 3650).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-            certificate = certificate.add_extension(usage, critical=True).add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            certificate = certificate.add_extension(usage, critical=True)
+            certificate = certificate.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             save_key(key_path, key)
             cert_path.write_bytes(certificate.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     return key_path, cert_path

@@ -104,22 +104,25 @@ def until(condition: Callable[[], bool], budget: float, *, step: float = 0.05) -
     return True
 
 
-def _entering(lab: Lab, name: str, legacy: bool) -> Callable[[], None]:
-    """What the new process does before it becomes the wanted program: it walks into its control groups."""
+_ENTER = 'while [ "$1" != -- ]; do echo 0 > "$1/cgroup.procs" || exit 70; shift; done; shift; exec "$@"'
+
+
+def _entering(lab: Lab, name: str, legacy: bool) -> list[str]:
+    """Words before a command that make it walk into its control groups first (safe to start from a thread, unlike preexec_fn)."""
     folders = [group(lab, name)] + ([root / group_name(lab, name) for root in legacy_roots()] if legacy else [])
     for folder in folders:
-        if legacy and folder.parent.parent.name == "cpuset":
-            folder.parent.mkdir(exist_ok=True)
-            (folder.parent / "cgroup.clone_children").write_text("1")
-            for key in ("cpuset.cpus", "cpuset.mems"):
-                (folder.parent / key).write_text((folder.parent.parent / key).read_text())
+        if folder.parent.parent.name == "cpuset":
+            _own_cpuset(folder.parent)
         folder.mkdir(parents=True, exist_ok=True)
+    return ["/bin/sh", "-c", _ENTER, "enter", *map(str, folders), "--"]
 
-    def enter() -> None:
-        for folder in folders:
-            (folder / "cgroup.procs").write_text("0")
 
-    return enter
+def _own_cpuset(folder: Path) -> None:
+    """A cpuset takes no process before it has processors and memory nodes; children inherit them from the lab's."""
+    folder.mkdir(exist_ok=True)
+    (folder / "cgroup.clone_children").write_text("1")
+    for key in ("cpuset.cpus", "cpuset.mems"):
+        (folder / key).write_text((folder.parent / key).read_text())
 
 
 def start(
@@ -142,7 +145,9 @@ def start(
     if (pid := main_pid(lab, name)) is not None:
         return pid
     stop(lab, name)
-    words = [*(["nsenter", f"--net=/run/netns/{netns}", "--"] if netns else []), *(["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--"] if user else [])]
+    words = _entering(lab, name, legacy_groups)
+    words += ["nsenter", f"--net=/run/netns/{netns}", "--"] if netns else []
+    words += ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--"] if user else []
     with _log_file(lab, name).open("ab") as log:
         child = subprocess.Popen(
             [*words, *(str(word) for word in argv)],
@@ -152,7 +157,6 @@ def start(
             cwd=cwd or lab.root,
             env={**os.environ, **(env or {})},
             start_new_session=True,
-            preexec_fn=_entering(lab, name, legacy_groups),
         )
     _pid_file(lab, name).write_text(str(child.pid))
     if ready is not None and not until(lambda: child.poll() is not None or ready(), budget):

@@ -17,7 +17,7 @@ import uvicorn
 
 from lab import process
 from lab.api.kit import wrap
-from lab.config import PORTS, Lab
+from lab.config import CHECKOUT, PORTS, Lab
 
 CONTRACTS = {"hetzner": "hetzner-openapi.json", "cloudflare": "cloudflare-openapi.json", "supabase": "supabase-management-openapi.json", "monitors": None}
 
@@ -59,12 +59,7 @@ def answers(lab: Lab) -> bool:
 def up(lab: Lab) -> None:
     """Starts the control plane in the background."""
     environment = {"LAB_NAME": lab.name, "LAB_SUBNET": str(lab.prefix)}
-    process.start(lab, "control", [sys.executable, "-m", "lab.serve"], env=environment, cwd=lab_package(), ready=lambda: answers(lab))
-
-
-def lab_package() -> str:
-    """The folder that `python -m lab` is run from."""
-    return __file__.rsplit("/", 2)[0]
+    process.start(lab, "control", [sys.executable, "-m", "lab.serve"], env=environment, cwd=CHECKOUT / "tests", ready=lambda: answers(lab))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`site.yml` as its user meets it: the look beforehand, the first run, the second, and what visitors then see."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lab import cloud, net
+from lab.shell import run
+
+from .conftest import Platform, Run
+
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+WRITES = {"POST", "PUT", "PATCH", "DELETE"}
+
+
+def test_check_mode_on_an_empty_account_lists_what_would_be_made_and_touches_nothing(empty_platform: Platform) -> None:
+    look = empty_platform.play("site", "--check", "--diff")
+    assert look.code == 0, look.explain()
+    assert look.changed > 0
+    for word in ("cpx31", "EUR", empty_platform.lab.domain):
+        assert word in look.output, f"{word!r} is not in what --check shows"
+    for api in ("hetzner", "cloudflare"):
+        assert [entry for entry in empty_platform.exchanges(api) if entry["method"] in WRITES] == []
+
+
+def test_first_run_builds_everything(first_run: Run) -> None:
+    assert first_run.code == 0
+    assert first_run.changed > 10
+
+
+def test_second_run_changes_nothing(platform: Platform) -> None:
+    again = platform.play("site", "--diff")
+    assert (again.code, again.changed) == (0, 0), again.explain()
+
+
+def test_check_mode_on_a_finished_platform_finds_nothing_to_do(platform: Platform) -> None:
+    look = platform.play("site", "--check", "--diff")
+    assert (look.code, look.changed) == (0, 0), look.explain()
+
+
+@pytest.mark.parametrize("path", ["/", "/api/health", "/runner/health"])
+def test_visitors_are_answered_through_the_edge(platform: Platform, path: str) -> None:
+    assert platform.status(path) == 200
+
+
+def test_health_says_which_release_runs_and_that_it_reaches_redis(platform: Platform) -> None:
+    health = json.loads(platform.curl(f"https://{platform.lab.domain}/api/health").stdout)
+    assert (health["version"], health["checks"]["redis"]) == ("1.0.0", "ok")
+
+
+def test_plain_http_is_sent_to_https(platform: Platform) -> None:
+    answer = platform.curl(f"http://{platform.lab.domain}/some/page?x=1", "--output", "/dev/null", "--write-out", "%{http_code} %{redirect_url}")
+    assert answer.stdout == f"301 https://{platform.lab.domain}/some/page?x=1"
+
+
+def test_old_tls_is_refused_and_new_tls_is_not(platform: Platform) -> None:
+    url, low = f"https://{platform.lab.domain}/", ("--ciphers", "DEFAULT@SECLEVEL=0")
+    assert platform.curl(url, "--tlsv1.1", "--tls-max", "1.1", *low).returncode == 35
+    assert platform.curl(url, "--tlsv1.2", "--tls-max", "1.2").returncode == 0
+
+
+def test_static_assets_are_cached_and_the_api_never_is(platform: Platform) -> None:
+    page = platform.curl(f"https://{platform.lab.domain}/").stdout
+    asset = page.partition('"/_next/static/')[2].partition('"')[0]
+    assert asset, "the page refers to no static asset"
+    platform.headers(f"/_next/static/{asset}")
+    assert platform.headers(f"/_next/static/{asset}")["cf-cache-status"] == "HIT"
+    seen = {platform.headers("/api/health").get("cf-cache-status", "") for _attempt in range(4)}
+    assert not seen & {"HIT", "MISS"}, seen
+
+
+def open_ports(platform: Platform, space: str, address: str) -> set[str]:
+    """TCP ports that answer at an address, looked at from a network namespace."""
+    scan = ["nmap", "-Pn", "-n", "-p-", "--min-rate", "4000", "--max-retries", "1", "--open", "-oG", "-"]
+    found = run("nsenter", f"--net=/run/netns/{space}", "--", *scan, *(["-6"] if ":" in address else []), address, timeout=240)
+    lines = [line.partition("Ports: ")[2] for line in found.splitlines() if "Ports: " in line]
+    return {entry.split("/")[0] for line in lines for entry in line.split(", ")}
+
+
+def test_a_stranger_finds_only_ssh_open_on_the_server(platform: Platform) -> None:
+    with net.visitor(platform.lab, "scan", 20) as space:
+        assert open_ports(platform, space, platform.server_ipv4) == {"22"}
+
+
+def test_the_edge_finds_https_as_well(platform: Platform) -> None:
+    assert open_ports(platform, net.netns_name(platform.lab, "edge"), platform.server_ipv4) == {"22", "443"}
+
+
+def test_a_wrong_origin_certificate_is_refused_by_the_edge(platform: Platform) -> None:
+    tls = "/opt/platform/nginx/tls"
+    platform.on_server(f"cp {tls}/origin.pem {tls}/origin.key /root/")
+    try:
+        self_signed = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={platform.lab.domain} -keyout {tls}/origin.key -out {tls}/origin.pem"
+        platform.on_server(f"{self_signed} 2>/dev/null && docker kill --signal HUP $(docker ps -qf name=nginx) >/dev/null")
+        assert platform.eventually(lambda: platform.status("/") == 526)
+    finally:
+        platform.on_server(f"cp /root/origin.pem /root/origin.key {tls}/ && docker kill --signal HUP $(docker ps -qf name=nginx) >/dev/null")
+    assert platform.eventually(lambda: platform.status("/") == 200)
+
+
+def test_no_exchange_broke_a_vendors_contract(platform: Platform) -> None:
+    assert cloud.violations(platform.lab) == 0
