@@ -6,6 +6,7 @@
 The documents lie outside the project (`CONTRACTS_DIR`, by default `../shared/contracts` beside the checkout).
 Where they are absent, nothing is checked and `Contract.load` gives None, so that tests can report a skip.
 """
+
 from __future__ import annotations
 
 import functools

@@ -16,6 +16,7 @@ Effects, which can be combined with `latency_ms`:
 - `{"drop": "before"}`, `{"drop": "after"}`: the connection breaks before or after the call took effect
 - `{"domain": "sold_out", …}`: no HTTP effect; the API itself asks for these with `Faults.domain`
 """
+
 from __future__ import annotations
 
 import json
@@ -103,13 +104,13 @@ class Faults:
         self._faults = [fault for fault in self._faults if fault.times is None or fault.times > 0]
         return hit or None
 
-    def domain(self, name: str, **attributes: object) -> dict[str, Any] | None:
+    def domain(self, kind: str, /, **attributes: object) -> dict[str, Any] | None:
         """Return the first fault of that domain whose given attributes agree, counting it; None when there is none.
 
         An attribute absent from the fault agrees with every value: `{"domain": "sold_out", "type": "cpx31"}` is sold out everywhere.
         """
         for fault in self._faults:
-            agrees = fault.effect.get("domain") == name and all(fault.effect.get(key, value) == value for key, value in attributes.items())
+            agrees = fault.effect.get("domain") == kind and all(fault.effect.get(key, value) == value for key, value in attributes.items())
             if agrees and fault.strikes():
                 self._faults = [one for one in self._faults if one.times is None or one.times > 0]
                 return fault.effect

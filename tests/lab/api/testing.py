@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Serves one local API on a free port of loopback, for unit tests of APIs and of their clients."""
+
 from __future__ import annotations
 
 import contextlib

@@ -1,0 +1,218 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the API drives: real servers of a lab, or nothing at all for unit tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv6Network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from lab.config import Lab
+
+Rules = Sequence[Mapping[str, Any]] | None
+
+
+class Hardware(Protocol):
+    """Blocking work on servers, volumes and the network. Every method may be repeated with the same result."""
+
+    inline: bool
+    """Whether the work is so quick that it may be done before the answer."""
+
+    def ipv4(self, number: int) -> str:
+        """Return address number `number` of the pool."""
+
+    def ipv6(self, number: int) -> str:
+        """Return network number `number` of the pool."""
+
+    def create(self, server: int, *, ipv4: str | None, ipv6: str | None, user_data: str, ssh_keys: Sequence[str], hostname: str, image: Path | None) -> None:
+        """Put an image on a new disk."""
+
+    def power_on(self, server: int) -> None:
+        """Start."""
+
+    def shutdown(self, server: int) -> None:
+        """Press the power button."""
+
+    def power_off(self, server: int) -> None:
+        """Cut the power."""
+
+    def reset(self, server: int) -> None:
+        """Cut the power and give it back."""
+
+    def rebuild(self, server: int, user_data: str, image: Path | None) -> None:
+        """Put a fresh image on the disk."""
+
+    def delete(self, server: int) -> None:
+        """Remove the server and its disk."""
+
+    def running(self, server: int) -> bool:
+        """Say whether it is powered on."""
+
+    def set_addresses(self, server: int, addresses: Sequence[str]) -> None:
+        """Give it exactly these addresses."""
+
+    def snapshot(self, server: int, image: int) -> Path | None:
+        """Copy the disk; return where the copy is."""
+
+    def set_firewall(self, server: int, rules: Rules) -> None:
+        """Filter in front of the server; None for no filter."""
+
+    def make_volume(self, volume: int, gigabytes: int, filesystem: str | None) -> None:
+        """Make a volume or grow it; a filesystem only on a new one."""
+
+    def remove_volume(self, volume: int) -> None:
+        """Destroy a volume."""
+
+    def attach_volume(self, server: int, volume: int) -> None:
+        """Plug a volume in."""
+
+    def detach_volume(self, server: int, volume: int) -> None:
+        """Pull a volume out."""
+
+
+class NullHardware:
+    """No machines: remembers what is powered on. A server in `deaf` does not react to its power button."""
+
+    inline = True
+
+    def __init__(self) -> None:
+        self.on: set[int] = set()
+        self.deaf: set[int] = set()
+        self.firewalls: dict[int, Rules] = {}
+        self.calls: list[tuple[Any, ...]] = []
+
+    def ipv4(self, number: int) -> str:
+        """Return an address of the documentation's pool."""
+        return str(IPv4Address("10.96.0.1") + number)
+
+    def ipv6(self, number: int) -> str:
+        """Return a network of the documentation's pool."""
+        return str(IPv6Network(((0x20010DB8 << 96) + (number << 64), 64)))
+
+    def create(self, server: int, *, ipv4: str | None, ipv6: str | None, user_data: str, ssh_keys: Sequence[str], hostname: str, image: Path | None) -> None:
+        """Note the call."""
+        self.calls.append(("create", server, ipv4, ipv6, user_data, tuple(ssh_keys), hostname))
+
+    def power_on(self, server: int) -> None:
+        """Note that it runs."""
+        self.on.add(server)
+
+    def shutdown(self, server: int) -> None:
+        """Stop, unless deaf."""
+        if server not in self.deaf:
+            self.on.discard(server)
+
+    def power_off(self, server: int) -> None:
+        """Stop."""
+        self.on.discard(server)
+
+    def reset(self, server: int) -> None:
+        """Run."""
+        self.on.add(server)
+
+    def rebuild(self, server: int, user_data: str, image: Path | None) -> None:
+        """Note the call."""
+        self.calls.append(("rebuild", server, user_data))
+
+    def delete(self, server: int) -> None:
+        """Forget."""
+        self.on.discard(server)
+        self.firewalls.pop(server, None)
+
+    def running(self, server: int) -> bool:
+        """Say whether it runs."""
+        return server in self.on
+
+    def set_addresses(self, server: int, addresses: Sequence[str]) -> None:
+        """Note the call."""
+        self.calls.append(("set_addresses", server, tuple(addresses)))
+
+    def snapshot(self, server: int, image: int) -> Path | None:
+        """Copy nothing."""
+        return None
+
+    def set_firewall(self, server: int, rules: Rules) -> None:
+        """Remember the rules."""
+        self.firewalls[server] = rules
+
+    def make_volume(self, volume: int, gigabytes: int, filesystem: str | None) -> None:
+        """Note the call."""
+        self.calls.append(("make_volume", volume, gigabytes, filesystem))
+
+    def remove_volume(self, volume: int) -> None:
+        """Note the call."""
+        self.calls.append(("remove_volume", volume))
+
+    def attach_volume(self, server: int, volume: int) -> None:
+        """Note the call."""
+        self.calls.append(("attach_volume", server, volume))
+
+    def detach_volume(self, server: int, volume: int) -> None:
+        """Note the call."""
+        self.calls.append(("detach_volume", server, volume))
+
+
+class LabHardware:
+    """The machines of a lab."""
+
+    inline = False
+
+    def __init__(self, lab: Lab) -> None:
+        from lab.machine import Machines
+
+        self._lab = lab
+        self._machines = Machines(lab)
+        self.create = self._machines.create
+        self.power_on = self._machines.power_on
+        self.shutdown = self._machines.shutdown
+        self.power_off = self._machines.power_off
+        self.reset = self._machines.reset
+        self.rebuild = self._machines.rebuild
+        self.delete = self._machines.delete
+        self.running = self._machines.running
+        self.set_addresses = self._machines.set_addresses
+        self.snapshot = self._machines.snapshot
+        self.detach_volume = self._machines.detach_volume
+
+    def ipv4(self, number: int) -> str:
+        """Return address number `number` of the lab's pool."""
+        from lab import net
+
+        return net.server_address(self._lab, number)
+
+    def ipv6(self, number: int) -> str:
+        """Return network number `number` of the lab's pool."""
+        from lab import net
+
+        return net.server_network6(self._lab, number)
+
+    def set_firewall(self, server: int, rules: Rules) -> None:
+        """Filter at the lab's side of the server's cable."""
+        from lab import net
+
+        net.set_firewall(self._lab, f"s{server}", rules)
+
+    def make_volume(self, volume: int, gigabytes: int, filesystem: str | None) -> None:
+        """Make or grow the file behind the volume, with a filesystem when asked."""
+        from lab import disks
+        from lab.shell import run
+
+        path = disks.make(self._lab, volume, gigabytes)
+        if filesystem:
+            run(f"mkfs.{filesystem}", *(["-q"] if filesystem == "ext4" else []), path)
+
+    def remove_volume(self, volume: int) -> None:
+        """Delete the file behind the volume."""
+        from lab import disks
+
+        disks.remove(self._lab, volume)
+
+    def attach_volume(self, server: int, volume: int) -> None:
+        """Plug the volume's file into the server."""
+        from lab import disks
+
+        self._machines.attach_volume(server, volume, disks.volume_file(self._lab, volume))
