@@ -66,6 +66,7 @@ def describe(lab: Lab) -> dict[str, Any]:
         "region": who.region,
         "url": who.url,
         "host": who.host,
+        "address": lab.database,
         "port": PORT,
         "user": "postgres",
         "password": who.password,
@@ -75,7 +76,7 @@ def describe(lab: Lab) -> dict[str, Any]:
         "pooler": {"host": who.pooler_host, "port": POOLER_PORT, "user": who.pooler_user},
         "anon_key": who.key("anon"),
         "service_role_key": who.key("service_role"),
-        "names": {name: lab.database for name in (who.host, who.pooler_host, f"{who.ref}.supabase.test")},
+        "names": dict.fromkeys((who.host, who.pooler_host, f"{who.ref}.supabase.test"), lab.database),
         "sockets": str(_sockets(lab)),
     }
 

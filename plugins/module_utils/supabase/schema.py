@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""fetch -> plan -> rehearse or apply -> fetch again, for the schema of a database."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import catalog, ledger
+from .database import Database, Target, refuse_transaction_pooling
+from .errors import Failure
+from .migrations import Migration, read_folders, refuse_unrunnable
+from .plan import Plan, make_plan, refuse_contradictions
+from .runner import Limits, Outcome, Runner
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the caller asked for. state: applied, adopted (up to adopt_version) or verified."""
+
+    folders: list[str]
+    state: str = "applied"
+    adopt_version: str | None = None
+    missing: str = "fail"
+    out_of_order: str = "fail"
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass
+class Report:
+    """What came of it; filled as we go, so that a failure can say how far it got."""
+
+    changed: bool = False
+    plan: Plan | None = None
+    outcome: Outcome = field(default_factory=Outcome)
+    adopted: list[str] = field(default_factory=list)
+    difference: tuple[list[str], list[str]] | None = None
+    queries: list[str] = field(default_factory=list)
+
+    def as_result(self) -> dict[str, Any]:
+        """The module's result, without msg and queries."""
+        plan = self.plan or Plan()
+        return {
+            "changed": self.changed,
+            "ran": self.outcome.ran,
+            "adopted": self.adopted,
+            "pending": [migration.label for migration in plan.pending],
+            "applied": plan.applied,
+            "missing": plan.missing,
+            "unverifiable": plan.unverifiable,
+            "not_rehearsed": self.outcome.skipped,
+        }
+
+
+class Session:
+    """A locked connection that can be replaced by another when it is lost."""
+
+    def __init__(self, target: Target, report: Report) -> None:
+        self.target = target
+        self.report = report
+        self._stack = contextlib.ExitStack()
+
+    def open(self) -> Database:
+        database = self._stack.enter_context(Database(self.target))
+        database.queries = self.report.queries
+        return database
+
+    def lock(self, database: Database, wait: float) -> None:
+        self._stack.enter_context(ledger.lock(database, wait))
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+def converge(target: Target, wanted: Wanted, report: Report, *, check: bool, diff: bool) -> None:
+    """Bring the database to the wanted state; report is filled also when this raises Failure."""
+    files = read_folders(wanted.folders)
+    session = Session(target, report)
+    with contextlib.closing(session):
+        database = session.open()
+        refuse_transaction_pooling(database)
+        if not _plan(database, files, wanted, report) or wanted.state == "verified":
+            return
+        # Somebody else may have been at work until we got the lock.
+        session.lock(database, wanted.limits.lock_wait)
+        if not _plan(database, files, wanted, report):
+            return
+
+        def reconnect() -> Database:
+            again = session.open()
+            session.lock(again, wanted.limits.lock_wait)
+            return again
+
+        runner = Runner(database, wanted.limits, reconnect)
+        if wanted.state == "adopted":
+            _adopt(runner, wanted, report, check=check)
+        else:
+            _apply(runner, report, check=check, diff=diff)
+        if report.changed and not check:
+            _plan(runner.database, files, wanted, report)
+
+
+def _plan(database: Database, files: list[Migration], wanted: Wanted, report: Report) -> bool:
+    """Compare files and ledger into report; whether there is anything to do."""
+    plan = report.plan = make_plan(files, ledger.read(database), lambda versions: ledger.recorded(database, versions))
+    refuse_contradictions(plan, missing=wanted.missing, out_of_order="ignore" if wanted.state == "adopted" else wanted.out_of_order)
+    if wanted.state == "verified" and plan.pending:
+        labels = [migration.label for migration in plan.pending]
+        raise Failure(f"Not applied: {', '.join(labels)}.", "pending", versions=labels)
+    if wanted.state == "adopted":
+        return bool(_to_adopt(plan, wanted, files))
+    for migration in plan.pending:
+        refuse_unrunnable(migration)
+    return bool(plan.pending)
+
+
+def _to_adopt(plan: Plan, wanted: Wanted, files: list[Migration]) -> list[Migration]:
+    limit = wanted.adopt_version or ""
+    if limit not in {migration.version for migration in files}:
+        raise Failure(f"adopt_version {limit} is not the version of any migration.", "adopt_version", version=limit)
+    return [migration for migration in plan.pending if migration.version <= limit]
+
+
+def _adopt(runner: Runner, wanted: Wanted, report: Report, *, check: bool) -> None:
+    plan = report.plan or Plan()
+    chosen = [migration for migration in plan.pending if migration.version <= (wanted.adopt_version or "")]
+    if not check:
+        runner.adopt(chosen)
+    report.adopted = [migration.label for migration in chosen]
+    report.changed = bool(chosen)
+
+
+def _apply(runner: Runner, report: Report, *, check: bool, diff: bool) -> None:
+    plan = report.plan or Plan()
+    scope = catalog.Scope()
+    if check:
+        report.difference = runner.rehearse(plan.pending, report.outcome, scope)
+        report.changed = True
+        return
+    before = _snapshot(runner.database, scope) if diff else []
+    try:
+        runner.apply(plan.pending, report.outcome)
+    finally:
+        report.changed = bool(report.outcome.ran)
+    if diff:
+        report.difference = catalog.difference(before, _snapshot(runner.database, scope))
+
+
+def _snapshot(database: Database, scope: catalog.Scope) -> list[str]:
+    with database.transaction() as inside:
+        return catalog.snapshot(inside, scope)

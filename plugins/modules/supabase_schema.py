@@ -1,0 +1,237 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module supabase_schema: SQL migrations with the Supabase CLI's folder and ledger."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: supabase_schema
+short_description: Apply, adopt or verify the SQL migrations of a Supabase or PostgreSQL database
+version_added: "0.1.0"
+description:
+  - Uses the folder and the ledger of the Supabase CLI (C(<14 digits>_<name>.sql), C(supabase_migrations.schema_migrations)),
+    so both tools can be used on one database.
+  - Each file runs in one transaction together with its ledger row, and every commit is proved by reading the ledger back.
+    A run that is killed leaves nothing half-done; the next one goes on where it stopped.
+  - One run at a time per database. A second one waits, and when it gives up it says who holds the lock.
+  - Refuses files that were edited after they were applied, that lost their file, share a version, or are older than what is applied;
+    files with transaction control, psql commands or C(COPY FROM STDIN); and poolers in transaction mode.
+  - A statement that cannot run in a transaction (C(CREATE INDEX CONCURRENTLY), C(VACUUM), …) needs a file of its own. It is run alone and recorded
+    afterwards; an index that a killed run left INVALID is dropped and built anew.
+extends_documentation_fragment:
+  - quetrex.platform.database
+options:
+  migrations:
+    description:
+      - Folders of migration files. They run folder by folder, within a folder by version. Versions must be unique over all of them.
+    type: list
+    elements: path
+    required: true
+  state:
+    description:
+      - V(applied) runs what is pending.
+      - V(adopted) records the pending files up to O(adopt_version) as applied without running them, for a database whose schema came in another way.
+      - V(verified) fails when a file is pending, and on everything V(applied) refuses. It changes nothing.
+    type: str
+    choices: [applied, adopted, verified]
+    default: applied
+  adopt_version:
+    description: The newest version to adopt. Required with O(state=adopted).
+    type: str
+  missing:
+    description: What to do about versions in the ledger without a file. Use V(ignore) when another project owns them.
+    type: str
+    choices: [fail, ignore]
+    default: fail
+  out_of_order:
+    description: What to do about pending files older than what is applied from the same folder.
+    type: str
+    choices: [fail, ignore]
+    default: fail
+  lock_wait:
+    description: Seconds to wait for another run on this database to end.
+    type: float
+    default: 60
+  lock_timeout:
+    description: Seconds a migration waits for a lock on a table. Queries queue up behind a waiting migration, so keep it short.
+    type: float
+    default: 5
+  statement_timeout:
+    description: Seconds a single statement of a migration may run.
+    type: float
+    default: 300
+  retries:
+    description: How often a file is tried again after it could not get a lock in time, or met a deadlock.
+    type: int
+    default: 5
+  return_queries:
+    description: Whether to return every SQL text that was sent.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: >-
+      Runs all pending files for real in one transaction and rolls it back, so errors are the real ones. The locks are real while it lasts.
+      Files that cannot run in a transaction are not tried and are listed in RV(not_rehearsed).
+  diff_mode:
+    support: full
+    description: Shows the lines of the catalogue (tables, columns, policies, grants, functions, triggers, …) that go and come.
+  idempotent:
+    support: full
+    description: A second run changes nothing.
+author:
+  - Quetrex (@quetrex)
+"""
+
+EXAMPLES = r"""
+- name: Apply the migrations
+  quetrex.platform.supabase_schema:
+    host: db.abcdefghijklmnopqrst.supabase.co
+    password: "{{ vault_database_password }}"
+    ca_certificate: /etc/ssl/supabase.pem
+    migrations:
+      - "{{ playbook_dir }}/supabase/migrations"
+
+- name: Take over a database whose tables were made by hand
+  quetrex.platform.supabase_schema:
+    host: aws-0-us-east-1.pooler.supabase.com
+    user: postgres.abcdefghijklmnopqrst
+    password: "{{ vault_database_password }}"
+    ca_certificate: "{{ vault_database_ca }}"
+    migrations: [supabase/migrations]
+    state: adopted
+    adopt_version: "20250101000000"
+
+- name: Make sure that everything is applied and nothing was edited
+  quetrex.platform.supabase_schema:
+    host: db.abcdefghijklmnopqrst.supabase.co
+    password: "{{ vault_database_password }}"
+    ca_certificate: /etc/ssl/supabase.pem
+    migrations: [supabase/migrations]
+    state: verified
+"""
+
+RETURN = r"""
+ran:
+  description: The files that ran (in check mode, were tried), in order. Also returned when a later one failed.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    version: {description: The file's version., type: str, returned: always}
+    name: {description: The file's name without version and suffix., type: str, returned: always}
+    seconds: {description: How long it took., type: float, returned: always}
+    attempts: {description: How often it was tried., type: int, returned: always}
+  sample: [{version: "20250101000000", name: document_schema, seconds: 0.021, attempts: 1}]
+adopted:
+  description: The files that were recorded without running.
+  type: list
+  elements: str
+  returned: always
+pending:
+  description: The files that are not applied.
+  type: list
+  elements: str
+  returned: always
+applied:
+  description: The files that are applied.
+  type: list
+  elements: str
+  returned: always
+missing:
+  description: Versions in the ledger without a file.
+  type: list
+  elements: str
+  returned: always
+unverifiable:
+  description: Applied files whose text the ledger does not hold, so that an edit cannot be seen.
+  type: list
+  elements: str
+  returned: always
+not_rehearsed:
+  description: Files that check mode could not try.
+  type: list
+  elements: str
+  returned: always
+queries:
+  description: Every SQL text that was sent.
+  type: list
+  elements: str
+  returned: when O(return_queries=true)
+failure:
+  description: What went wrong, for code.
+  type: dict
+  returned: on failure
+  contains:
+    code: {description: A short constant such as V(edited) or V(locked)., type: str, returned: always}
+    details: {description: What the code needs to know., type: dict, returned: always}
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.runner import Limits
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema import Report, Wanted, converge
+
+
+def argument_spec() -> dict[str, Any]:
+    return {
+        **connection_spec(),
+        "migrations": {"type": "list", "elements": "path", "required": True},
+        "state": {"type": "str", "choices": ["applied", "adopted", "verified"], "default": "applied"},
+        "adopt_version": {"type": "str"},
+        "missing": {"type": "str", "choices": ["fail", "ignore"], "default": "fail"},
+        "out_of_order": {"type": "str", "choices": ["fail", "ignore"], "default": "fail"},
+        "lock_wait": {"type": "float", "default": 60},
+        "lock_timeout": {"type": "float", "default": 5},
+        "statement_timeout": {"type": "float", "default": 300},
+        "retries": {"type": "int", "default": 5},
+        "return_queries": {"type": "bool", "default": False},
+    }
+
+
+def wanted(parameters: dict[str, Any]) -> Wanted:
+    names = ("lock_wait", "lock_timeout", "statement_timeout", "retries")
+    return Wanted(
+        folders=parameters["migrations"],
+        state=parameters["state"],
+        adopt_version=parameters["adopt_version"],
+        missing=parameters["missing"],
+        out_of_order=parameters["out_of_order"],
+        limits=Limits(**{name: parameters[name] for name in names}),
+    )
+
+
+def result(module: AnsibleModule, report: Report) -> dict[str, Any]:
+    found = report.as_result()
+    if module.params["return_queries"]:
+        found["queries"] = report.queries
+    if module._diff and report.difference:
+        gone, come = report.difference
+        found["diff"] = {"before_header": "catalogue", "after_header": "catalogue", "before": _text(gone), "after": _text(come)}
+    for warning in report.outcome.warnings:
+        module.warn(warning)
+    return found
+
+
+def _text(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec(), supports_check_mode=True, required_if=[("state", "adopted", ["adopt_version"])])
+    report = Report()
+    try:
+        converge(target(module.params, "supabase_schema"), wanted(module.params), report, check=module.check_mode, diff=module._diff)
+    except Failure as error:
+        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, **result(module, report))
+    module.exit_json(**result(module, report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+-- The dashboard follows projects and runners live. Realtime sends a change only to those whose policies show them the row.
+DO $$
+DECLARE
+  wanted text;
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = 'supabase_realtime') THEN
+    CREATE PUBLICATION supabase_realtime;
+  END IF;
+  FOREACH wanted IN ARRAY ARRAY['projects', 'runner_configs'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_publication_tables WHERE pubname = 'supabase_realtime' AND schemaname = 'public' AND tablename = wanted) THEN
+      EXECUTE format('ALTER PUBLICATION supabase_realtime ADD TABLE public.%I', wanted);
+    END IF;
+  END LOOP;
+END
+$$;
