@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each wrong setting gives one line that names it; secrets stay out of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import SETTINGS, problems
+
+DIGEST = "@sha256:" + "0123456789abcdef" * 4
+DATABASE = {"host": "db.example.com", "port": "5432", "user": "postgres", "password": "p4ss", "name": "postgres"}
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> dict[str, Any]:
+    key = tmp_path / "id_ed25519"
+    key.write_text("key")
+    return {
+        "platform_name": "quetrex",
+        "platform_environment": "lab",
+        "platform_domain": "quetrex.test",
+        "platform_location": "ash",
+        "platform_tier": "starter",
+        "platform_admin_ssh_public_keys": ["ssh-ed25519 " + "A" * 68 + " me@example.com"],
+        "platform_admin_ssh_private_key_file": str(key),
+        "platform_state_dir": str(tmp_path),
+        "platform_web_image": f"registry.example.com:5000/quetrex/web:1.0.0{DIGEST}",
+        "platform_runner_image": f"ghcr.io/quetrex/runner{DIGEST}",
+        "platform_redis_image": f"docker.io/library/redis{DIGEST}",
+        "platform_nginx_image": f"docker.io/library/nginx{DIGEST}",
+        "platform_hetzner_api_token": "hetzner-value",
+        "platform_cloudflare_api_token": "cloudflare-value",
+        "platform_supabase_url": "https://xxxx.supabase.co",
+        "platform_supabase_anon_key": "anon-value",
+        "platform_supabase_service_role_key": "service-value",
+        "platform_supabase_database": DATABASE,
+    }
+
+
+def test_good_settings_have_no_problem(good: dict[str, Any]) -> None:
+    assert problems(good) == []
+
+
+def test_all_that_is_required_is_named_at_once() -> None:
+    found = problems({})
+    assert len(found) == sum(setting.required for setting in SETTINGS.values())
+    assert "platform_domain is not set; add it to the inventory" in found
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("platform_name", "Quetrex App", "small letters"),
+        ("platform_domain", "https://quetrex.app", "bare domain"),
+        ("platform_domain", "localhost", "bare domain"),
+        ("platform_location", "Ashburn", "for example ash"),
+        ("platform_tier", "cx32", "starter, growth, scale, peak"),
+        ("platform_monthly_budget", "lots", "an amount of money"),
+        ("platform_monthly_budget", True, "an amount of money"),
+        ("platform_admin_user", "root", "ordinary user"),
+        ("platform_admin_ssh_public_keys", "ssh-ed25519 AAAA", "list"),
+        ("platform_admin_ssh_public_keys", [], "at least one"),
+        ("platform_admin_ssh_public_keys", ["nonsense"], "position 1"),
+        ("platform_admin_ssh_public_keys", ["-----BEGIN OPENSSH PRIVATE KEY-----"], "PRIVATE"),
+        ("platform_admin_ssh_private_key_file", "/nonexistent/key", "no such file"),
+        ("platform_state_dir", "state", "absolute path"),
+        ("platform_web_image", "ghcr.io/quetrex/web:latest", "by digest"),
+        ("platform_registry", {"host": "https://ghcr.io"}, "host is"),
+        ("platform_registry", {"host": "ghcr.io", "pasword": "x"}, "did you mean password?"),
+        ("platform_volume_size_gb", 5, "between 10 and 10240"),
+        ("platform_volume_mount", "srv", "absolute path"),
+        ("platform_supabase_url", "xxxx.supabase.co", "https://"),
+        ("platform_supabase_database", {**DATABASE, "sslmode": "disable"}, "verify-full"),
+        ("platform_supabase_database", {**DATABASE, "port": 70000}, "port"),
+        ("platform_supabase_database", {"host": "x"}, "user is missing"),
+        ("platform_app_environment", {"A-B": "1"}, "A-B"),
+        ("platform_app_environment", {"LIST": [1]}, "single value"),
+        ("platform_public_address", "edge.example.com", "one IPv4 or IPv6 address"),
+        ("platform_domian", "quetrex.app", "did you mean platform_domain?"),
+        ("platform_moon_phase", "full", "remove it"),
+    ],
+)
+def test_one_wrong_value_is_one_line(good: dict[str, Any], name: str, value: Any, says: str) -> None:
+    found = problems({**good, name: value})
+    assert len(found) == 1
+    assert found[0].startswith(f"{name} ")
+    assert says in found[0]
+
+
+@pytest.mark.parametrize("name", ["platform_hetzner_api_token", "platform_cloudflare_api_token", "platform_supabase_anon_key"])
+@pytest.mark.parametrize("value", ["", "hush hush", "changeme", "eyJ…", None, 7])
+def test_wrong_secrets_are_not_shown(good: dict[str, Any], name: str, value: Any) -> None:
+    found = problems({**good, name: value})
+    assert len(found) == 1
+    assert "hush" not in found[0]
+
+
+def test_a_wrong_password_inside_a_mapping_is_not_shown(good: dict[str, Any]) -> None:
+    found = problems({**good, "platform_supabase_database": {**DATABASE, "password": "hush hush"}})
+    assert len(found) == 1
+    assert "hush" not in found[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"platform_supabase_service_role_key": "anon-value"},
+        {"platform_app_environment": {"A": "1"}, "platform_app_secrets": {"A": "hush"}},
+        {"platform_admin_user": "ops", "platform_deploy_user": "ops"},
+    ],
+)
+def test_values_that_are_wrong_together(good: dict[str, Any], change: dict[str, Any]) -> None:
+    found = problems({**good, **change})
+    assert len(found) == 1
+    assert "hush" not in found[0]
