@@ -217,7 +217,7 @@ class HostFiles:
         for activation in plan.activations:
             code, output = self.run(activation.command)
             if code != 0:
-                raise disk.HostFileError("'%s' failed: %s%s" % (" ".join(activation.command), output.strip(), self.undo_hint()))
+                raise disk.HostFileError(f"'{' '.join(activation.command)}' failed: {output.strip()}{self.undo_hint()}")
             disk.write_stamp(activation, stamp(activation, self.wanted))
 
     def undo_hint(self) -> str:
@@ -258,8 +258,8 @@ class HostFiles:
 
 def describe(item: Wanted, found: Any) -> dict[str, str]:
     """Return one file's diff."""
-    mode = "" if found.content is None else "%s:%s %04o\n" % (found.owner, found.group, found.mode)
-    new = "" if item.state.content is None else "%s:%s %04o\n" % (item.state.owner, item.state.group, item.state.mode)
+    mode = "" if found.content is None else f"{found.owner}:{found.group} {found.mode:04o}\n"
+    new = "" if item.state.content is None else f"{item.state.owner}:{item.state.group} {item.state.mode:04o}\n"
     same = mode == new
     return {
         "before_header": item.path,

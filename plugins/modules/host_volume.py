@@ -63,7 +63,8 @@ formatted:
 """
 
 import os
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -80,32 +81,31 @@ class Volume:
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
-        self.path: str = module.params["path"].rstrip("/")
+        self.path = Path(module.params["path"])
         self.fstype: str = module.params["fstype"]
-        self.device: str = os.path.realpath(module.params["device"])
+        self.device = Path(module.params["device"]).resolve()
 
-    def fail(self, msg: str, code: str) -> None:
+    def fail(self, msg: str, code: str) -> NoReturn:
         """Refuse, naming what to do."""
-        self.module.fail_json(msg=msg, failure={"code": code, "details": {"device": self.module.params["device"], "path": self.path}})
+        self.module.fail_json(msg=msg, failure={"code": code, "details": {"device": str(self.device), "path": str(self.path)}})
+        raise AssertionError("fail_json returned")
 
     def probe(self) -> dict[str, str]:
         """Return what the device holds; nothing if it is blank."""
-        code, out, err = self.module.run_command(["blkid", "-p", "-o", "export", self.device])
+        code, out, err = self.module.run_command(["blkid", "-p", "-o", "export", str(self.device)])
         if code not in (0, 2):
-            self.fail("%s cannot be read (blkid: %s): it may hold more than one signature; look at it with wipefs" % (self.device, err.strip()), "unreadable")
+            self.fail(f"{self.device} cannot be read (blkid: {err.strip()}): it may hold more than one signature; look at it with wipefs", "unreadable")
         found = parse_probe(out)
         if not found and not self.zeros():
-            self.fail("%s holds data without a known signature; if it can go: blkdiscard -z %s" % (self.device, self.device), "unknown_data")
+            self.fail(f"{self.device} holds data without a known signature; if it can go: blkdiscard -z {self.device}", "unknown_data")
         if found and found.get("TYPE") != self.fstype:
-            self.fail(
-                "%s holds %s, not %s; nothing was changed" % (self.device, found.get("TYPE") or "a %s partition table" % found.get("PTTYPE"), self.fstype),
-                "other_data",
-            )
+            content = found.get("TYPE") or "a {} partition table".format(found.get("PTTYPE", "foreign"))
+            self.fail(f"{self.device} holds {content}, not {self.fstype}; nothing was changed", "other_data")
         return found
 
     def zeros(self) -> bool:
         """Whether the first mebibyte of the device is blank."""
-        with open(self.device, "rb") as stream:
+        with self.device.open("rb") as stream:
             return not any(stream.read(MEBIBYTE))
 
     def must(self, argv: list[str]) -> None:
@@ -114,20 +114,19 @@ class Volume:
 
     def is_mounted(self) -> bool:
         """Whether the device is at its place; anything else there is refused."""
-        with open("/proc/self/mountinfo", encoding="utf-8") as stream:
-            there = mounted_device(stream.read(), self.path)
-        number = os.stat(self.device).st_rdev
+        there = mounted_device(Path("/proc/self/mountinfo").read_text(encoding="utf-8"), str(self.path))
+        number = self.device.stat().st_rdev
         if there is not None and there != (os.major(number), os.minor(number)):
-            self.fail("another filesystem is mounted at %s already" % self.path, "occupied")
-        if there is None and os.path.isdir(self.path) and os.listdir(self.path):
-            self.fail("%s is not empty: its files would be hidden by the volume; move them away first" % self.path, "not_empty")
+            self.fail(f"another filesystem is mounted at {self.path} already", "occupied")
+        if there is None and self.path.is_dir() and any(self.path.iterdir()):
+            self.fail(f"{self.path} is not empty: its files would be hidden by the volume; move them away first", "not_empty")
         return there is not None
 
     def plan_fstab(self, uuid: str) -> tuple[FileState, str]:
         """Return fstab as it is and as it should be."""
         found = disk.read(FSTAB)
-        line = fstab_line(uuid, self.path, self.fstype, self.module.params["options"])
-        return found, replace_mount(found.content or "", self.path, line)
+        line = fstab_line(uuid, str(self.path), self.fstype, self.module.params["options"])
+        return found, replace_mount(found.content or "", str(self.path), line)
 
     def ensure(self) -> dict[str, Any]:
         """Format a blank device, enter it in fstab, mount it."""
@@ -135,7 +134,7 @@ class Volume:
         mounted = self.is_mounted()
         blank = not found
         if blank and not self.module.check_mode:
-            self.must(["mkfs." + self.fstype, "-q", self.device])
+            self.must(["mkfs." + self.fstype, "-q", str(self.device)])
             found = self.probe()
         uuid = found.get("UUID", "made-with-the-filesystem")
         before, after = self.plan_fstab(uuid)
@@ -156,8 +155,8 @@ class Volume:
             disk.write(Wanted(FSTAB, FileState(fstab, before.owner, before.group, mode)))
             self.must(["systemctl", "daemon-reload"])
         if not mounted:
-            os.makedirs(self.path, mode=0o755, exist_ok=True)
-            self.must(["mount", self.path])
+            self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            self.must(["mount", str(self.path)])
 
 
 def main() -> None:
@@ -172,10 +171,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     volume = Volume(module)
-    if not os.path.exists(volume.device):
+    if not volume.device.exists():
         if module.check_mode:
             module.exit_json(changed=True, formatted=False, uuid=None, diff=[])
-        volume.fail("the volume %s is not attached to this server" % module.params["device"], "not_attached")
+        volume.fail(f"the volume {module.params['device']} is not attached to this server", "not_attached")
     module.exit_json(**volume.ensure())
 
 

@@ -12,10 +12,11 @@ import pwd
 import stat
 import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from ansible_collections.quetrex.platform.plugins.module_utils.host.plan import Activation, FileState, Wanted
 
-STATE = "/var/lib/platform-host"
+STATE = Path("/var/lib/platform-host")
 
 Run = Callable[[Sequence[str]], "tuple[int, str]"]
 
@@ -34,9 +35,8 @@ def _name(getter: Callable[[int], str], number: int) -> str:
 def read(path: str) -> FileState:
     """Return the state of a file on disk."""
     try:
-        info = os.stat(path)
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            content = stream.read()
+        info = Path(path).stat()
+        content = Path(path).read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:
         return FileState(content=None)
     return FileState(
@@ -56,17 +56,17 @@ def check(wanted: Wanted, run: Run) -> None:
         stream.flush()
         code, output = run([part.replace("%s", stream.name) for part in wanted.validate])
     if code != 0:
-        raise HostFileError("%s was not touched, its new content is refused by %s: %s" % (wanted.path, wanted.validate[0], output.strip()))
+        raise HostFileError(f"{wanted.path} was not touched, its new content is refused by {wanted.validate[0]}: {output.strip()}")
 
 
 def write(wanted: Wanted) -> None:
     """Replace, create or remove one file; a reader sees the old or the new content, never half of it."""
     state = wanted.state
     if state.content is None:
-        os.unlink(wanted.path)
+        Path(wanted.path).unlink()
         return
-    folder = os.path.dirname(wanted.path)
-    os.makedirs(folder, mode=0o755, exist_ok=True)
+    folder = Path(wanted.path).parent
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     # a name no *.conf include picks up while it is being written
     handle, scratch = tempfile.mkstemp(dir=folder, prefix=".platform-", suffix=".new")
     try:
@@ -75,16 +75,16 @@ def write(wanted: Wanted) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.chown(scratch, pwd.getpwnam(state.owner).pw_uid, grp.getgrnam(state.group).gr_gid)
-        os.chmod(scratch, state.mode)
-        os.replace(scratch, wanted.path)
+        Path(scratch).chmod(state.mode)
+        Path(scratch).replace(wanted.path)
     except BaseException:
-        os.unlink(scratch)
+        Path(scratch).unlink()
         raise
 
 
 def stamp_path(activation: Activation) -> str:
     """Return where the stamp of an activation lies."""
-    return os.path.join(STATE, "activated", hashlib.sha256("\0".join(activation.command + activation.paths).encode()).hexdigest()[:20])
+    return str(STATE / "activated" / hashlib.sha256("\0".join(activation.command + activation.paths).encode()).hexdigest()[:20])
 
 
 def read_stamp(activation: Activation) -> str:

@@ -104,7 +104,5 @@ def make_plan(
     ``stamps`` holds the stamps on disk, ``failing`` the activations whose check failed.
     """
     writes = tuple(item for item in wanted if differs(item.state, found[item.path]))
-    due = tuple(
-        item for item in activations if item in failing or stamps.get(item) != stamp(item, wanted) or any(write.path in item.paths for write in writes)
-    )
+    due = tuple(item for item in activations if item in failing or stamps.get(item) != stamp(item, wanted) or any(write.path in item.paths for write in writes))
     return Plan(writes, due)

@@ -27,7 +27,7 @@ def mounted_device(mountinfo: str, path: str) -> tuple[int, int] | None:
 
 def fstab_line(uuid: str, path: str, fstype: str, options: Sequence[str]) -> str:
     """Return the line of fstab for a filesystem."""
-    return "UUID=%s %s %s %s 0 2" % (uuid, path.replace(" ", "\\040"), fstype, ",".join(options))
+    return "UUID={} {} {} {} 0 2".format(uuid, path.replace(" ", "\\040"), fstype, ",".join(options))
 
 
 def replace_mount(fstab: str, path: str, line: str) -> str:
