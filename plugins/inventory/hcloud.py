@@ -1,0 +1,278 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Inventory plugin hcloud: the servers of one or several Hetzner Cloud projects."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: hcloud
+short_description: Hetzner Cloud inventory that never hides a failure
+version_added: "0.1.0"
+description:
+  - Reads servers from the Hetzner Cloud API. A file for P(hetzner.hcloud.hcloud#inventory) works unchanged but for the plugin's name.
+  - A failure of the API is an error with its true reason, never an inventory without hosts. A valid cache is used without asking the API.
+  - Pages are fetched in parallel, and the rate limit is waited for.
+  - Options may be templates; variables given with C(-e), C(inventory_file) and C(inventory_dir) can be used in them.
+  - The configuration file's name has to end with C(hcloud.yml) or C(hcloud.yaml).
+author:
+  - Quetrex (@quetrex)
+extends_documentation_fragment:
+  - constructed
+  - inventory_cache
+options:
+  plugin:
+    description: Marks the file as one of this plugin.
+    required: true
+    choices: [quetrex.platform.hcloud]
+  api_token:
+    description: Token of the project. Needed unless O(projects) is given.
+    type: str
+    aliases: [token]
+    env:
+      - name: HCLOUD_TOKEN
+  api_endpoint:
+    description: Address of the API.
+    type: str
+    default: https://api.hetzner.cloud/v1
+    env:
+      - name: HCLOUD_ENDPOINT
+  projects:
+    description:
+      - Several projects in one file, each with C(api_token), and with C(name) and C(api_endpoint) where wanted.
+      - The name becomes the host variable C(project) (with prefix and suffix as all others).
+    type: list
+    elements: dict
+    default: []
+  group:
+    description: The group all servers are in.
+    default: hcloud
+    type: str
+  connect_with:
+    description:
+      - What C(ansible_host) is set to. A server that has no such address gets none; O(compose) can choose another.
+    default: public_ipv4
+    type: str
+    choices: [public_ipv4, public_ipv6, hostname, ipv4_dns_ptr, private_ipv4]
+  locations:
+    description: Only servers in these locations.
+    default: []
+    type: list
+    elements: str
+  types:
+    description: Only servers of these types.
+    default: []
+    type: list
+    elements: str
+  images:
+    description: Only servers whose image has one of these flavors, for example V(debian).
+    default: []
+    type: list
+    elements: str
+  label_selector:
+    description: Only servers with these labels, in Hetzner's notation, for example V(platform=quetrex,environment=production).
+    default: ""
+    type: str
+  network:
+    description: Only servers attached to this network (name or ID). Needed for O(connect_with=private_ipv4).
+    default: ""
+    type: str
+  status:
+    description: Only servers in one of these states.
+    default: []
+    type: list
+    elements: str
+  hostvars_prefix:
+    description: Put before the names of host variables that come from Hetzner.
+    default: hcloud_
+    type: str
+  hostvars_suffix:
+    description: Put behind the names of host variables that come from Hetzner.
+    type: str
+  hostname:
+    description: Template of the host's name. Without it the server's name is used.
+    type: str
+  group_by:
+    description:
+      - Makes groups without templates, much faster than O(keyed_groups) with many servers. V(label) gives C(hcloud_label_<key>_<value>), the others
+        C(hcloud_<what>_<value>). V(role) is the label of that name.
+    type: list
+    elements: str
+    choices: [label, location, type, status, role]
+    default: []
+  allow_stale_cache:
+    description:
+      - Seconds for which a cache that ran out may still be used when the API cannot be reached, with a warning.
+      - Never used for a refusal by the API, such as a revoked token. V(0) means never.
+    type: int
+    default: 0
+"""
+
+EXAMPLES = r"""
+# The servers of one platform; the token is in the environment as HCLOUD_TOKEN.
+plugin: quetrex.platform.hcloud
+label_selector: platform=quetrex,environment=production
+groups:
+  platform_servers: hcloud_labels.role == 'app'
+
+---
+# Two projects, templated tokens, native groups, a cache of five minutes.
+plugin: quetrex.platform.hcloud
+projects:
+  - name: shop
+    api_token: "{{ shop_token }}"
+  - name: blog
+    api_token: "{{ blog_token }}"
+group_by: [location, role]
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: ~/.cache/ansible-inventory
+cache_timeout: 300
+"""
+
+import hashlib
+import json
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.hosts import Selection, hosts_of, native_groups
+
+SHAPE = 1
+"""Part of the cache's key: raised when what is cached changes its shape."""
+_KEYED = ("api_token", "api_endpoint", "projects", "label_selector", "status", "network", "locations", "types", "images", "connect_with")
+_TEMPLATED = ("api_token", "api_endpoint", "projects", "label_selector", "network", "locations", "types", "images", "status", "group", "connect_with")
+
+Hostvars = dict[str, t.Any]
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc]
+    """Configuration, cache and what Ansible is told; fetching and shaping is in module_utils."""
+
+    NAME = "quetrex.platform.hcloud"
+
+    def verify_file(self, path: str) -> bool:
+        """Say whether the file may be one of ours."""
+        return bool(super().verify_file(path)) and path.endswith(("hcloud.yaml", "hcloud.yml"))
+
+    def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
+        """Add hosts, variables and groups."""
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        options = self._options_of(path)
+        key = self._key(path, options)
+        hosts = self._cached(key) if cache and self.get_option("cache") else None
+        if hosts is None:
+            hosts = self._fetched(key, options)
+        self._populate(hosts, str(options["group"]))
+
+    def _options_of(self, path: str) -> dict[str, t.Any]:
+        """Return the options with templates resolved."""
+        directory = path.rpartition("/")[0]
+        self.templar.available_variables = {**self._vars, "inventory_file": path, "inventory_dir": directory or "."}
+        options = {}
+        for name in _TEMPLATED:
+            value = self.get_option(name)
+            options[name] = self.templar.template(value) if value else value
+        options["projects"] = options["projects"] or [{"api_token": options["api_token"]}]
+        for position, project in enumerate(options["projects"]):
+            if not project.get("api_token"):
+                raise AnsibleParserError(f"projects[{position}]: api_token is missing; give it in the file, as a template, or as HCLOUD_TOKEN")
+        return options
+
+    def _key(self, path: str, options: dict[str, t.Any]) -> str:
+        """Return the cache's key: whatever changes the answer is in it, tokens only as a hash."""
+        facts = json.dumps([SHAPE, *(options[name] for name in _KEYED)], sort_keys=True, default=str)
+        return f"{self.get_cache_key(path)}_{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
+
+    def _cached(self, key: str) -> list[Hostvars] | None:
+        try:
+            entry = self._cache[key]
+        except KeyError:
+            return None
+        return t.cast("list[Hostvars]", entry["hosts"])
+
+    def _fetched(self, key: str, options: dict[str, t.Any]) -> list[Hostvars]:
+        try:
+            hosts = self._fetch(options)
+        except HetznerError as error:
+            stale = self._stale(key) if error.code == "unreachable" or error.status >= 500 else None
+            if stale is None:
+                raise AnsibleError(f"Hetzner Cloud inventory: {error}") from error
+            self.display.warning(f"Hetzner Cloud inventory: {error} An older cache is used, as allow_stale_cache permits.")
+            return stale
+        if self.get_option("cache"):
+            entry = {"hosts": hosts, "fetched": time.time()}
+            self._cache[key] = entry
+            if self.get_option("allow_stale_cache"):
+                self._cache[f"{key}_stale"] = entry
+        return hosts
+
+    def _stale(self, key: str) -> list[Hostvars] | None:
+        """Return an older answer if that is allowed and it is young enough."""
+        allowed = self.get_option("allow_stale_cache")
+        if not allowed or not self.get_option("cache"):
+            return None
+        entry = self._kept(f"{key}_stale")
+        return entry["hosts"] if entry and time.time() - entry["fetched"] <= allowed + self.get_option("cache_timeout") else None
+
+    def _kept(self, key: str) -> dict[str, t.Any] | None:
+        try:
+            return t.cast("dict[str, t.Any]", self._cache[key])
+        except KeyError:
+            return None
+
+    def _fetch(self, options: dict[str, t.Any]) -> list[Hostvars]:
+        """Ask all projects at once."""
+        projects = options["projects"]
+        selection = Selection(
+            label_selector=options["label_selector"] or "",
+            status=tuple(options["status"]),
+            locations=tuple(options["locations"]),
+            types=tuple(options["types"]),
+            images=tuple(options["images"]),
+            network=str(options["network"] or ""),
+            connect_with=options["connect_with"],
+        )
+
+        def one(project: dict[str, t.Any]) -> list[Hostvars]:
+            client = Client(str(project["api_token"]), str(project.get("api_endpoint") or options["api_endpoint"]))
+            return hosts_of(client, selection, project.get("name"))
+
+        if len(projects) == 1:
+            return one(projects[0])
+        with ThreadPoolExecutor(min(8, len(projects))) as pool:
+            return [host for hosts in pool.map(one, projects) for host in hosts]
+
+    def _populate(self, hosts: list[Hostvars], group: str) -> None:
+        self.inventory.add_group(group)
+        prefix, suffix = self.get_option("hostvars_prefix") or "", self.get_option("hostvars_suffix") or ""
+        template, kinds = self.get_option("hostname"), self.get_option("group_by")
+        constructed = any(self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
+        for server in hosts:
+            hostvars = {name if name == "ansible_host" else f"{prefix}{name}{suffix}": value for name, value in server.items()}
+            name = self._name(server, hostvars, template)
+            self.inventory.add_host(name, group=group)
+            for key, value in hostvars.items():
+                self.inventory.set_variable(name, key, value)
+            for own in native_groups(server, kinds):
+                self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(own)), name)
+            if constructed:
+                self._construct(name)
+
+    def _name(self, server: Hostvars, hostvars: Hostvars, template: str | None) -> str:
+        if not template:
+            return str(server["name"])
+        self.templar.available_variables = {**hostvars, **self._vars}
+        return str(self.templar.template(template))
+
+    def _construct(self, name: str) -> None:
+        strict = self.get_option("strict")
+        self._set_composite_vars(self.get_option("compose"), self.inventory.get_host(name).get_vars(), name, strict=strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), {}, name, strict=strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), {}, name, strict=strict)

@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can go wrong with the Hetzner Cloud API, in words for people and in data for code."""
+
+from __future__ import annotations
+
+import typing as t
+
+RETRY_ALWAYS = frozenset({"conflict", "locked", "rate_limit_exceeded"})
+"""The API did nothing: any request may be repeated."""
+RETRY_STATUS = frozenset({500, 502, 503, 504})
+"""Nobody knows whether the API did it: only what has the same effect twice may be repeated."""
+
+HINTS: dict[str, str] = {
+    "unauthorized": "The API token is unknown or was revoked. Make one in the Hetzner Console under Security > API tokens.",
+    "forbidden": "The token may not do this. Check which project it belongs to.",
+    "token_readonly": "The token may only read. Make one with read and write permission.",
+    "resource_limit_exceeded": "The account's limit is reached. Ask Hetzner for a higher one (Console > Limits) or delete what is not needed.",
+    "not_found": "It may have been deleted by somebody else meanwhile. Run again.",
+    "uniqueness_error": "The name or key exists already in this project.",
+    "conflict": "It was changed by somebody else meanwhile, several times in a row. Run again.",
+    "deprecated_api_endpoint": "Hetzner removed this function. A newer release of the collection is needed.",
+    "resource_unavailable": "Sold out at this location for the moment. Allow another type or another location, or try later.",
+    "placement_error": "Hetzner found no place for the server. Try again later, or another type or location.",
+    "invalid_input": "The values do not fit together for Hetzner; the details name the field.",
+    "invalid_server_type": "The type does not fit the server: its disk is smaller, its architecture another, or it is no longer sold.",
+    "server_not_stopped": "The server has to be off for this.",
+    "primary_ip_assigned": "The Primary IP belongs to another server. Unassign it there first; the server has to be off for that.",
+    "must_be_unassigned": "The Primary IP still belongs to a server.",
+    "locked": "Another action was running on it for too long. See the server's activities in the Console, then run again.",
+    "protected": "It is protected against this. Lift the protection on purpose first.",
+    "rate_limit_exceeded": "The project's 3600 requests an hour are used up, by this or by something else with the same token's project. Wait a minute.",
+    "unreachable": "Check the network, a proxy, and the address of the API.",
+    "timeout": "The budget for waiting is used up; what was started goes on at Hetzner. Run again to pick it up.",
+}
+
+
+class HetznerError(Exception):
+    """A request or an action that failed for good.
+
+    `code` is Hetzner's error code, or `unreachable`, `timeout`, `bad_answer`, or `no_plan`; `status` the HTTP status, 0 without an answer.
+    """
+
+    def __init__(self, code: str, message: str, *, status: int = 0, details: t.Any = None, doing: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.details = details
+        self.doing = doing
+
+    def __str__(self) -> str:
+        where = f"{self.doing}: " if self.doing else ""
+        fields = _fields(self.details)
+        hint = HINTS.get(self.code, "")
+        return f"{where}{self.message} ({self.code}){fields}.{' ' + hint if hint else ''}"
+
+    def failure(self) -> dict[str, t.Any]:
+        """Return the failure as data, for `failure` in a module's result."""
+        return {"code": self.code, "message": self.message, "status": self.status, "details": self.details}
+
+
+def _fields(details: t.Any) -> str:
+    """Name the fields or limits the API complained about."""
+    if not isinstance(details, dict):
+        return ""
+    named = [
+        f"{one.get('name')}: {', '.join(map(str, one.get('messages', [])))}" if one.get("messages") else str(one.get("name"))
+        for one in details.get("fields") or []
+    ]
+    named += [str(one.get("name")) for one in details.get("limits") or []]
+    return f" [{'; '.join(named)}]" if named else ""
