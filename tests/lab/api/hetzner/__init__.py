@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -25,18 +25,26 @@ from .gate import Endpoint, Gate, removed, unknown
 from .hardware import Hardware, LabHardware, NullHardware
 from .world import World
 
+if TYPE_CHECKING:
+    from lab.config import Lab
+
 CONTRACT = "hetzner-openapi.json"
 # The vendor's own SDK sends ids as numbers where the document wants strings, and repeats filters the document gives once.
 KNOWN_DEVIATIONS = (
     r"^(server_type|location|image): \d+ is not of type 'string'",
     r"^ssh_keys\.\d+: \d+ is not of type 'string'",
 )
-__all__ = ["CONTRACT", "KNOWN_DEVIATIONS", "Hardware", "LabHardware", "NullHardware", "create_app", "token"]
+__all__ = ["CONTRACT", "KNOWN_DEVIATIONS", "Hardware", "LabHardware", "NullHardware", "create_app", "token", "token_of"]
 
 
 def token(name: str, project: str = "default") -> str:
     """Return the token of a project in the lab of that name: 64 letters and digits, as the vendor's."""
     return hashlib.sha256(f"hetzner {name} {project}".encode()).hexdigest()
+
+
+def token_of(lab: Lab) -> str:
+    """Return the token of the lab's one project that the inventory uses."""
+    return token(lab.name)
 
 
 def create_app(

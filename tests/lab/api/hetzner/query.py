@@ -69,7 +69,7 @@ def _sorted(rows: list[Resource], keys: Sequence[str], allowed: Sequence[str]) -
         field, _colon, order = key.partition(":")
         if field not in allowed or order not in ("", "asc", "desc"):
             raise invalid("sort", f"cannot sort by {key!r}")
-        rows = sorted(rows, key=lambda row: row[field], reverse=order == "desc")  # noqa: B023
+        rows = sorted(rows, key=lambda row: row[field], reverse=order == "desc")
     return rows
 
 

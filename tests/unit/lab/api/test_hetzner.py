@@ -17,10 +17,11 @@ from hcloud.images import Image
 from hcloud.locations import Location
 from hcloud.server_types import ServerType
 from hcloud.servers import ServerCreatePublicNetwork
+from starlette.applications import Starlette
+
 from lab.api import hetzner
 from lab.api.kit import wrap
 from lab.api.testing import ScratchLab, serving
-from starlette.applications import Starlette
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGbsMTr0y6bKSSbOZIL9tpjFwbyMUR0rHS9UN8HWHPAt test"
 TOKEN = hetzner.token("scratch")

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab.api import kit
-from lab.api.testing import ScratchLab, serving
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from lab.api import kit
+from lab.api.testing import ScratchLab, serving
 
 SSH_KEY = {"id": 1, "name": "me", "fingerprint": "aa", "public_key": "ssh-ed25519 A", "labels": {}, "created": "2026-01-01T00:00:00+00:00"}
 calls: list[str] = []
