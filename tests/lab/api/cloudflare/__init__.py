@@ -102,7 +102,9 @@ def table(cloud: Cloud) -> dict[str, list[tuple[str, str | None, Handler]]]:
             ("PUT", "Bot Management Write", lambda call: envelope(zones.edit_bots(call.zone, call.body))),
         ],
         f"{zone}/purge_cache": [("POST", "Cache Purge", lambda call: envelope(zones.purge(call.zone, call.body)))],
-        **dns_table(zone), **rule_table(zone), **certificate_table(cloud),
+        **dns_table(zone),
+        **rule_table(zone),
+        **certificate_table(cloud),
     }
 
 
@@ -125,7 +127,9 @@ def dns_table(zone: str) -> dict[str, list[tuple[str, str | None, Handler]]]:
         f"{zone}/dns_records/batch": [("POST", "DNS Write", lambda call: envelope(dns.batch(call.zone, call.body)))],
         f"{zone}/dns_records/{{record_id}}": [
             ("GET", "DNS Read", lambda call: envelope(dns.find(call.zone["records"], call.path["record_id"]))),
-            ("PATCH", "DNS Write", write(True)), ("PUT", "DNS Write", write(False)), ("DELETE", "DNS Write", remove),
+            ("PATCH", "DNS Write", write(True)),
+            ("PUT", "DNS Write", write(False)),
+            ("DELETE", "DNS Write", remove),
         ],
     }
 
@@ -147,7 +151,8 @@ def rule_table(zone: str) -> dict[str, list[tuple[str, str | None, Handler]]]:
         f"{zone}/pagerules/settings": [("GET", "Page Rules Read", lambda call: envelope(pagerules.available(call.zone)))],
         f"{zone}/pagerules/{{rule_id}}": [
             ("GET", "Page Rules Read", lambda call: envelope(pagerules.find(call.zone, call.path["rule_id"]))),
-            ("PUT", "Page Rules Write", replace(False)), ("PATCH", "Page Rules Write", replace(True)),
+            ("PUT", "Page Rules Write", replace(False)),
+            ("PATCH", "Page Rules Write", replace(True)),
             ("DELETE", "Page Rules Write", lambda call: envelope(pagerules.remove(call.zone, call.path["rule_id"]))),
         ],
         f"{zone}/rulesets": [("GET", "Cache Settings Read", summaries)],
@@ -195,8 +200,9 @@ def create_app(lab: Lab) -> Starlette:
         with store.edit() as data:
             data.update(new_state(lab))
     cloud = Cloud(lab, store.data, lambda _state: store.save())
-    routes = [Route(BASE + path, endpoint(cloud, scope, handler), methods=[method])
-              for path, handlers in table(cloud).items() for method, scope, handler in handlers]
+    routes = [
+        Route(BASE + path, endpoint(cloud, scope, handler), methods=[method]) for path, handlers in table(cloud).items() for method, scope, handler in handlers
+    ]
     handlers: dict[Any, Any] = {404: unroutable, 405: unroutable}
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.state.cloud = cloud

@@ -50,8 +50,12 @@ def check_hosts(cloud: Cloud, token: Json, hosts: Any) -> list[str]:
     for host in hosts:
         bare = str(host).removeprefix("*.")
         if "*" in bare or not any(bare == zone or bare.endswith("." + zone) for zone in zones):
-            raise ApiError(400, 1010, f"Failed to validate requested hostname {host}: This zone is either not part of your account, or you do not have access to it. "
-                                      "Please contact support if using a multi-user organization.")
+            raise ApiError(
+                400,
+                1010,
+                f"Failed to validate requested hostname {host}: This zone is either not part of your account, or you do not have access to it. "
+                "Please contact support if using a multi-user organization.",
+            )
     return [str(host) for host in hosts]
 
 
@@ -63,7 +67,9 @@ def sign(cloud: Cloud, request: x509.CertificateSigningRequest, hosts: list[str]
         raise TypeError("the lab's Origin CA has an elliptic curve key")
     issuer = x509.load_pem_x509_certificate(cert_path.read_bytes())
     moment = datetime.now(UTC).replace(microsecond=0)
-    subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "CloudFlare, Inc."), x509.NameAttribute(NameOID.COMMON_NAME, "CloudFlare Origin Certificate")])
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "CloudFlare, Inc."), x509.NameAttribute(NameOID.COMMON_NAME, "CloudFlare Origin Certificate")]
+    )
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer.subject).public_key(request.public_key())
     builder = builder.serial_number(x509.random_serial_number()).not_valid_before(moment - timedelta(minutes=5)).not_valid_after(moment + timedelta(days=days))
     builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
@@ -81,9 +87,15 @@ def create(cloud: Cloud, token: Json, body: Json) -> Json:
     request = read_request(body)
     hosts = check_hosts(cloud, token, body.get("hostnames"))
     certificate = sign(cloud, request, hosts, int(days))
-    row = {"id": str(certificate.serial_number), "certificate": certificate.public_bytes(serialization.Encoding.PEM).decode(), "hostnames": hosts,
-           "expires_on": certificate.not_valid_after_utc.strftime("%Y-%m-%d %H:%M:%S +0000 UTC"), "request_type": body["request_type"],
-           "requested_validity": int(days), "csr": str(body["csr"])}
+    row = {
+        "id": str(certificate.serial_number),
+        "certificate": certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        "hostnames": hosts,
+        "expires_on": certificate.not_valid_after_utc.strftime("%Y-%m-%d %H:%M:%S +0000 UTC"),
+        "request_type": body["request_type"],
+        "requested_validity": int(days),
+        "csr": str(body["csr"]),
+    }
     cloud.state["certificates"][row["id"]] = row
     return row
 

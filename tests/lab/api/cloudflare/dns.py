@@ -13,8 +13,29 @@ from .errors import ApiError
 from .state import PLANS, Json, new_id, now
 
 PROXIABLE = ("A", "AAAA", "CNAME")
-TYPES = ("A", "AAAA", "CNAME", "TXT", "MX", "NS", "SRV", "CAA", "PTR", "HTTPS", "SVCB", "TLSA", "SSHFP", "DS", "DNSKEY", "CERT", "LOC", "NAPTR",
-         "SMIMEA", "URI", "OPENPGPKEY")
+TYPES = (
+    "A",
+    "AAAA",
+    "CNAME",
+    "TXT",
+    "MX",
+    "NS",
+    "SRV",
+    "CAA",
+    "PTR",
+    "HTTPS",
+    "SVCB",
+    "TLSA",
+    "SSHFP",
+    "DS",
+    "DNSKEY",
+    "CERT",
+    "LOC",
+    "NAPTR",
+    "SMIMEA",
+    "URI",
+    "OPENPGPKEY",
+)
 FIELDS = ("name", "type", "content", "ttl", "proxied", "priority", "comment", "tags", "data", "settings")
 DEFAULTS: Json = {"ttl": 1, "proxied": False, "comment": None, "tags": [], "settings": {}}
 ORDER = ("type", "name", "content", "ttl", "proxied")
@@ -90,8 +111,7 @@ def write(zone: Json, records: dict[str, Json], record_id: str | None, body: Jso
     if record["proxied"]:
         record["ttl"] = 1
     key = record_id or new_id()
-    records[key] = {**record, "id": key, "proxiable": record["type"] in PROXIABLE, "meta": {}, "created_on": old.get("created_on", now()),
-                    "modified_on": now()}
+    records[key] = {**record, "id": key, "proxiable": record["type"] in PROXIABLE, "meta": {}, "created_on": old.get("created_on", now()), "modified_on": now()}
     return records[key]
 
 
@@ -125,8 +145,10 @@ def batch(zone: Json, body: Json) -> Json:
 def select(zone: Json, query: dict[str, str]) -> list[Json]:
     """The records a list request asks for, ordered as it asks."""
     tests = {
-        "exact": lambda value, wanted: value == wanted, "contains": lambda value, wanted: wanted in value,
-        "startswith": lambda value, wanted: value.startswith(wanted), "endswith": lambda value, wanted: value.endswith(wanted),
+        "exact": lambda value, wanted: value == wanted,
+        "contains": lambda value, wanted: wanted in value,
+        "startswith": lambda value, wanted: value.startswith(wanted),
+        "endswith": lambda value, wanted: value.endswith(wanted),
     }
     rows = list(zone["records"].values())
     for key, wanted in query.items():

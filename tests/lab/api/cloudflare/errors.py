@@ -15,8 +15,16 @@ Json = dict[str, Any]
 class ApiError(Exception):
     """A refusal: HTTP status, `(code, message)` pairs, and the `messages` list that carries the real reason of page-rule errors."""
 
-    def __init__(self, status: int, code: int, message: str, *, messages: list[str] | None = None, chain: tuple[int, str] | None = None,
-                 headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: int,
+        message: str,
+        *,
+        messages: list[str] | None = None,
+        chain: tuple[int, str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.error: Json = {"code": code, "message": message}
@@ -42,7 +50,7 @@ def envelope(result: Any, *, info: Json | None = None) -> JSONResponse:
 def paged(rows: list[Any], query: dict[str, str], *, default: int, minimum: int, maximum: int) -> JSONResponse:
     """One page of a list; a page size outside what the endpoint allows is refused, as the vendor does."""
     page, size = number(query, "page", 1, 1, 2**31), number(query, "per_page", default, minimum, maximum)
-    part = rows[(page - 1) * size:page * size]
+    part = rows[(page - 1) * size : page * size]
     pages = -(-len(rows) // size)
     return envelope(part, info={"page": page, "per_page": size, "count": len(part), "total_count": len(rows), "total_pages": pages})
 

@@ -12,8 +12,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
-FIELDS = ("http.host", "http.request.uri.path", "http.request.uri", "http.request.full_uri", "http.request.method", "http.request.uri.query",
-          "http.request.uri.path.extension", "ssl")
+FIELDS = (
+    "http.host",
+    "http.request.uri.path",
+    "http.request.uri",
+    "http.request.full_uri",
+    "http.request.method",
+    "http.request.uri.query",
+    "http.request.uri.path.extension",
+    "ssl",
+)
 TOKEN = re.compile(r'\s*(?:(\()|(\))|(\{)|(\})|(,)|(r"[^"]*"|"(?:[^"\\]|\\.)*")|([A-Za-z_][\w.]*)|(==|!=|&&|\|\||\^\^|~|!))')
 SYMBOLS = {"==": "eq", "!=": "ne", "&&": "and", "||": "or", "!": "not"}
 OPERATORS = ("eq", "ne", "contains", "wildcard", "in")
@@ -104,7 +112,7 @@ def comparison(tokens: list[str]) -> tuple[Any, list[str]]:
     if rest[:1] != ["{"] or "}" not in rest:
         raise ExpressionError("in takes a { } list")
     end = rest.index("}")
-    return ["in", name, [string(item) for item in rest[1:end]]], rest[end + 1:]
+    return ["in", name, [string(item) for item in rest[1:end]]], rest[end + 1 :]
 
 
 def field(name: str) -> str:

@@ -12,8 +12,16 @@ from .errors import ApiError
 from .state import PLANS, Json, new_id, now
 
 TARGET = re.compile(r"^(?:(https?)://)?((?:[-a-z0-9*]*\.)+[-a-z0-9]{2,20})(?::(8080|8443|443|80))?(/\S*)?$", re.IGNORECASE)
-TOGGLES = ("browser_check", "cache_deception_armor", "email_obfuscation", "ip_geolocation", "explicit_cache_control", "rocket_loader",
-           "automatic_https_rewrites", "opportunistic_encryption")
+TOGGLES = (
+    "browser_check",
+    "cache_deception_armor",
+    "email_obfuscation",
+    "ip_geolocation",
+    "explicit_cache_control",
+    "rocket_loader",
+    "automatic_https_rewrites",
+    "opportunistic_encryption",
+)
 BARE = ("always_use_https", "disable_apps", "disable_performance", "disable_security", "disable_zaraz")
 CHOICES: dict[str, tuple[Any, ...]] = {
     "cache_level": ("bypass", "basic", "simplified", "aggressive", "cache_everything"),
@@ -30,8 +38,12 @@ def available(zone: Json) -> list[Json]:
     rows += [{"id": name, "properties": []} for name in BARE]
     rows += [{"id": name, "properties": [{"name": "value", "type": "select", "multiple": False, "choices": list(values)}]} for name, values in CHOICES.items()]
     rows += [{"id": name, "properties": [{"name": "value", "type": "range", "min": plan[low], "max": high}]} for name, (low, high) in RANGES.items()]
-    rows.append({"id": "forwarding_url", "properties": [{"name": "status_code", "type": "choice", "multiple": False, "choices": [301, 302]},
-                                                        {"name": "url", "type": "forwardingUrl"}]})
+    rows.append(
+        {
+            "id": "forwarding_url",
+            "properties": [{"name": "status_code", "type": "choice", "multiple": False, "choices": [301, 302]}, {"name": "url", "type": "forwardingUrl"}],
+        }
+    )
     return sorted(rows, key=lambda row: str(row["id"]))
 
 
@@ -66,8 +78,8 @@ def check_action(zone: Json, action: Any) -> str | None:
         return None if value in CHOICES[name] else f".settings.{name}: Invalid value. Must be one of {', '.join(CHOICES[name])}."
     if name in RANGES:
         low, high = PLANS[zone["plan"]][RANGES[name][0]], RANGES[name][1]
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        return None if whole and low <= value <= high else f".settings.{name}: Invalid value. Must be between {low} and {high}."
+        good = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+        return None if good else f".settings.{name}: Invalid value. Must be between {low} and {high}."
     if name == "forwarding_url":
         good = isinstance(value, dict) and value.get("status_code") in (301, 302) and str(value.get("url", "")).startswith(("http://", "https://"))
         return None if good else ".settings.forwarding_url: Invalid value."
@@ -104,7 +116,9 @@ def target_of(zone: Json, body: Json) -> str:
 def check_unique(zone: Json, target: str, own_id: str | None) -> None:
     """Two rules cannot have the same target."""
     if any(rule["targets"][0]["constraint"]["value"] == target for rule in zone["page_rules"] if rule["id"] != own_id):
-        raise refused(".distinctTargetUrl: Your zone already has an existing page rule with that URL. If you want to modify the existing rule, please edit that rule.")
+        raise refused(
+            ".distinctTargetUrl: Your zone already has an existing page rule with that URL. If you want to modify the existing rule, please edit that rule."
+        )
 
 
 def place(zone: Json, rule: Json, priority: Any) -> None:

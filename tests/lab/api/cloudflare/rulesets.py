@@ -12,8 +12,19 @@ from .expressions import ExpressionError, parse
 from .state import PLANS, Json, new_id, now
 
 PHASE = "http_request_cache_settings"
-KEYS = ("cache", "edge_ttl", "browser_ttl", "cache_key", "serve_stale", "respect_strong_etags", "origin_error_page_passthru", "origin_cache_control",
-        "read_timeout", "additional_cacheable_ports", "cache_reserve")
+KEYS = (
+    "cache",
+    "edge_ttl",
+    "browser_ttl",
+    "cache_key",
+    "serve_stale",
+    "respect_strong_etags",
+    "origin_error_page_passthru",
+    "origin_cache_control",
+    "read_timeout",
+    "additional_cacheable_ports",
+    "cache_reserve",
+)
 
 
 def invalid(message: str) -> ApiError:
@@ -40,8 +51,16 @@ def put(zone: Json, phase: str, body: Json) -> Json:
     old = zone["rulesets"].get(phase, {"id": new_id(), "version": "0", "rules": []})
     known = {rule["id"]: rule for rule in old["rules"]}
     kept = [stored(zone, rule, known) for rule in rules]
-    zone["rulesets"][phase] = {"id": old["id"], "kind": "zone", "name": body.get("name", "default"), "description": "", "phase": phase,
-                               "version": str(int(old["version"]) + 1), "last_updated": now(), "rules": kept}
+    zone["rulesets"][phase] = {
+        "id": old["id"],
+        "kind": "zone",
+        "name": body.get("name", "default"),
+        "description": "",
+        "phase": phase,
+        "version": str(int(old["version"]) + 1),
+        "last_updated": now(),
+        "rules": kept,
+    }
     return entrypoint(zone, phase)
 
 
@@ -52,7 +71,7 @@ def stored(zone: Json, rule: Json, known: dict[str, Json]) -> Json:
         raise invalid(f"rule '{rule['id']}' could not be found in the ruleset")
     old = known.get(rule.get("id", ""), {})
     key = old.get("id") or new_id()
-    fields = {name: rule[name] for name in ("action", "action_parameters", "expression") if name in rule}
+    fields: Json = {name: rule[name] for name in ("action", "action_parameters", "expression") if name in rule}
     fields.update({"description": rule.get("description", ""), "enabled": rule.get("enabled", True), "ref": rule.get("ref") or old.get("ref") or key})
     same = all(old.get(name) == value for name, value in fields.items())
     version = old["version"] if old and same else str(int(old.get("version", "0")) + 1)
@@ -73,7 +92,9 @@ def check(zone: Json, rule: Any) -> None:
     try:
         parse(str(rule.get("expression", "")))
     except ExpressionError as error:
-        raise invalid(f"'{rule.get('expression')}' is not a valid value for expression because the expression is invalid: Filter parsing error: {error}") from error
+        raise invalid(
+            f"'{rule.get('expression')}' is not a valid value for expression because the expression is invalid: Filter parsing error: {error}"
+        ) from error
 
 
 def check_ttl(zone: Json, edge: Any) -> None:

@@ -12,8 +12,36 @@ from .state import Json, now
 
 TOGGLE = ("on", "off")
 CHALLENGE_TTL = (300, 900, 1800, 2700, 3600, 7200, 10800, 14400, 28800, 57600, 86400, 604800, 2592000, 31536000)
-BROWSER_TTL = (0, 30, 60, 120, 300, 1200, 1800, 3600, 7200, 10800, 14400, 18000, 28800, 43200, 57600, 72000, 86400, 172800, 259200, 345600, 432000,
-               691200, 1382400, 2073600, 2678400, 5356800, 16070400, 31536000)
+BROWSER_TTL = (
+    0,
+    30,
+    60,
+    120,
+    300,
+    1200,
+    1800,
+    3600,
+    7200,
+    10800,
+    14400,
+    18000,
+    28800,
+    43200,
+    57600,
+    72000,
+    86400,
+    172800,
+    259200,
+    345600,
+    432000,
+    691200,
+    1382400,
+    2073600,
+    2678400,
+    5356800,
+    16070400,
+    31536000,
+)
 # setting: (allowed values, default)
 SETTINGS: dict[str, tuple[tuple[Any, ...], Any]] = {
     "ssl": (("off", "flexible", "full", "strict"), "full"),
@@ -54,9 +82,19 @@ SETTINGS: dict[str, tuple[tuple[Any, ...], Any]] = {
     "proxy_read_timeout": (tuple(range(1, 6001)), 100),
     "pseudo_ipv4": (("off", "add_header", "overwrite_header"), "off"),
 }
-PAID = {"polish": "pro", "webp": "pro", "mirage": "pro", "waf": "pro", "h2_prioritization": "pro", "image_resizing": "business",
-        "true_client_ip_header": "enterprise", "response_buffering": "enterprise", "sort_query_string_for_cache": "enterprise",
-        "origin_error_page_pass_thru": "enterprise", "proxy_read_timeout": "enterprise"}
+PAID = {
+    "polish": "pro",
+    "webp": "pro",
+    "mirage": "pro",
+    "waf": "pro",
+    "h2_prioritization": "pro",
+    "image_resizing": "business",
+    "true_client_ip_header": "enterprise",
+    "response_buffering": "enterprise",
+    "sort_query_string_for_cache": "enterprise",
+    "origin_error_page_pass_thru": "enterprise",
+    "proxy_read_timeout": "enterprise",
+}
 RANKS = ("free", "pro", "business", "enterprise")
 
 

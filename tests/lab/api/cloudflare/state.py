@@ -24,8 +24,14 @@ PLANS: dict[str, Json] = {
     "business": {"name": "Business Website", "page_rules": 50, "cache_rules": 50, "tags": 20, "comment": 500, "edge_ttl": 1, "browser_ttl": 1, "min_ttl": 60},
 }
 SCOPES = (
-    "Zone Read", "Zone Settings Write", "DNS Write", "Page Rules Write", "Bot Management Write", "SSL and Certificates Write",
-    "Cache Settings Write", "Cache Purge",
+    "Zone Read",
+    "Zone Settings Write",
+    "DNS Write",
+    "Page Rules Write",
+    "Bot Management Write",
+    "SSL and Certificates Write",
+    "Cache Settings Write",
+    "Cache Purge",
 )
 
 
@@ -46,8 +52,20 @@ def token_of(lab: Lab) -> str:
 
 def new_zone(name: str, plan: str = "free") -> Json:
     """An active zone with nothing in it and every setting at the vendor's default."""
-    return {"id": hashlib.sha256(f"zone {name}".encode()).hexdigest()[:32], "name": name, "plan": plan, "created_on": now(), "modified_on": now(),
-            "records": {}, "settings": {}, "page_rules": [], "rulesets": {}, "bot_management": {}, "cache_generation": 1, "purged": []}
+    return {
+        "id": hashlib.sha256(f"zone {name}".encode()).hexdigest()[:32],
+        "name": name,
+        "plan": plan,
+        "created_on": now(),
+        "modified_on": now(),
+        "records": {},
+        "settings": {},
+        "page_rules": [],
+        "rulesets": {},
+        "bot_management": {},
+        "cache_generation": 1,
+        "purged": [],
+    }
 
 
 def new_state(lab: Lab) -> Json:

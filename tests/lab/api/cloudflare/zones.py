@@ -13,10 +13,21 @@ from urllib.parse import urlsplit
 from .errors import ApiError
 from .state import PLANS, Cloud, Json, new_id
 
-BOT_DEFAULTS: Json = {"enable_js": True, "fight_mode": False, "using_latest_model": True, "ai_bots_protection": "disabled", "crawler_protection": "disabled",
-                      "is_robots_txt_managed": False}
-BOT_TYPES: dict[str, Any] = {"enable_js": bool, "fight_mode": bool, "ai_bots_protection": ("block", "disabled", "only_on_ad_pages"),
-                             "crawler_protection": ("enabled", "disabled"), "is_robots_txt_managed": bool}
+BOT_DEFAULTS: Json = {
+    "enable_js": True,
+    "fight_mode": False,
+    "using_latest_model": True,
+    "ai_bots_protection": "disabled",
+    "crawler_protection": "disabled",
+    "is_robots_txt_managed": False,
+}
+BOT_TYPES: dict[str, Any] = {
+    "enable_js": bool,
+    "fight_mode": bool,
+    "ai_bots_protection": ("block", "disabled", "only_on_ad_pages"),
+    "crawler_protection": ("enabled", "disabled"),
+    "is_robots_txt_managed": bool,
+}
 PURGE_KINDS = ("purge_everything", "files", "tags", "hosts", "prefixes")
 PURGE_LIMIT = 100
 
@@ -76,13 +87,34 @@ def zone_view(cloud: Cloud, zone: Json) -> Json:
     """A zone as `GET /zones` describes it."""
     plan = PLANS[zone["plan"]]
     return {
-        "id": zone["id"], "name": zone["name"], "status": "active", "paused": False, "type": "full", "development_mode": 0,
-        "name_servers": ["bob.ns.cloudflare.com", "lola.ns.cloudflare.com"], "original_name_servers": None, "original_registrar": None, "original_dnshost": None,
-        "created_on": zone["created_on"], "modified_on": zone["modified_on"], "activated_on": zone["created_on"],
+        "id": zone["id"],
+        "name": zone["name"],
+        "status": "active",
+        "paused": False,
+        "type": "full",
+        "development_mode": 0,
+        "name_servers": ["bob.ns.cloudflare.com", "lola.ns.cloudflare.com"],
+        "original_name_servers": None,
+        "original_registrar": None,
+        "original_dnshost": None,
+        "created_on": zone["created_on"],
+        "modified_on": zone["modified_on"],
+        "activated_on": zone["created_on"],
         "meta": {"step": 2, "custom_certificate_quota": 0, "page_rule_quota": plan["page_rules"], "phishing_detected": False},
-        "owner": {"id": None, "type": "user", "email": None}, "account": {"id": cloud.state["account"], "name": "Lab"},
-        "permissions": [], "plan": {"id": hashlib.md5(zone["plan"].encode(), usedforsecurity=False).hexdigest(), "name": plan["name"], "price": 0, "currency": "USD",
-                                    "frequency": "", "is_subscribed": False, "can_subscribe": False, "legacy_id": zone["plan"], "legacy_discount": False},
+        "owner": {"id": None, "type": "user", "email": None},
+        "account": {"id": cloud.state["account"], "name": "Lab"},
+        "permissions": [],
+        "plan": {
+            "id": hashlib.md5(zone["plan"].encode(), usedforsecurity=False).hexdigest(),
+            "name": plan["name"],
+            "price": 0,
+            "currency": "USD",
+            "frequency": "",
+            "is_subscribed": False,
+            "can_subscribe": False,
+            "legacy_id": zone["plan"],
+            "legacy_discount": False,
+        },
     }
 
 
@@ -90,8 +122,13 @@ def select_zones(cloud: Cloud, token: Json, query: dict[str, str]) -> list[Json]
     """The zones a token may see, by exact name or `operator:name`."""
     rows = [zone for key, zone in cloud.state["zones"].items() if token["zones"] is None or key in token["zones"]]
     operator, _, wanted = query.get("name", "").rpartition(":")
-    tests: dict[str, Any] = {"": lambda name: name == wanted, "equal": lambda name: name == wanted, "contains": lambda name: wanted in name,
-                             "starts_with": lambda name: name.startswith(wanted), "ends_with": lambda name: name.endswith(wanted)}
+    tests: dict[str, Any] = {
+        "": lambda name: name == wanted,
+        "equal": lambda name: name == wanted,
+        "contains": lambda name: wanted in name,
+        "starts_with": lambda name: name.startswith(wanted),
+        "ends_with": lambda name: name.endswith(wanted),
+    }
     if wanted and operator not in tests:
         raise ApiError(400, 1001, f"Invalid list parameters: name operator {operator}")
     if wanted:

@@ -47,10 +47,16 @@ def test_tokens(api: CloudflareServer) -> None:
     assert code(api.call("GET", "/zones", token="short")) == (400, 6003)
 
 
-@pytest.mark.parametrize(("path", "expected"), [
-    ("/zones/{zone}/dns_records", (403, 10000)), ("/zones/{zone}/settings/ssl", (403, 9109)), ("/zones/{zone}/pagerules", (403, 10000)),
-    ("/zones/{zone}/bot_management", (403, 10000)), ("/certificates?zone_id={zone}", (403, 10000)),
-])
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/zones/{zone}/dns_records", (403, 10000)),
+        ("/zones/{zone}/settings/ssl", (403, 9109)),
+        ("/zones/{zone}/pagerules", (403, 10000)),
+        ("/zones/{zone}/bot_management", (403, 10000)),
+        ("/certificates?zone_id={zone}", (403, 10000)),
+    ],
+)
 def test_a_missing_permission_is_refused(api: CloudflareServer, path: str, expected: tuple[int, int]) -> None:
     api.cloud.state["tokens"][api.token]["scopes"] = ["Zone Read"]
     assert code(api.call("GET", path)) == expected
@@ -129,9 +135,15 @@ def test_page_rules_have_a_quota_and_unique_targets(api: CloudflareServer) -> No
     assert api.call("GET", "/zones").json()["result"][0]["meta"]["page_rule_quota"] == 3
 
 
-@pytest.mark.parametrize("action", [
-    {"id": "edge_cache_ttl", "value": 2592000}, {"id": "edge_cache_ttl", "value": 60}, {"id": "cache_level", "value": "everything"}, {"id": "waf", "value": "on"},
-])
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"id": "edge_cache_ttl", "value": 2592000},
+        {"id": "edge_cache_ttl", "value": 60},
+        {"id": "cache_level", "value": "everything"},
+        {"id": "waf", "value": "on"},
+    ],
+)
 def test_page_rules_refuse_what_the_plan_does_not_allow(api: CloudflareServer, action: dict[str, Any]) -> None:
     refused = api.call("POST", "/zones/{zone}/pagerules", rule("quetrex.test/x", action))
     assert code(refused) == (400, 1004)
@@ -159,12 +171,20 @@ def test_a_rule_is_disabled_unless_told_otherwise(api: CloudflareServer) -> None
 def test_cache_rules(api: CloudflareServer) -> None:
     path = "/zones/{zone}/rulesets/phases/http_request_cache_settings/entrypoint"
     assert code(api.call("GET", path)) == (404, 10003)
-    good = {"action": "set_cache_settings", "expression": '(http.host eq "quetrex.test" and starts_with(http.request.uri.path, "/api/"))', "action_parameters": {"cache": False}}
+    good = {
+        "action": "set_cache_settings",
+        "expression": '(http.host eq "quetrex.test" and starts_with(http.request.uri.path, "/api/"))',
+        "action_parameters": {"cache": False},
+    }
     made = api.call("PUT", path, {"rules": [good]}).json()["result"]
     again = api.call("PUT", path, {"rules": [{**good, "id": made["rules"][0]["id"]}]}).json()["result"]
     assert again["rules"][0]["version"] == made["rules"][0]["version"]
-    for bad in ({"expression": 'http.nonsense eq "x"'}, {"action_parameters": {"cache": True, "edge_ttl": {"mode": "override_origin", "default": 60}}},
-                {"action": "block"}, {"expression": 'http.host matches "x"'}):
+    for bad in (
+        {"expression": 'http.nonsense eq "x"'},
+        {"action_parameters": {"cache": True, "edge_ttl": {"mode": "override_origin", "default": 60}}},
+        {"action": "block"},
+        {"expression": 'http.host matches "x"'},
+    ):
         assert code(api.call("PUT", path, {"rules": [{**good, **bad}]})) == (400, 20127)
 
 
