@@ -119,7 +119,7 @@ def ruff(tree: Tree) -> str:
 
 
 def ruff_format(tree: Tree) -> str:
-    return tree.must("ruff", "format", "--no-cache", "--check", "--quiet", "--diff", ".")
+    return tree.must("ruff", "format", "--no-cache", "--check", "--output-format", "concise", ".")
 
 
 def types(tree: Tree) -> str:
@@ -130,7 +130,7 @@ def types(tree: Tree) -> str:
     plugins = [name for name in ("plugins", "tests/unit/plugins") if any((tree.root / name).rglob("*.py"))]
     if plugins:
         paths = [Path("ansible_collections/quetrex/platform") / name for name in plugins]
-        found += tree.must(*common, *paths, cwd=tree.base, extra={"MYPYPATH": str(SITE_PACKAGES)})
+        found += tree.must(*common, *paths, cwd=tree.base, extra={"MYPYPATH": str(tree.base)})
     rest = [
         name
         for name in ("tests/lab", "tests/gates", "tests/contract", "tests/integration", "tests/bench", "tests/unit/lab", "tools")
@@ -226,6 +226,10 @@ def install(tree: Tree, artifact: Path, target: Path) -> str:
     return found or tree.must("ansible-galaxy", "collection", "verify", "--offline", "-p", target, "quetrex.platform", cwd=tree.base, extra=paths)
 
 
+# flake8 asks here for the opposite of what PEP 8 says today and of what `ruff format` writes
+AGAINST_FORMATTER = re.compile(r"\b(W503|E203)\b")
+
+
 def importer(tree: Tree, artifact: Path) -> str:
     """galaxy-importer exits 0 on lint, flake8 and changelog findings: any warning counts."""
     config = tree.home / "galaxy-importer.cfg"
@@ -234,5 +238,5 @@ def importer(tree: Tree, artifact: Path) -> str:
     code, output = tree.run(
         BIN / "python", "-m", "galaxy_importer.main", artifact, cwd=tree.home, extra={"GALAXY_IMPORTER_CONFIG": str(config), "HOME": str(tree.home)}
     )
-    findings = [line for line in output.splitlines() if re.search(r"\b(WARNING|ERROR)\b", line)]
+    findings = [line for line in output.splitlines() if re.search(r"\b(WARNING|ERROR)\b", line) and not AGAINST_FORMATTER.search(line)]
     return "\n".join(findings) or ("" if code == 0 else output)

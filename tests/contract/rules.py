@@ -1,0 +1,301 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What no tool checks, as functions that list what is wrong; tests/gates plants a defect for each."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Rule = Callable[[Path], list[str]]
+
+
+class _Loader(yaml.SafeLoader):
+    """Ansible's own tags (!vault, !unsafe) are values like any other here."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, suffix, node: str(node.value))
+
+
+def read_yaml(path: Path) -> Any:
+    return yaml.load(path.read_text(), _Loader) if path.exists() else None  # noqa: S506 - a SafeLoader
+
+
+def roles(root: Path) -> list[Path]:
+    return sorted(path for path in (root / "roles").glob("*") if path.is_dir())
+
+
+def modules(root: Path) -> list[Path]:
+    return sorted((root / "plugins" / "modules").glob("[a-z]*.py"))
+
+
+# --- roles --------------------------------------------------------------------------------------
+
+
+def readme_states_one_outcome(role: Path) -> list[str]:
+    """A title, an empty line, and the outcome in one sentence."""
+    readme = role / "README.md"
+    if not readme.exists():
+        return [f"{role.name}: README.md is missing"]
+    lines = readme.read_text().splitlines()
+    found = [] if lines and lines[0] == f"# {role.name}" else [f"{role.name}: line 1 of README.md has to be '# {role.name}'"]
+    sentence = next((line for line in lines[1:] if line.strip()), "")
+    if not re.fullmatch(r"[A-Z`].*[.]", sentence):
+        found.append(f"{role.name}: README.md has to say the outcome in one sentence under its title")
+    return found
+
+
+def options(role: Path) -> dict[str, dict[str, Any]]:
+    specs = (read_yaml(role / "meta" / "argument_specs.yml") or {}).get("argument_specs", {})
+    return {name: option for spec in specs.values() for name, option in (spec.get("options") or {}).items()}
+
+
+def spec_equals_defaults(role: Path) -> list[str]:
+    """Described and required, or described and with a default: nothing else."""
+    defaults = set(read_yaml(role / "defaults" / "main.yml") or {})
+    described = options(role)
+    required = {name for name, option in described.items() if option.get("required")}
+    return [
+        *(f"{role.name}: {name} has a default and no description in argument_specs.yml" for name in sorted(defaults - set(described))),
+        *(f"{role.name}: {name} is described, not required, and has no default" for name in sorted(set(described) - defaults - required)),
+        *(f"{role.name}: {name} is required and has a default" for name in sorted(required & defaults)),
+        *([] if (role / "meta" / "argument_specs.yml").exists() else [f"{role.name}: meta/argument_specs.yml is missing"]),
+    ]
+
+
+def names_carry_the_role(role: Path) -> list[str]:
+    names = list(read_yaml(role / "defaults" / "main.yml") or {})
+    internal = list(read_yaml(role / "vars" / "main.yml") or {})
+    return [
+        *(f"{role.name}: default {name} has to begin with {role.name}_" for name in names if not name.startswith(f"{role.name}_")),
+        *(f"{role.name}: variable {name} has to begin with __{role.name}_" for name in internal if not name.startswith(f"__{role.name}_")),
+    ]
+
+
+def shared_settings_only_in_defaults(role: Path) -> list[str]:
+    """`platform_*` stands in default values alone, so that a role can be used without the rest."""
+    if role.name == "platform_preflight":  # looking at all of them is its outcome
+        return []
+    own = re.compile(rf"\bplatform_(?!{role.name.removeprefix('platform_')}_)[a-z_]+")
+    found = []
+    for path in sorted(role.rglob("*")):
+        if path.is_file() and path.parts[len(role.parts)] in ("tasks", "handlers", "templates", "vars"):
+            text = re.sub(r"(quetrex\.platform\.|role: |name: )\S+", "", path.read_text(errors="replace"))
+            names = sorted(set(own.findall(text)))
+            found += [f"{role.name}: {path.relative_to(role)} uses {name}; read it through a default of the role" for name in names]
+    return found
+
+
+def spec_has_version(role: Path) -> list[str]:
+    specs = (read_yaml(role / "meta" / "argument_specs.yml") or {}).get("argument_specs", {})
+    return [f"{role.name}: entry point {name} has no version_added" for name, spec in specs.items() if not spec.get("version_added")]
+
+
+ROLE_RULES: list[Rule] = [readme_states_one_outcome, spec_equals_defaults, names_carry_the_role, shared_settings_only_in_defaults, spec_has_version]
+
+
+# --- modules ------------------------------------------------------------------------------------
+
+
+def constants(module: Path) -> dict[str, str]:
+    tree = ast.parse(module.read_text())
+    return {
+        node.targets[0].id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    }
+
+
+def module_is_documented(module: Path) -> list[str]:
+    texts = constants(module)
+    found = [f"{module.stem}: {name} is missing" for name in ("DOCUMENTATION", "EXAMPLES", "RETURN") if not texts.get(name, "").strip()]
+    documentation = yaml.safe_load(texts.get("DOCUMENTATION", "")) or {}
+    if not documentation.get("version_added"):
+        found.append(f"{module.stem}: DOCUMENTATION has no version_added")
+    attributes = documentation.get("attributes") or {}
+    fragments = documentation.get("extends_documentation_fragment") or []
+    if not any(str(one).rpartition(".")[2] == "attributes" for one in ([fragments] if isinstance(fragments, str) else fragments)):
+        found += [f"{module.stem}: attributes lacks {name}" for name in ("check_mode", "diff_mode", "idempotent") if name not in attributes]
+    return found
+
+
+def module_has_tests(module: Path) -> list[str]:
+    tests = module.parents[2] / "tests" / "unit" / "plugins" / "modules" / f"test_{module.stem}.py"
+    return [] if tests.exists() and "def test_" in tests.read_text() else [f"{module.stem}: {tests.relative_to(module.parents[2])} is missing or empty"]
+
+
+MODULE_RULES: list[Rule] = [module_is_documented, module_has_tests]
+
+
+# --- names across files ---------------------------------------------------------------------------
+
+
+def _mappings(data: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(data, dict):
+        yield data
+        for value in data.values():
+            yield from _mappings(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _mappings(value)
+
+
+def task_files(root: Path) -> list[Path]:
+    patterns = ("playbooks/**/*.yml", "roles/*/tasks/**/*.yml", "roles/*/handlers/**/*.yml", "molecule/**/*.yml", "examples/**/*.yml")
+    return sorted({path for pattern in patterns for path in root.glob(pattern)})
+
+
+def named_roles(data: Any) -> Iterator[str]:
+    for mapping in _mappings(data):
+        for key in ("ansible.builtin.include_role", "ansible.builtin.import_role"):
+            if isinstance(mapping.get(key), dict):
+                yield str(mapping[key].get("name", ""))
+        for role in mapping.get("roles") or [] if isinstance(mapping.get("roles"), list) and "hosts" in mapping else []:
+            yield str(role.get("role") or role.get("name")) if isinstance(role, dict) else str(role)
+
+
+def unknown_roles(root: Path) -> list[str]:
+    """A role named by its full name that does not exist, and a role named by half a name."""
+    known = {f"quetrex.platform.{role.name}" for role in roles(root)}
+    found = []
+    for path in task_files(root):
+        names = [name for name in named_roles(read_yaml(path)) if "{{" not in name and name not in known]
+        found += [f"{path.relative_to(root)}: no role {name}" for name in names if name.startswith("quetrex.platform.") or "." not in name]
+    return found
+
+
+def unknown_settings(root: Path) -> list[str]:
+    """`platform_*` names in inventories, playbooks and defaults that preflight does not know."""
+    from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import SETTINGS
+
+    groups = {"platform_servers"}  # inventory groups share the prefix
+    own = tuple(f"{role.name}_" for role in roles(root) if role.name.startswith("platform_"))
+    found = []
+    for pattern in ("inventories/**/*.yml", "playbooks/**/*.yml", "roles/*/defaults/*.yml", "molecule/**/*.yml", "examples/**/*.yml"):
+        for path in sorted(root.glob(pattern)):
+            text = re.sub(r"#.*", "", path.read_text())
+            names = set(re.findall(r"(?<![\w.-])platform_[a-z_]+", text)) - set(SETTINGS) - groups - {role.name for role in roles(root)}
+            found += [f"{path.relative_to(root)}: {name} is not in plugins/plugin_utils/settings.py" for name in sorted(names) if not name.startswith(own)]
+    return found
+
+
+def playbooks(root: Path) -> list[Path]:
+    return sorted((root / "playbooks").glob("*.yml"))
+
+
+def bad_playbook_names(root: Path) -> list[str]:
+    """A hyphen breaks quetrex.platform.<name>; another suffix is not found."""
+    names = [path for path in (root / "playbooks").glob("*") if path.is_file()]
+    return [f"playbooks/{path.name}: small letters and underscores, .yml" for path in names if not re.fullmatch(r"[a-z_]+\.yml", path.name)]
+
+
+def paths_outside_the_artifact(root: Path) -> list[str]:
+    """Roles and playbooks may not read what an installed collection does not have."""
+    outside = re.compile(r"(inventories|tests|molecule|tools)/[a-z]")
+    files = [path for folder in ("roles", "playbooks") for path in (root / folder).rglob("*") if path.is_file() and path.suffix in (".yml", ".j2")]
+    return [
+        f"{path.relative_to(root)}: {match.group(0)}…" for path in sorted(files) for match in [outside.search(re.sub(r"#.*", "", path.read_text()))] if match
+    ]
+
+
+def versions_agree(root: Path) -> list[str]:
+    """requirements.yml (people with Galaxy) names what galaxy.yml needs."""
+    needed = (read_yaml(root / "galaxy.yml") or {}).get("dependencies") or {}
+    named = {entry["name"]: str(entry.get("version", "*")) for entry in (read_yaml(root / "requirements.yml") or {}).get("collections", [])}
+    different = sorted(name for name in set(needed) | set(named) if named.get(name) != str(needed.get(name)))
+    return [f"requirements.yml and galaxy.yml disagree about {name}" for name in different]
+
+
+# --- what must stand in no tracked file -------------------------------------------------------------
+
+SECRETS = re.compile(
+    r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\s*\n[A-Za-z0-9+/=]{40}"
+    r"|\b(?:gh[pousr]_[A-Za-z0-9]{36}|sk_live_[A-Za-z0-9]{16,}|AKIA[0-9A-Z]{16}|whsec_[A-Za-z0-9]{24,})"
+)
+MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|farm|home/(?!\$|<|\{)[a-z]+|root/\.[a-z]+|opt/(?:pypi|wheels))/")
+
+
+def text_files(root: Path) -> Iterator[tuple[str, str]]:
+    """Name and text of every file git would commit."""
+    if (root / ".git").exists():
+        output = subprocess.run(["git", "ls-files", "-coz", "--exclude-standard"], cwd=root, check=True, stdout=subprocess.PIPE, text=True).stdout
+        names = [name for name in output.split("\0") if name]
+    else:
+        names = [str(path.relative_to(root)) for path in root.rglob("*") if "__pycache__" not in path.parts]
+    for name in sorted(names):
+        path = root / name
+        if path.is_file() and path.stat().st_size < 2_000_000:
+            data = path.read_bytes()
+            if b"\0" not in data[:4096]:
+                yield name, data.decode("utf-8", "replace")
+
+
+def secrets(root: Path) -> list[str]:
+    return [f"{name}: {match.group(0)[:12]}…" for name, text in text_files(root) if (match := SECRETS.search(text))]
+
+
+def machine_paths(root: Path) -> list[str]:
+    return [f"{name}: {match.group(0)}" for name, text in text_files(root) if (match := MACHINE_PATHS.search(text))]
+
+
+PUBLIC_INDEXES = {
+    "pypi.org",
+    "files.pythonhosted.org",
+    "registry.npmjs.org",
+    "deb.debian.org",
+    "security.debian.org",
+    "archive.ubuntu.com",
+    "security.ubuntu.com",
+}
+
+
+def registry_hosts(root: Path, settings: str) -> list[str]:
+    """Package hosts of this machine's own settings that stand in a file; the public ones may."""
+    hosts = {host.rpartition("@")[2].partition(":")[0] for host in re.findall(r"https?://([^/\s\"']+)", settings)} - {"", "localhost"}
+    private = sorted(hosts - PUBLIC_INDEXES)
+    return [f"{name}: {host}" for name, text in text_files(root) for host in private if host in text]
+
+
+def machine_settings() -> str:
+    """Where this machine takes its packages from, as pip, npm and apt have it."""
+    parts = []
+    for command in (["pip", "config", "list"], ["npm", "config", "get", "registry"]):
+        try:
+            parts.append(subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=30).stdout)
+        except FileNotFoundError:
+            continue
+    sources = [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]
+    parts += [path.read_text() for path in sources if path.is_file()]
+    return "\n".join(parts)
+
+
+HEADER = """\
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""
+
+
+def missing_headers(root: Path) -> list[str]:
+    return [name for name, text in text_files(root) if name.endswith(".py") and text and HEADER not in text[:400]]
+
+
+TREE_RULES: list[Rule] = [
+    unknown_roles,
+    unknown_settings,
+    bad_playbook_names,
+    paths_outside_the_artifact,
+    versions_agree,
+    secrets,
+    machine_paths,
+    missing_headers,
+]

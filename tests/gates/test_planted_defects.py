@@ -1,0 +1,213 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every gate catches the kind of mistake it is there for; a gate that finds nothing may be one that looks at nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from contract import rules
+
+from gates import kit
+
+HEADER = rules.HEADER
+MODULE = (
+    "#!/usr/bin/python\n"
+    + HEADER
+    + '''from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: planted
+short_description: Planted
+version_added: "0.1.0"
+author:
+  - Quetrex (@quetrex)
+description:
+  - Planted.
+attributes:
+  check_mode:
+    support: full
+    description: Planted.
+  diff_mode:
+    support: none
+    description: Planted.
+  idempotent:
+    support: full
+    description: Planted.
+options:
+  size:
+    description: Planted.
+    type: int
+"""
+
+EXAMPLES = r"""
+- name: Plant
+  quetrex.platform.planted:
+    size: 1
+"""
+
+RETURN = r"""
+size:
+  description: Planted.
+  type: int
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    module = AnsibleModule({"size": {"type": "int"}}, supports_check_mode=True)
+    module.exit_json(changed=False, size=module.params["size"])
+
+
+if __name__ == "__main__":
+    main()
+'''
+)
+PLAY = "---\n- name: Plant\n  hosts: localhost\n  gather_facts: false\n  tasks:\n    - name: Plant\n"
+CHANGELOG = {"changelogs/changelog.yaml": "---\nancestor: null\nreleases: {}\n"}
+
+# gate, files, and a part of what it has to say
+SOURCE_DEFECTS = [
+    pytest.param(kit.ruff, {"tools/planted.py": HEADER + "import os\n"}, "F401", id="ruff: unused import"),
+    pytest.param(kit.ruff_format, {"tools/planted.py": HEADER + "\nx = {'a':1}\n"}, "would be reformatted", id="ruff format"),
+    pytest.param(kit.types, {"tools/planted.py": HEADER + "\n\ndef f() -> int:\n    return 'text'\n"}, "return-value", id="mypy: wrong type in a tool"),
+    pytest.param(
+        kit.types,
+        {"plugins/module_utils/planted.py": HEADER + "\n\ndef f(x):\n    return x\n"},
+        "no-untyped-def",
+        id="mypy: untyped function in a plugin",
+    ),
+    pytest.param(kit.shellcheck, {"tools/planted": "#!/usr/bin/env bash\nrm -rf $1/*\n"}, "SC2086", id="shellcheck: unquoted"),
+    pytest.param(
+        kit.ansible_lint,
+        {"plugins/modules/planted.py": MODULE, "playbooks/plant.yml": PLAY + "      quetrex.platform.planted:\n        sise: 1\n", **CHANGELOG},
+        "args[module]",
+        id="lint: misspelt option of our own module",
+    ),
+    pytest.param(
+        kit.ansible_lint,
+        {"playbooks/plant.yml": PLAY + "      ansible.builtin.command: date\n", **CHANGELOG},
+        "no-changed-when",
+        id="lint: command without changed_when",
+    ),
+    pytest.param(
+        kit.docs,
+        {"plugins/modules/planted.py": MODULE.replace("  - Planted.\n", "  - See O(missing).\n", 1)},
+        "missing",
+        id="docs: reference to an option that is not there",
+    ),
+    pytest.param(kit.changelog, {"changelogs/fragments/1-planted.yml": "---\nnonsense:\n  - text\n"}, "nonsense", id="changelog: unknown section"),
+]
+
+
+@pytest.mark.gate
+@pytest.mark.parametrize(("gate", "files", "says"), SOURCE_DEFECTS)
+def test_source_defect(gate: kit.Gate, files: dict[str, str], says: str, tmp_path: Path) -> None:
+    found = gate(kit.empty_collection(tmp_path, files))
+    assert says in found, found or "nothing found"
+
+
+@pytest.mark.gate
+@pytest.mark.xdist_group("sanity")
+@pytest.mark.parametrize(
+    ("test", "module", "says"),
+    [
+        ("validate-modules", MODULE.replace('{"size": {"type": "int"}}', '{"size": {"type": "str"}}'), "doc-type-does-not-match-spec"),
+        ("import", MODULE.replace("from ansible.module_utils.basic", "import requests_of_nobody\nfrom ansible.module_utils.basic"), "requests_of_nobody"),
+    ],
+    ids=["specification against documentation", "unguarded import"],
+)
+def test_sanity_defect(test: str, module: str, says: str, tmp_path: Path) -> None:
+    found = kit.sanity(kit.empty_collection(tmp_path, {"plugins/modules/planted.py": module}), test)
+    assert says in found, found or "nothing found"
+
+
+@pytest.mark.gate
+def test_artifact_defect(tmp_path: Path) -> None:
+    tree = kit.empty_collection(tmp_path, {"notes.txt": "mine\n", "scratch/left.yml": "---\n", "plugins/modules/planted.pyc": "x", **CHANGELOG})
+    assert set(kit.artifact_contents(kit.build(tree)).splitlines()) == {"notes.txt", "scratch/left.yml"}, "galaxy itself leaves .pyc out"
+
+
+@pytest.mark.gate
+def test_importer_defect(tmp_path: Path) -> None:
+    tree = kit.empty_collection(tmp_path, {"plugins/modules/planted.py": MODULE + "# " + "x" * 200 + "\n", **CHANGELOG})
+    assert "E501" in kit.importer(tree, kit.build(tree))
+
+
+ROLE = {
+    "roles/planted/README.md": "# planted\n\nSomething is planted.\n",
+    "roles/planted/defaults/main.yml": "---\nplanted_depth: 1\n",
+    "roles/planted/meta/argument_specs.yml": '---\nargument_specs: {main: {version_added: "0.1.0", options: {planted_depth: {type: int}}}}\n',
+    "roles/planted/tasks/main.yml": "---\n- name: Plant\n  ansible.builtin.debug:\n    msg: '{{ planted_depth }}'\n",
+}
+
+
+def test_a_good_role_and_module_pass(tmp_path: Path) -> None:
+    files = {**ROLE, "plugins/modules/planted.py": MODULE, "tests/unit/plugins/modules/test_planted.py": HEADER + "def test_it() -> None: ...\n"}
+    root = kit.empty_collection(tmp_path, files).root
+    assert [rule(root / "roles/planted") for rule in rules.ROLE_RULES] == [[]] * len(rules.ROLE_RULES)
+    assert [rule(root / "plugins/modules/planted.py") for rule in rules.MODULE_RULES] == [[]] * len(rules.MODULE_RULES)
+
+
+@pytest.mark.parametrize(
+    ("rule", "files", "says"),
+    [
+        (rules.readme_states_one_outcome, {"roles/planted/README.md": "Planted\n"}, "line 1"),
+        (rules.spec_equals_defaults, {"roles/planted/defaults/main.yml": "---\nplanted_depth: 1\nplanted_more: 2\n"}, "planted_more"),
+        (rules.spec_equals_defaults, {"roles/planted/defaults/main.yml": "---\n{}\n"}, "planted_depth"),
+        (rules.names_carry_the_role, {"roles/planted/defaults/main.yml": "---\ndepth: 1\n"}, "depth"),
+        (rules.shared_settings_only_in_defaults, {"roles/planted/tasks/main.yml": "---\n- debug: msg={{ platform_domain }}\n"}, "platform_domain"),
+        (rules.spec_has_version, {"roles/planted/meta/argument_specs.yml": "---\nargument_specs: {main: {options: {}}}\n"}, "version_added"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_role_defect(rule: rules.Rule, files: dict[str, str], says: str, tmp_path: Path) -> None:
+    root = kit.empty_collection(tmp_path, {**ROLE, **files}).root
+    assert says in "\n".join(rule(root / "roles/planted"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "module", "says"),
+    [
+        (rules.module_is_documented, MODULE.replace('version_added: "0.1.0"\n', ""), "version_added"),
+        (rules.module_is_documented, MODULE.replace("  diff_mode:\n    support: none\n    description: Planted.\n", ""), "diff_mode"),
+        (rules.module_is_documented, MODULE.replace("RETURN", "RETURNED"), "RETURN"),
+        (rules.module_has_tests, MODULE, "test_planted.py"),
+    ],
+    ids=["version_added", "attributes", "return", "tests"],
+)
+def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path) -> None:
+    root = kit.empty_collection(tmp_path, {"plugins/modules/planted.py": module}).root
+    assert says in "\n".join(rule(root / "plugins/modules/planted.py"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "files", "says"),
+    [
+        (rules.unknown_roles, {"playbooks/a.yml": "---\n- hosts: all\n  roles: [quetrex.platform.nobody]\n"}, "nobody"),
+        (
+            rules.unknown_roles,
+            {"roles/planted/tasks/main.yml": "---\n- block:\n    - ansible.builtin.include_role: {name: quetrex.platform.nobody}\n"},
+            "nobody",
+        ),
+        (rules.unknown_settings, {"inventories/a/group_vars/all/p.yml": "---\nplatform_domian: x\n"}, "platform_domian"),
+        (rules.bad_playbook_names, {"playbooks/re-cover.yml": "---\n[]\n"}, "re-cover"),
+        (rules.paths_outside_the_artifact, {"playbooks/a.yml": "---\n- vars_files: [../inventories/lab/x.yml]\n"}, "inventories/"),
+        (rules.versions_agree, {"requirements.yml": "---\ncollections: []\n"}, "hetzner.hcloud"),
+        (rules.secrets, {"tools/a": "-----BEGIN OPENSSH " + "PRIVATE KEY-----\n" + "b" * 70}, "tools/a"),
+        (rules.machine_paths, {"tools/a": "cd " + "/home" + "/somebody/x\n"}, "tools/a"),
+        (rules.missing_headers, {"tools/a.py": "x = 1\n"}, "tools/a.py"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_tree_defect(rule: rules.Rule, files: dict[str, str], says: str, tmp_path: Path) -> None:
+    assert says in "\n".join(rule(kit.empty_collection(tmp_path, files).root))
+
+
+def test_package_host_defect(tmp_path: Path) -> None:
+    root = kit.empty_collection(tmp_path, {"tools/a": "fetch from packages.example.internal\n"}).root
+    assert rules.registry_hosts(root, "global.index-url='https://me@packages.example.internal:8080/simple'") == ["tools/a: packages.example.internal"]
