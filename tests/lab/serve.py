@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from lab import process
+from lab import edge, process
 from lab.api.kit import wrap
 from lab.config import CHECKOUT, PORTS, Lab
 
@@ -33,7 +33,11 @@ class _Server(uvicorn.Server):
 async def _serve(lab: Lab) -> None:
     servers = []
     for api, contract in CONTRACTS.items():
-        app = wrap(importlib.import_module(f"lab.api.{api}").create_app(lab), lab, api, contract)
+        vendor = importlib.import_module(f"lab.api.{api}")
+        app = vendor.create_app(lab)
+        if api == "cloudflare":
+            edge.follow(lab, app)
+        app = wrap(app, lab, api, contract, getattr(vendor, "KNOWN_DEVIATIONS", ()))
         servers.append(_Server(uvicorn.Config(app, host=lab.control, port=PORTS[api], log_level="warning", timeout_graceful_shutdown=2)))
     loop = asyncio.get_running_loop()
 
