@@ -1,0 +1,228 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module hetzner_server: one labelled server, adopted, created, started, resized."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: hetzner_server
+short_description: Keep exactly one labelled server at Hetzner Cloud
+version_added: "0.1.0"
+description:
+  - Finds the server by the labels named in O(identity), adopts an unlabelled one of the O(name), or creates it with the first of O(types)
+    that is in stock, on its Primary IP, with volumes, firewalls and cloud-init data given at creation.
+  - An existing server is started when it is off, labelled, put behind the firewalls, and gets missing volumes. Other differences (type,
+    location, image) are reported as RV(drift) and never changed unasked.
+  - With O(resize=true) the type is changed gracefully and reversibly. The stock is looked at before the server goes down, and it is powered
+    on again in every case.
+extends_documentation_fragment:
+  - quetrex.platform.hetzner
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+    details: Firewalls, volumes and Primary IPs that would be made by earlier tasks may be missing in check mode.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: full
+options:
+  name:
+    description: Name of the server.
+    type: str
+    required: true
+  labels:
+    description: Labels the server has. Other labels it has are left alone.
+    type: dict
+    required: true
+  identity:
+    description: Keys of those labels that together name the one server.
+    type: list
+    elements: str
+    default: [platform, environment, role]
+  types:
+    description: Names of server types in the order of preference, usually from M(quetrex.platform.hetzner_plan).
+    type: list
+    elements: str
+    required: true
+  location:
+    description: Name of the location.
+    type: str
+    required: true
+  image:
+    description: Name of the image.
+    type: str
+    default: debian-13
+  user_data:
+    description: Data for cloud-init, used at creation only.
+    type: str
+    default: ""
+  ssh_public_keys:
+    description: SSH public keys for the account that the image has. Registered in the project when they are not yet.
+    type: list
+    elements: str
+    default: []
+  firewalls:
+    description: Names of firewalls.
+    type: list
+    elements: str
+    default: []
+  volumes:
+    description: Names of volumes. They have to be at the same location.
+    type: list
+    elements: str
+    default: []
+  ipv4:
+    description: Name of the Primary IPv4 given at creation. Without it a new address is taken that vanishes with the server.
+    type: str
+  ipv6:
+    description: Whether a new server gets an IPv6 network.
+    type: bool
+    default: true
+  delete_protection:
+    description: Whether the server is protected against deletion and rebuild. Left alone when not given.
+    type: bool
+  resize:
+    description: Whether an existing server is changed to the first of O(types).
+    type: bool
+    default: false
+  shutdown_budget:
+    description: Seconds a server has to go down by itself before a resize cuts its power.
+    type: float
+    default: 90
+  action_budget:
+    description: Seconds to wait for each thing Hetzner does.
+    type: float
+    default: 600
+author:
+  - Quetrex (@quetrex)
+"""
+
+EXAMPLES = r"""
+- name: The application's server
+  quetrex.platform.hetzner_server:
+    name: quetrex-production-app
+    labels: {platform: quetrex, environment: production, role: app}
+    types: [cpx31, ccx23]
+    location: ash
+    ipv4: quetrex-production-app
+    firewalls: [quetrex-production-app]
+    volumes: [quetrex-production-app]
+    ssh_public_keys: ["{{ lookup('file', '~/.ssh/id_ed25519.pub') }}"]
+    delete_protection: true
+"""
+
+RETURN = r"""
+server:
+  description: The server as it is afterwards; null in check mode when it would be created.
+  returned: success
+  type: dict
+  sample: {id: 4711, name: quetrex-production-app, status: running, server_type: cpx31, location: ash, ipv4: 203.0.113.7}
+steps:
+  description: What was done, or would be in check mode, in words.
+  returned: success
+  type: list
+  elements: str
+drift:
+  description: Where the server differs from what is wanted in what is not changed unasked.
+  returned: success
+  type: list
+  elements: str
+sold_out:
+  description: Types that were sold out, with the API's words.
+  returned: success
+  type: dict
+failure:
+  description: The failure as data.
+  returned: failure
+  type: dict
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Answer, Client
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server import Budgets, Keeper, Step, Wanted, drift, find, plan, summary
+
+
+def wanted_of(params: dict[str, t.Any]) -> Wanted:
+    """Return the options as a wish."""
+    return Wanted(
+        name=params["name"],
+        labels={str(key): str(value) for key, value in params["labels"].items()},
+        identity=tuple(key for key in params["identity"] if key in params["labels"]),
+        types=tuple(params["types"]),
+        location=params["location"],
+        image=params["image"],
+        user_data=params["user_data"],
+        ssh_public_keys=tuple(params["ssh_public_keys"]),
+        firewalls=tuple(params["firewalls"]),
+        volumes=tuple(params["volumes"]),
+        ipv4=params["ipv4"],
+        ipv6=params["ipv6"],
+        delete_protection=params["delete_protection"],
+        resize=params["resize"],
+    )
+
+
+def keep(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    """Look, plan, do, look again."""
+    wanted = wanted_of(module.params)
+    keeper = Keeper(client, wanted, Budgets(module.params["action_budget"], module.params["shutdown_budget"]))
+    before = find(client, wanted)
+    ids = {kind: keeper.ids(kind, getattr(wanted, kind), required=not module.check_mode) if before else {} for kind in ("firewalls", "volumes")}
+    steps = plan(before, wanted, ids)
+    after = before
+    if steps and not module.check_mode:
+        after = keeper.apply(before, steps)
+    return {
+        "changed": bool(steps),
+        "server": summary(after) if after else None,
+        "steps": [step.text for step in steps],
+        "drift": drift(after, wanted) if after and before else [],
+        "sold_out": keeper.sold_out,
+        "diff": _diff(before, after, steps, module.check_mode),
+    }
+
+
+def _diff(before: Answer | None, after: Answer | None, steps: list[Step], check_mode: bool) -> dict[str, t.Any]:
+    """Return the difference; in check mode the plan's words stand for what is not there yet."""
+    if not steps:
+        return {}
+    old = summary(before) if before else {}
+    new = {**old, "planned": [step.text for step in steps]} if check_mode or not after else summary(after)
+    return {"before": old, "after": new}
+
+
+def main() -> None:
+    """Run the module."""
+    spec = {
+        **ARGUMENTS,
+        "name": {"type": "str", "required": True},
+        "labels": {"type": "dict", "required": True},
+        "identity": {"type": "list", "elements": "str", "default": ["platform", "environment", "role"]},
+        "types": {"type": "list", "elements": "str", "required": True},
+        "location": {"type": "str", "required": True},
+        "image": {"type": "str", "default": "debian-13"},
+        "user_data": {"type": "str", "default": "", "no_log": True},
+        "ssh_public_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
+        "firewalls": {"type": "list", "elements": "str", "default": []},
+        "volumes": {"type": "list", "elements": "str", "default": []},
+        "ipv4": {"type": "str"},
+        "ipv6": {"type": "bool", "default": True},
+        "delete_protection": {"type": "bool"},
+        "resize": {"type": "bool", "default": False},
+        "shutdown_budget": {"type": "float", "default": 90},
+        "action_budget": {"type": "float", "default": 600},
+    }
+    run(AnsibleModule(argument_spec=spec, supports_check_mode=True), keep)
+
+
+if __name__ == "__main__":
+    main()
