@@ -115,5 +115,7 @@ def server_root(lab: Lab) -> Path:
         f'chroot "$1" systemctl mask {" ".join(MASKED)}',
         'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/machine-id" "$1/var/lib/dbus/machine-id" "$1/etc/resolv.conf"',
         ': > "$1/etc/machine-id"',
+        # A vendor's image is weeks old; apt judges the age of its lists by this folder.
+        'touch -d "20 days ago" "$1/var/lib/apt/lists" && rm -rf "$1/var/lib/apt/periodic"',
     ]
     return debian_root(lab, "trixie", SERVER_PACKAGES, customize=customize, salt=salt)

@@ -106,8 +106,9 @@ def _unmount(lab: Lab) -> None:
 
 
 def _forget(lab: Lab) -> None:
-    if lab.root.is_dir():
-        shutil.rmtree(lab.root)
+    for folder in (lab.root, Path("/run/quetrex-lab") / lab.name):
+        if folder.is_dir():
+            shutil.rmtree(folder)
 
 
 def status(lab: Lab) -> dict[str, Any]:

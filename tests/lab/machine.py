@@ -83,6 +83,7 @@ class Machines:
             return
         facts = self._facts(server)
         net.add_namespace(self.lab, self._name(server), facts["addresses"])
+        net.set_carrier(self.lab, self._name(server), connected=True)
         root = self._mount_root(server)
         self._write_volumes(server)
         process.start(self.lab, self._name(server), self._argv(server, root, facts["hostname"]), env=_environment(), legacy_groups=True)
@@ -124,6 +125,7 @@ class Machines:
 
     def power_off(self, server: int) -> None:
         """Cuts the power: nothing is flushed by the server's own services."""
+        net.set_carrier(self.lab, self._name(server), connected=False)
         process.kill(self.lab, self._name(server))
         with contextlib.suppress(LabError):
             run("umount", "--lazy", self._folder(server) / "root")

@@ -59,7 +59,7 @@ def up(lab: Lab) -> None:
     if not Path("/sys/class/net", control).exists():
         _refuse_overlap(lab)
         addresses = f"addr add {lab.control}/32 dev {control}\naddr add {lab.address6(0)}/128 dev {control} nodad"
-        run("ip", "-batch", "-", stdin=f"link add {control} type bridge\n{addresses}\nlink set {control} up\n")
+        run("ip", "-batch", "-", stdin=f"link add {control} type bridge\n{addresses}\nlink set {control} up\n{_void(lab, control)}")
     run("nft", "-f", "-", stdin=_table_text(lab))
 
 
@@ -67,6 +67,13 @@ def _refuse_overlap(lab: Lab) -> None:
     for entry in json.loads(run("ip", "-json", "-4", "route", "show") or "[]"):
         if entry["dst"] != "default" and ip_network(entry["dst"]).overlaps(lab.prefix):
             raise LabError(f"LAB_SUBNET {lab.prefix} overlaps the route {entry['dst']} of {entry.get('dev')}: choose another /20.")
+
+
+def _void(lab: Lab, control: str) -> str:
+    """Routes for addresses that nobody has: packets vanish without an answer, as they do at the vendor, and never leave the machine."""
+    nobody, nobody6 = lab.address(0, 254), "fe80::dead"
+    neighbours = "".join(f"neigh replace {address} lladdr 02:00:00:00:de:ad nud permanent dev {control}\n" for address in (nobody, nobody6))
+    return f"{neighbours}route replace {lab.prefix} via {nobody} dev {control} onlink\nroute replace {lab.prefix6} via {nobody6} dev {control} onlink\n"
 
 
 def _table_text(lab: Lab) -> str:
@@ -162,8 +169,11 @@ def remove_namespace(lab: Lab, node: str) -> None:
 
 def set_carrier(lab: Lab, node: str, connected: bool) -> None:
     """Pulls or plugs the node's cable."""
+    if not exists(lab, node):
+        return
     run("ip", "link", "set", interface(lab, node), "up" if connected else "down")
     if connected:
+        run("ip", "-6", "address", "replace", "fe80::1/64", "dev", interface(lab, node), "nodad")
         inside = json.loads(run("ip", "-netns", netns_name(lab, node), "-json", "addr", "show", "dev", "eth0", "scope", "global") or "[]")
         set_addresses(lab, node, [item["local"] for entry in inside for item in entry.get("addr_info", []) if "local" in item])
 

@@ -159,6 +159,7 @@ def start(
             start_new_session=True,
         )
     _pid_file(lab, name).write_text(str(child.pid))
+    until(lambda: child.poll() is not None or child.pid in members(group(lab, name)), 5, step=0.005)
     if ready is not None and not until(lambda: child.poll() is not None or ready(), budget):
         raise LabError(f"{name} was not ready within {budget:.0f} s; its log ends with:\n{tail(lab, name)}")
     if child.poll() is not None:
