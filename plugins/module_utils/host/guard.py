@@ -34,31 +34,42 @@ def pending(name: str) -> bool:
     return folder(name).is_dir()
 
 
-def restore_script(name: str, saved: Sequence[tuple[str, Path | None]], stamps: Sequence[str], undo: Sequence[Sequence[str]]) -> str:
-    """Write the way back as shell: ``saved`` pairs each path with its copy, or None if there was no file."""
+Saved = Sequence["tuple[str, Path | None]"]
+
+
+def _back(path: str, copy: Path | None) -> str:
+    """Write the command that brings one path back; None means there was no file."""
+    return shlex.join(["cp", "-p", str(copy), path] if copy else ["rm", "-f", path])
+
+
+def restore_script(name: str, saved: Saved, stamps: Saved, undo: Sequence[Sequence[str]]) -> str:
+    """Write the way back as shell: files, activation of the files, stamps of that activation if it worked."""
     lines = ["#!/bin/sh", "# puts back what a change that nobody confirmed had replaced"]
-    lines += [shlex.join(["cp", "-p", str(copy), path] if copy else ["rm", "-f", path]) for path, copy in saved]
-    lines += [shlex.join(["rm", "-f", path]) for path in stamps]
-    lines += [shlex.join(command) for command in undo]
+    lines += [_back(path, copy) for path, copy in saved]
+    lines += [shlex.join(["rm", "-f", path]) for path, _copy in stamps]
+    lines += [shlex.join(command) + " || failed=1" for command in undo]
+    lines += ['[ -n "$failed" ] || ' + _back(path, copy) for path, copy in stamps]
     return "\n".join([*lines, shlex.join(["rm", "-rf", str(folder(name))]), ""])
+
+
+def _save(path: str, copy: Path) -> tuple[str, Path | None]:
+    """Copy a file aside with its owner and times."""
+    if not Path(path).exists():
+        return path, None
+    shutil.copy2(path, copy)
+    info = Path(path).stat()
+    os.chown(copy, info.st_uid, info.st_gid)
+    return path, copy
 
 
 def arm(name: str, plan: Plan, undo: Sequence[Sequence[str]], seconds: int, run: Run) -> None:
     """Copy the old files aside and start the timer."""
     where = folder(name)
     where.mkdir(mode=0o700, parents=True, exist_ok=True)
-    saved: list[tuple[str, Path | None]] = []
-    for number, item in enumerate(plan.writes):
-        copy = where / str(number)
-        exists = Path(item.path).exists()
-        if exists:
-            shutil.copy2(item.path, copy)
-            info = Path(item.path).stat()
-            os.chown(copy, info.st_uid, info.st_gid)
-        saved.append((item.path, copy if exists else None))
+    saved = [_save(item.path, where / f"file-{number}") for number, item in enumerate(plan.writes)]
+    stamps = [_save(stamp_path(item), where / f"stamp-{number}") for number, item in enumerate(plan.activations)]
     script = where / "restore"
-    commands = undo or [item.command for item in plan.activations]
-    script.write_text(restore_script(name, saved, [stamp_path(item) for item in plan.activations], commands), encoding="utf-8")
+    script.write_text(restore_script(name, saved, stamps, undo or [item.command for item in plan.activations]), encoding="utf-8")
     code, output = run(["systemd-run", "--collect", "--quiet", "--unit", unit(name), "--on-active", f"{seconds}s", "/bin/sh", str(script)])
     if code != 0:
         shutil.rmtree(where)
