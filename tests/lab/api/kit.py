@@ -70,7 +70,7 @@ class Store:
 def wrap(app: Starlette, lab: LabPaths, api: str, contract: str | None, known: Sequence[str] = ()) -> ASGIApp:
     """Return `app` with log, contract checks and faults around it; the app finds its faults in `app.state.faults`.
 
-    `known` are patterns of objections to accepted requests where the vendor is known to take more than its document says.
+    `known` are patterns of objections where the vendor is known to take or to answer more than its document says.
     """
     faults: Faults = getattr(app.state, "faults", None) or Faults()
     app.state.faults = faults
@@ -92,11 +92,8 @@ class Recorder:
         """Log one exchange and note where the contract objects to it."""
         line: dict[str, Any] = seen.describe()
         verdict = self._verdict(seen)
-        if seen.status < 400:
-            unknown = [one for one in verdict.request if not any(known.search(one) for known in self._known)]
-            objections = [f"request accepted: {one}" for one in unknown] + verdict.response
-        else:
-            objections = verdict.response
+        objections = [f"request accepted: {one}" for one in verdict.request] if seen.status < 400 else []
+        objections = [one for one in objections + verdict.response if not any(known.search(one.removeprefix("request accepted: ")) for known in self._known)]
         if objections:
             line["violations"] = objections
             self._append(self._violations, {"api": self._api, **line})

@@ -14,11 +14,19 @@ import secrets
 import string
 from dataclasses import asdict, dataclass
 
-from lab.config import Lab
+from pathlib import Path
+from typing import Protocol
 
 REGION = "us-east-1"
 # Keys of hosted projects are issued for ten years; a fixed pair of dates keeps a lab's keys the same from run to run.
 ISSUED, EXPIRES = 1764547200, 2079907200
+
+
+class HasPath(Protocol):
+    """The part of a lab that is needed here."""
+
+    def path(self, *parts: str) -> Path:
+        """A path below the lab's folder."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ def new_ref() -> str:
     return "".join(secrets.choice(string.ascii_lowercase) for _ in range(20))
 
 
-def load(lab: Lab) -> Identity:
+def load(lab: HasPath) -> Identity:
     """The lab's project; the first call makes it."""
     path = lab.path("supabase", "identity.json")
     if not path.exists():

@@ -42,13 +42,18 @@ def up(lab: Lab, privileges: Privileges | None = None) -> dict[str, Any]:
     return describe(lab)
 
 
-def down(lab: Lab) -> None:
-    """Stop both and take the node off the network; the data stays."""
+def halt(lab: Lab) -> None:
+    """Stop both, as pausing the project does: the address stays, nothing answers there."""
     process.stop(lab, "pgbouncer", grace=1)
     # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave.
     if process.signal(lab, "postgres", signal.SIGINT):
         process.until(lambda: not process.running(lab, "postgres"), 15)
     process.stop(lab, "postgres", grace=0)
+
+
+def down(lab: Lab) -> None:
+    """Stop both and take the node off the network; the data stays."""
+    halt(lab)
     net.remove_namespace(lab, NODE)
 
 
