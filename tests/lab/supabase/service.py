@@ -127,7 +127,9 @@ def _server(lab: Lab, who: identity.Identity, privileges: Privileges) -> Server:
 def _start_postgres(lab: Lab, server: Server, who: identity.Identity) -> None:
     server.configure()
     _write_access(server.data, enforced=False)
-    (server.data / "postmaster.pid").unlink(missing_ok=True)
+    # Left by one that was killed: nothing of this lab holds them, or it would be running.
+    for stale in (server.data / "postmaster.pid", *_sockets(lab).glob(".s.PGSQL.*")):
+        stale.unlink(missing_ok=True)
     process.start(lab, "postgres", unprivileged(server.argv()), netns=net.netns_name(lab, NODE), cwd=Path("/"), ready=server.ready)
     with contextlib.closing(connect(lab)) as connection, connection.cursor() as cursor:
         for login in LOGINS:
