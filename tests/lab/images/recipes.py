@@ -36,9 +36,9 @@ WEB_VERSIONS = {
 }
 WEB_SOURCES = ("package.json", "package-lock.json", "next.config.mjs", "entry.js", "src")
 NODE_USER, NGINX_USER, REDIS_USER = 1000, 101, 999
-# Documentation, package lists and the tables of exotic character sets: nothing an image needs at run time.
-DISPENSABLE = "usr/share/doc usr/share/man usr/share/locale usr/share/lintian usr/share/bash-completion var/lib/apt var/lib/dpkg var/cache/apt"
-DISPENSABLE += " usr/share/nodejs/corepack etc/apt usr/lib/x86_64-linux-gnu/gconv"
+# Documentation and the tables of exotic character sets: nothing an image needs at run time.
+DISPENSABLE = "usr/share/doc usr/share/man usr/share/locale usr/share/lintian usr/share/bash-completion"
+DISPENSABLE += " usr/share/nodejs/corepack usr/lib/x86_64-linux-gnu/gconv"
 CERTIFICATES = 'mkdir -p "$1/etc/ssl/certs" && cat "$1"/usr/share/ca-certificates/mozilla/*.crt > "$1/etc/ssl/certs/ca-certificates.crt"'
 SHELL = 'for tool in sh wget cat ls ps kill sleep env id nc; do ln -sf busybox "$1/usr/bin/$tool"; done'
 
@@ -69,18 +69,18 @@ def layer(lab: Lab, name: str, key: str, make: Callable[[Path], None]) -> oci.La
 
 def debian(lab: Lab, name: str, suite: str, packages: Iterable[str], hooks: Iterable[str] = ()) -> oci.Layer:
     """Packages unpacked with what they depend on; no maintainer script runs, so nothing else is needed around them."""
-    wanted, customize = sorted(packages), [*hooks, f'cd "$1" && rm -rf {DISPENSABLE}']
+    wanted, after = sorted(packages), [*hooks, f'cd "$1" && rm -rf {DISPENSABLE}']
 
     def make(tar: Path) -> None:
         settings = tar.with_name("apt.conf")
         # The newest suite is a moving target: a mirror that keeps a past day of it has an expired Release file.
         settings.write_text(base.apt_settings() + 'Acquire::Check-Valid-Until "false";\n')
-        words = ["mmdebstrap", "--quiet", "--mode=root", "--variant=extract", "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"]
-        words += [f"--include={','.join(wanted)}", f"--aptopt={settings}", *(f"--customize-hook={hook}" for hook in customize), suite, str(tar)]
+        words = ["env", "SOURCE_DATE_EPOCH=1", "mmdebstrap", "--quiet", "--mode=root", "--variant=extract", "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"]
+        words += [f"--include={','.join(wanted)}", f"--aptopt={settings}", *(f"--extract-hook={hook}" for hook in after), suite, str(tar)]
         text = base.sources(suite)
         run(*words, *(["-"] if text else []), stdin=text or None, timeout=900)
 
-    return layer(lab, name, hash_of(suite, *wanted, *customize), make)
+    return layer(lab, name, hash_of(suite, *wanted, *after), make)
 
 
 def files(lab: Lab, name: str, content: dict[str, str | bytes], folders: Iterable[tuple[str, int, int]] = ()) -> oci.Layer:
