@@ -82,8 +82,8 @@ class Machines:
         if self.running(server):
             return
         facts = self._facts(server)
-        net.add_namespace(self.lab, self._name(server), facts["addresses"])
         net.set_carrier(self.lab, self._name(server), connected=True)
+        net.add_namespace(self.lab, self._name(server), facts["addresses"])
         root = self._mount_root(server)
         self._write_volumes(server)
         process.start(self.lab, self._name(server), self._argv(server, root, facts["hostname"]), env=_environment(), legacy_groups=True)
