@@ -212,7 +212,7 @@ SETTINGS: dict[str, Setting] = {
                 "password": secret("copy it from the Supabase dashboard, Settings > Database"),
                 "name": text,
             },
-            {"sslmode": one_of(*SSLMODES), "ca_certificate": pem},
+            {"address": address, "sslmode": one_of(*SSLMODES), "ca_certificate": pem},
         ),
         required=True,
     ),

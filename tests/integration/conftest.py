@@ -147,7 +147,7 @@ def slot() -> slots.Slot:
 def lab(slot: slots.Slot) -> Iterator[Lab]:
     """A lab of this test run's own; gone afterwards, also when bringing it up failed."""
     made = slot.lab(0, "main")
-    cloud.down(made)
+    cloud.down(made, abandoned=True)
     try:
         cloud.up(made, print)
         yield made

@@ -27,7 +27,7 @@ SEED = int(os.environ.get("TEST_SEED", "0")) or random.SystemRandom().randrange(
 def fresh(slot: slots.Slot) -> Iterator[Platform]:
     """A lab beside the others, with an empty account."""
     lab = slot.lab(1, "cut")
-    cloud.down(lab)
+    cloud.down(lab, abandoned=True)
     try:
         cloud.up(lab, print)
         yield Platform(lab)

@@ -28,8 +28,10 @@ Say = Callable[[str], None]
 def up(lab: Lab, say: Say) -> dict[str, Any]:
     """Starts everything that is not running and returns what `lab.json` says. Safe to repeat and to interrupt."""
     _require_root()
+    _refuse_foreign(lab)
     lab.folder().chmod(0o755)
     with process.locked(lab.path(".lock")):
+        owner_file(lab).write_text(str(lab.root))
         lab.path("subnet").write_text(f"{lab.prefix}\n")
         net.up(lab)
         dns.up(lab)
@@ -42,6 +44,26 @@ def up(lab: Lab, say: Say) -> dict[str, Any]:
 def _require_root() -> None:
     if os.geteuid() != 0:
         raise LabError("The lab makes network namespaces and mounts: run it as root (for example with sudo).")
+
+
+def owner_file(lab: Lab) -> Path:
+    """Names on the machine (namespaces, groups, tables) belong to the checkout that this file names."""
+    path = Path("/run/quetrex-lab/owners") / lab.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _foreign_root(lab: Lab) -> Path | None:
+    """The folder of a lab of the same name that another checkout brought up, if there is one."""
+    path = owner_file(lab)
+    root = Path(path.read_text()) if path.exists() else lab.root
+    return None if root == lab.root else root
+
+
+def _refuse_foreign(lab: Lab) -> None:
+    root = _foreign_root(lab)
+    if root is not None and process.members(process.group(lab)):
+        raise LabError(f"A lab named {lab.name} runs already, from {root}: take it down there, or choose another LAB_NAME and LAB_SUBNET.")
 
 
 def _start_parts(lab: Lab, say: Say) -> dict[str, Any]:
@@ -86,29 +108,37 @@ def _ssh_key(lab: Lab) -> Path:
     return path
 
 
-def down(lab: Lab) -> None:
-    """Ends what the lab started and removes what it made, also after a crash half-way. The cache stays."""
+def down(lab: Lab, *, abandoned: bool = False) -> None:
+    """Ends what the lab started and removes what it made, also after a crash half-way. The cache stays.
+
+    `abandoned`: whoever brought up a lab of this name elsewhere is known to be dead; that one goes too.
+    """
     _require_root()
+    foreign = _foreign_root(lab)
+    if not abandoned:
+        _refuse_foreign(lab)
     with process.locked(CHECKOUT / ".lab" / f".{lab.name}.down"):
         process.kill(lab)
-        _unmount(lab)
-        disks.down(lab)
+        for root in filter(None, (lab.root, foreign)):
+            _unmount(root)
+            disks.down(root)
         net.down(lab)
-        _forget(lab)
+        _forget(lab, foreign)
     (CHECKOUT / ".lab" / f".{lab.name}.down").unlink(missing_ok=True)
 
 
-def _unmount(lab: Lab) -> None:
-    """Every mount below the lab's folder, the deepest first."""
+def _unmount(root: Path) -> None:
+    """Every mount below a lab's folder, the deepest first."""
     places = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    for place in sorted((place for place in places if place.startswith(f"{lab.root}/")), key=len, reverse=True):
+    for place in sorted((place for place in places if place.startswith(f"{root}/")), key=len, reverse=True):
         run("umount", "--lazy", place, check=False)
 
 
-def _forget(lab: Lab) -> None:
-    for folder in (lab.root, Path("/run/quetrex-lab") / lab.name):
+def _forget(lab: Lab, foreign: Path | None) -> None:
+    for folder in filter(None, (lab.root, foreign, Path("/run/quetrex-lab") / lab.name)):
         if folder.is_dir():
             shutil.rmtree(folder)
+    owner_file(lab).unlink(missing_ok=True)
 
 
 def status(lab: Lab) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def remove(lab: Lab, volume_id: int) -> None:
     volume_file(lab, volume_id).unlink(missing_ok=True)
 
 
-def down(lab: Lab) -> None:
-    """Detaches every loop device of the lab."""
-    for path in (lab.root / "volumes").glob("*.img"):
+def down(root: Path) -> None:
+    """Detaches every loop device of the lab in this folder."""
+    for path in (root / "volumes").glob("*.img"):
         unplug(path)

@@ -31,7 +31,7 @@ def lab() -> Iterator[Lab]:
     """A network with a server that listens on 22 and 80, and nothing else of a lab."""
     slot = slots.take()
     made = slot.lab(15, "net")
-    cloud.down(made)
+    cloud.down(made, abandoned=True)
     net.up(made)
     net.add_namespace(made, "s1", [net.server_address(made, 0), net.server_network6(made, 0).replace("/64", "1")])
     enter = ["nsenter", f"--net=/run/netns/{net.netns_name(made, 's1')}", "--"]

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab-process")]
 def lab() -> Iterator[Lab]:
     slot = slots.take()
     made = slot.lab(14, "pro")
-    cloud.down(made)
+    cloud.down(made, abandoned=True)
     made.folder()
     yield made
     cloud.down(made)
