@@ -44,15 +44,16 @@ class Tree:
     def environment(self) -> dict[str, str]:
         """The caller's environment without its ansible settings, and with homes and paths of this tree."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "MOLECULE_", "PYTEST_", "PYTHONPATH"))}
-        config = self.home / "ansible.cfg"
+        config, inventory = self.home / "ansible.cfg", self.home / "hosts.ini"
         config.parent.mkdir(parents=True, exist_ok=True)
         config.write_text("[defaults]\ninject_facts_as_vars = False\n")
+        inventory.write_text("localhost ansible_connection=local\n")
         return kept | {
             "PATH": os.pathsep.join([str(BIN), str(Path(sys.base_prefix) / "bin"), kept.get("PATH", ""), "/usr/sbin"]),
             "ANSIBLE_COLLECTIONS_PATH": f"{self.base}:{SITE_PACKAGES}",
             "ANSIBLE_CONFIG": str(config),
             "ANSIBLE_HOME": str(self.home / "ansible"),
-            "ANSIBLE_INVENTORY": "localhost,",
+            "ANSIBLE_INVENTORY": str(inventory),
             "ANSIBLE_NOCOLOR": "1",
             "NO_COLOR": "1",
             "HCLOUD_TOKEN": "dummy",  # ansible-lint's `args` loads modules that insist on one
@@ -234,7 +235,7 @@ def importer(tree: Tree, artifact: Path) -> str:
     """galaxy-importer exits 0 on lint, flake8 and changelog findings: any warning counts."""
     config = tree.home / "galaxy-importer.cfg"
     config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text("[galaxy-importer]\nRUN_ANSIBLE_TEST = False\nREQUIRE_V1_OR_GREATER = False\nCHECK_CHANGELOG = True\n")
+    config.write_text("[galaxy-importer]\nRUN_ANSIBLE_TEST = False\nRUN_FLAKE8 = True\nREQUIRE_V1_OR_GREATER = False\nCHECK_CHANGELOG = True\n")
     code, output = tree.run(
         BIN / "python", "-m", "galaxy_importer.main", artifact, cwd=tree.home, extra={"GALAXY_IMPORTER_CONFIG": str(config), "HOME": str(tree.home)}
     )
