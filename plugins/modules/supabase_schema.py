@@ -173,6 +173,7 @@ failure:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.runner import Limits
@@ -211,7 +212,7 @@ def result(module: AnsibleModule, report: Report) -> dict[str, Any]:
     found = report.as_result()
     if module.params["return_queries"]:
         found["queries"] = report.queries
-    if module._diff and report.difference:
+    if report.difference:
         gone, come = report.difference
         found["diff"] = {"before_header": "catalogue", "after_header": "catalogue", "before": _text(gone), "after": _text(come)}
     for warning in report.outcome.warnings:
@@ -227,7 +228,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True, required_if=[("state", "adopted", ["adopt_version"])])
     report = Report()
     try:
-        converge(target(module.params, "supabase_schema"), wanted(module.params), report, check=module.check_mode, diff=module._diff)
+        converge(target(module.params, "supabase_schema"), wanted(module.params), report, check=module.check_mode, diff=bool(module._diff))  # noqa: SLF001 - the only way to ask
     except Failure as error:
         module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, **result(module, report))
     module.exit_json(**result(module, report))

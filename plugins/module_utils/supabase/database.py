@@ -11,7 +11,7 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from .errors import Failure, explain_connection, explain_sql, redact
 
@@ -114,7 +114,7 @@ class Database:
     def close(self) -> None:
         self._connection.close()
 
-    def __enter__(self) -> Database:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -204,8 +204,8 @@ def refuse_transaction_pooling(database: Database) -> None:
     port = database.target.port
     if port == TRANSACTION_POOLER_PORT or _is_shared(database, own):
         raise Failure(
-            f"{database.target.label} is a pooler in transaction mode: every transaction may run on another server connection, so session locks leak and exclude nobody, "
-            "and two runs could apply one migration at the same time. Use the direct host or the session pooler, both on port 5432.",
+            f"{database.target.label} is a pooler in transaction mode: every transaction may run on another server connection, "
+            "so session locks leak and exclude nobody, and two runs could apply one migration at the same time. Use the direct host or the session pooler, both on port 5432.",
             "transaction_pooler",
             port=port,
         )

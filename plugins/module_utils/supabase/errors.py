@@ -25,8 +25,10 @@ _CONNECTION: tuple[tuple[str, str, str], ...] = (
     (
         r"Tenant or user not found",
         "tenant_not_found",
-        "The pooler does not know this user. Through a pooler the user is 'postgres.<project ref>' and the host has to be the project's own pooler "
-        "(read it from the Management API or the dashboard's Connect dialog; regions have several). A paused project gives the same message: wake it first.",
+        (
+            "The pooler does not know this user. Through a pooler the user is 'postgres.<project ref>' and the host has to be the project's own pooler "
+            "(read it from the Management API or the dashboard's Connect dialog; regions have several). A paused project gives the same message: wake it first."
+        ),
     ),
     (
         r"Address not in tenant allow_list",
@@ -37,8 +39,10 @@ _CONNECTION: tuple[tuple[str, str, str], ...] = (
     (
         r"certificate verify failed|self.signed certificate|unable to get local issuer",
         "certificate_untrusted",
-        "The server's certificate is not signed by the given CA. Supabase uses roots of its own: download the certificate from Database settings "
-        "and pass it as ca_certificate (both roots when you use the pooler as well as the direct host).",
+        (
+            "The server's certificate is not signed by the given CA. Supabase uses roots of its own: download the certificate from Database settings "
+            "and pass it as ca_certificate (both roots when you use the pooler as well as the direct host)."
+        ),
     ),
     (
         r"does not match host name|hostname mismatch|server certificate for",
@@ -46,16 +50,26 @@ _CONNECTION: tuple[tuple[str, str, str], ...] = (
         "The certificate belongs to another host name. Use the name the certificate was issued for, not an address or an alias.",
     ),
     (r"root certificate file .* does not exist", "ca_missing", "The CA certificate file is not there, or not readable."),
-    (r"server does not support SSL", "tls_unavailable", "The server offers no TLS. Is this really the database's port? For a socket or a local cluster use sslmode=disable."),
+    (
+        r"server does not support SSL",
+        "tls_unavailable",
+        "The server offers no TLS. Is this really the database's port? For a socket or a local cluster use sslmode=disable.",
+    ),
     (r"no pg_hba\.conf entry .*no encryption", "tls_required", "The server accepts this user with TLS only. Use sslmode=verify-full with the CA certificate."),
     (r"no pg_hba\.conf entry", "address_not_allowed", "The server's access list does not let this user in from this address."),
-    (r"password authentication failed|SASL authentication failed|Wrong password", "password", "The password is wrong. It is the database password, not an API key; it can be reset under Database settings."),
+    (
+        r"password authentication failed|SASL authentication failed|Wrong password",
+        "password",
+        "The password is wrong. It is the database password, not an API key; it can be reset under Database settings.",
+    ),
     (r"no password supplied", "password", "The server wants a password and none was given."),
     (
         r"could not translate host name|Name or service not known|No address associated|Temporary failure in name resolution",
         "name_resolution",
-        "The host name does not resolve here. The direct host db.<ref>.supabase.co has only an IPv6 address without the IPv4 add-on; "
-        "on an IPv4-only network use the session pooler (port 5432).",
+        (
+            "The host name does not resolve here. The direct host db.<ref>.supabase.co has only an IPv6 address without the IPv4 add-on; "
+            "on an IPv4-only network use the session pooler (port 5432)."
+        ),
     ),
     (
         r"Network is unreachable|No route to host",
@@ -64,7 +78,11 @@ _CONNECTION: tuple[tuple[str, str, str], ...] = (
     ),
     (r"timeout expired|timed out", "timeout", "Nobody answered. Network restrictions drop packets silently, and a paused project does not answer either."),
     (r"Connection refused", "refused", "Nothing listens there. Check host and port, and that the project is not paused."),
-    (r"MaxClientsInSessionMode|max clients reached|remaining connection slots|too many clients", "too_many_connections", "All connections are in use. Close some, or raise the pool's size."),
+    (
+        r"MaxClientsInSessionMode|max clients reached|remaining connection slots|too many clients",
+        "too_many_connections",
+        "All connections are in use. Close some, or raise the pool's size.",
+    ),
     (r"the database system is (starting up|shutting down|in recovery)", "starting", "The database is starting or stopping. Try again in a moment."),
     (r"database \".*\" does not exist", "no_database", "The server is there, the database is not."),
     (r"role \".*\" does not exist", "no_role", "The server does not know this user."),
@@ -80,7 +98,7 @@ def explain_connection(text: str) -> tuple[str, str]:
 
 
 _SQLSTATE: dict[str, str] = {
-    "55P03": "Somebody held a lock on a table this migration needs for longer than lock_timeout. Nothing was changed; run again when it is quieter, or raise lock_timeout.",
+    "55P03": "Somebody held a lock on a table this migration needs for longer than lock_timeout. Nothing was changed; run again when it is quieter.",
     "57014": "The migration ran longer than statement_timeout. Nothing of it was kept. Raise statement_timeout, or split the migration.",
     "42P07": "The object is already there. If somebody made it by hand, adopt this migration (state=adopted) instead of running it.",
     "42710": "The object is already there. If somebody made it by hand, adopt this migration (state=adopted) instead of running it.",

@@ -14,17 +14,17 @@ from .errors import Failure
 from .migrations import Migration
 from .plan import Row
 
-TABLE = "supabase_migrations.schema_migrations"
 # Any number will do as long as it never changes: the first 63 bits of sha256("quetrex.platform.supabase_schema").
 LOCK = 0x53F0E21BB22EA0F7
 
-_CREATE = f"""
+_CREATE = """
 SET LOCAL client_min_messages = warning;
 CREATE SCHEMA IF NOT EXISTS supabase_migrations;
-CREATE TABLE IF NOT EXISTS {TABLE} (version text NOT NULL PRIMARY KEY, statements text[], name text);
-ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS statements text[];
-ALTER TABLE {TABLE} ADD COLUMN IF NOT EXISTS name text;
+CREATE TABLE IF NOT EXISTS supabase_migrations.schema_migrations (version text NOT NULL PRIMARY KEY, statements text[], name text);
+ALTER TABLE supabase_migrations.schema_migrations ADD COLUMN IF NOT EXISTS statements text[];
+ALTER TABLE supabase_migrations.schema_migrations ADD COLUMN IF NOT EXISTS name text;
 """
+READ_BACK = "SELECT version FROM supabase_migrations.schema_migrations WHERE version = %s"
 _HOLDER = """
 SELECT a.pid, a.application_name, a.usename, coalesce(a.client_addr::text, 'local'), to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS TZ')
 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
@@ -36,8 +36,8 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
 
 def _columns(database: Database) -> int:
     """How many of the three columns there are: 0 without a ledger, fewer than 3 in one made by an early CLI."""
-    sql = f"""SELECT count(*) FROM pg_catalog.pg_attribute
-              WHERE attrelid = pg_catalog.to_regclass('{TABLE}') AND attname IN ('version', 'statements', 'name') AND NOT attisdropped"""
+    sql = """SELECT count(*) FROM pg_catalog.pg_attribute
+              WHERE attrelid = pg_catalog.to_regclass('supabase_migrations.schema_migrations') AND attname IN ('version', 'statements', 'name') AND NOT attisdropped"""
     return int(database.run(sql)[0][0])
 
 
@@ -57,9 +57,9 @@ def read(database: Database) -> list[Row]:
     if columns == 0:
         return []
     if columns < 3:
-        return [Row(version, None, None, 0) for (version,) in database.run(f"SELECT version FROM {TABLE} ORDER BY version")]
-    sql = f"""SELECT version, name, CASE cardinality(statements) WHEN 1 THEN md5(convert_to(statements[1], 'UTF8')) END, coalesce(cardinality(statements), 0)
-              FROM {TABLE} ORDER BY version"""
+        return [Row(version, None, None, 0) for (version,) in database.run("SELECT version FROM supabase_migrations.schema_migrations ORDER BY version")]
+    sql = """SELECT version, name, CASE cardinality(statements) WHEN 1 THEN md5(convert_to(statements[1], 'UTF8')) END, coalesce(cardinality(statements), 0)
+              FROM supabase_migrations.schema_migrations ORDER BY version"""
     return [Row(*row) for row in database.run(sql)]
 
 
@@ -67,11 +67,11 @@ def recorded(database: Database, versions: list[str]) -> dict[str, list[str]]:
     """The ledger's copies of these versions."""
     if not versions:
         return {}
-    return dict(database.run(f"SELECT version, statements FROM {TABLE} WHERE version = ANY(%s)", (versions,)))
+    return dict(database.run("SELECT version, statements FROM supabase_migrations.schema_migrations WHERE version = ANY(%s)", (versions,)))
 
 
 def insert_sql() -> str:
-    return f"INSERT INTO {TABLE} (version, name, statements) VALUES (%s, %s, ARRAY[%s])"
+    return "INSERT INTO supabase_migrations.schema_migrations (version, name, statements) VALUES (%s, %s, ARRAY[%s])"
 
 
 def values(migration: Migration) -> tuple[str, str, str]:
@@ -80,7 +80,7 @@ def values(migration: Migration) -> tuple[str, str, str]:
 
 
 def contains(database: Database, version: str) -> bool:
-    return bool(database.run(f"SELECT 1 FROM {TABLE} WHERE version = %s", (version,)))
+    return bool(database.run("SELECT 1 FROM supabase_migrations.schema_migrations WHERE version = %s", (version,)))
 
 
 @contextlib.contextmanager

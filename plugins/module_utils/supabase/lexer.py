@@ -84,13 +84,13 @@ class _Nesting:
     def inside(self) -> bool:
         return self.parentheses > 0 or self.blocks > 0
 
-    def see(self, kind: str, token: str) -> None:
-        if token == "(":
+    def see(self, kind: str, text: str) -> None:
+        if text == "(":
             self.parentheses += 1
-        elif token == ")":
+        elif text == ")":
             self.parentheses = max(0, self.parentheses - 1)
         elif kind == "word":
-            word = token.upper()
+            word = text.upper()
             if (word == "ATOMIC" and self.previous == "BEGIN") or (word == "CASE" and self.blocks):
                 self.blocks += 1
             elif word == "END" and self.blocks:
@@ -112,7 +112,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
             if end < 0:
                 raise Unterminated(f"{token} quote", _line(text, position))
             token, kind = text[position : end + len(token)], "string"
-        elif kind == "other" and token in "'\"":
+        elif kind == "other" and text[position] in "'\"":
             raise Unterminated("quote", _line(text, position))
         if kind != "space":
             yield kind, token, position

@@ -9,6 +9,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from .errors import Failure
@@ -174,4 +175,4 @@ def concurrent_index(migration: Migration) -> str | None:
 
 
 def _adjacent(words: tuple[str, ...], first: str, second: str) -> bool:
-    return any(pair == (first, second) for pair in zip(words, words[1:], strict=False))
+    return any(pair == (first, second) for pair in pairwise(words))

@@ -64,13 +64,15 @@ def refuse_contradictions(plan: Plan, *, missing: str, out_of_order: str) -> Non
     """Refuse to go on when files and ledger contradict each other. missing, out_of_order: 'fail' or 'ignore'."""
     if plan.edited:
         raise Failure(
-            f"Edited after they were applied: {', '.join(plan.edited)}. The database has the old text. Restore the file and put the change into a new migration.",
+            f"Edited after they were applied: {', '.join(plan.edited)}. The database has the old text. "
+            "Restore the file and put the change into a new migration.",
             "edited",
             versions=plan.edited,
         )
     if plan.missing and missing == "fail":
         raise Failure(
-            f"Applied, but without a file: {', '.join(plan.missing)}. Add the folder they come from to migrations, or set missing=ignore if another project owns them.",
+            f"Applied, but without a file: {', '.join(plan.missing)}. "
+            "Add the folder they come from to migrations, or set missing=ignore if another project owns them.",
             "missing",
             versions=plan.missing,
         )

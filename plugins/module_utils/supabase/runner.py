@@ -113,14 +113,18 @@ class Runner:
             error.line = error.line and error.line - prelude.count("\n")
             raise
         except ConnectionLost as error:
-            raise Failure(f"The connection was lost while {migration.label} ran. Nothing of it was kept; run again. {error.message}", "connection_lost") from error
+            raise Failure(
+                f"The connection was lost while {migration.label} ran. Nothing of it was kept; run again. {error.message}", "connection_lost"
+            ) from error
         if not self.database.in_transaction:
-            raise Failure(f"{migration.label} ended its transaction: what came before that is done, and it is not recorded. Repair by hand.", "transaction_control")
+            raise Failure(
+                f"{migration.label} ended its transaction: what came before that is done, and it is not recorded. Repair by hand.", "transaction_control"
+            )
         self._commit(migration)
 
     def _commit(self, migration: Migration) -> None:
         proof = _PROOF.format(mark=_MARK, pid=self.pid)
-        sql = f"{proof}{ledger.insert_sql()}; COMMIT; SELECT version FROM {ledger.TABLE} WHERE version = %s"
+        sql = f"{proof}{ledger.insert_sql()}; COMMIT; {ledger.READ_BACK}"
         try:
             rows = self.database.run(sql, (*ledger.values(migration), migration.version))
         except ConnectionLost as error:
@@ -128,9 +132,15 @@ class Runner:
             self.pid = _server_pid(self.database)
             rows = [(migration.version,)] if ledger.exists(self.database) and ledger.contains(self.database, migration.version) else []
             if not rows:
-                raise Failure(f"The connection was lost before {migration.label} was committed. Nothing of it was kept; run again. {error.message}", "connection_lost") from error
+                raise Failure(
+                    f"The connection was lost before {migration.label} was committed. Nothing of it was kept; run again. {error.message}", "connection_lost"
+                ) from error
         if rows != [(migration.version,)]:
-            raise Failure(f"{migration.label} is not in the ledger after its commit. Something removed it; nothing further was run.", "commit_lost", version=migration.version)
+            raise Failure(
+                f"{migration.label} is not in the ledger after its commit. Something removed it; nothing further was run.",
+                "commit_lost",
+                version=migration.version,
+            )
 
     def _prelude(self) -> str:
         return _PRELUDE.format(limits=self._limits("SET LOCAL"), mark=_MARK)
@@ -147,7 +157,10 @@ class Runner:
             self.database.run(f"DROP INDEX CONCURRENTLY {_invalid_index(self.database, index)}")
         self.database.run(migration.sql)
         if index and (broken := _invalid_index(self.database, index)):
-            raise Failure(f"{migration.label} left the index {broken} INVALID. Find out why (duplicates?), then run again; it will be dropped and built anew.", "invalid_index")
+            raise Failure(
+                f"{migration.label} left the index {broken} INVALID. Find out why (duplicates?), then run again; it will be dropped and built anew.",
+                "invalid_index",
+            )
         self.database.run(ledger.insert_sql(), ledger.values(migration))
         if not ledger.contains(self.database, migration.version):
             raise Failure(f"{migration.label} is not in the ledger after it ran.", "commit_lost", version=migration.version)

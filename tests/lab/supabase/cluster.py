@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import psycopg2
 import psycopg2.extensions
@@ -195,7 +195,7 @@ class Cluster:
         self._cache = cache
         self.server = Server(path, self.socket_dir, port, fsync=fsync, listen=listen, settings=settings)
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> Self:
         self.create()
         self.server.start()
         return self

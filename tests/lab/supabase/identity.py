@@ -13,7 +13,6 @@ import os
 import secrets
 import string
 from dataclasses import asdict, dataclass
-
 from pathlib import Path
 from typing import Protocol
 

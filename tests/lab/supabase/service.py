@@ -88,7 +88,9 @@ def describe(lab: Lab) -> dict[str, Any]:
 
 def restrict(lab: Lab, allowed: Sequence[str] | None) -> None:
     """The project's network restrictions: only these networks reach the ports; None lifts them."""
-    rules = None if allowed is None else [{"direction": "in", "protocol": "tcp", "port": f"{port}", "source_ips": list(allowed)} for port in (PORT, POOLER_PORT)]
+    rules = (
+        None if allowed is None else [{"direction": "in", "protocol": "tcp", "port": f"{port}", "source_ips": list(allowed)} for port in (PORT, POOLER_PORT)]
+    )
     net.set_firewall(lab, NODE, rules)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import psycopg2.errors
 import pytest
+
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema import Report, Wanted, converge
 
@@ -20,7 +21,11 @@ pytest_plugins = ["lab.supabase.testing"]
 
 FOLDER = Path(__file__).resolve().parents[3] / "roles/supabase_database/files/migrations"
 DOCUMENT = FOLDER / "20251128000000_document_schema.sql"
-OWNERS_DEFAULT = ("functions to postgres: EXECUTE", "tables to postgres: DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE", "sequences to postgres: SELECT, UPDATE, USAGE")
+OWNERS_DEFAULT = (
+    "functions to postgres: EXECUTE",
+    "tables to postgres: DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE",
+    "sequences to postgres: SELECT, UPDATE, USAGE",
+)
 TABLES = ("profiles", "projects", "runner_configs")
 
 # What a signed-in user must not be able to do. {me}, {other}: ids of two accounts.

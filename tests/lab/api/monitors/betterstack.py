@@ -32,7 +32,12 @@ def better_stack(store: Store, faults: Faults, key: str, clock: Callable[[], flo
     def guarded(handlers: dict[str, Callable[[Request, Any], Response]]) -> Handler:
         async def serve(request: Request) -> Response:
             if request.headers.get("authorization") != f"Bearer {key}":
-                return JSONResponse({"errors": "Invalid Team API token. How to find your Team API token: https://betterstack.com/docs/uptime/api/getting-started-with-uptime-api/"}, 401)
+                return JSONResponse(
+                    {
+                        "errors": "Invalid Team API token. How to find your Team API token: https://betterstack.com/docs/uptime/api/getting-started-with-uptime-api/"
+                    },
+                    401,
+                )
             try:
                 body = json.loads(await request.body() or b"{}")
             except ValueError:

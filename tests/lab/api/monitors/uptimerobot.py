@@ -58,7 +58,11 @@ def _gate(key: str, clock: Callable[[], float], per_minute: int) -> Callable[[di
             if request.headers.get("authorization") != f"Bearer {key}":
                 return _error(401, "Unauthorized")
             seen[:] = [moment for moment in seen if clock() - moment < 60] + [clock()]
-            headers = {"X-RateLimit-Limit": str(per_minute), "X-RateLimit-Remaining": str(max(0, per_minute - len(seen))), "X-RateLimit-Reset": str(int(seen[0] + 60))}
+            headers = {
+                "X-RateLimit-Limit": str(per_minute),
+                "X-RateLimit-Remaining": str(max(0, per_minute - len(seen))),
+                "X-RateLimit-Reset": str(int(seen[0] + 60)),
+            }
             if len(seen) > per_minute:
                 return _error(429, "Too Many Requests", {**headers, "Retry-After": str(max(1, int(seen[0] + 60 - clock())))})
             try:
@@ -93,7 +97,11 @@ class _Api:
         return 200, {"nextLink": following, "data": [self._shown(item) for item in page]}
 
     def create(self, _request: Request, body: Any) -> tuple[int, Any]:
-        missing = [f"{name} should not be empty" for name in ("url", "type", "friendlyName", "interval") if body.get(name) in (None, "") and (name, body.get("type")) != ("url", "HEARTBEAT")]
+        missing = [
+            f"{name} should not be empty"
+            for name in ("url", "type", "friendlyName", "interval")
+            if body.get(name) in (None, "") and (name, body.get("type")) != ("url", "HEARTBEAT")
+        ]
         if missing:
             raise Refused(400, *missing)
         _judge(body)
@@ -130,7 +138,13 @@ class _Api:
         return 201, self._shown(monitor)
 
     def me(self, _request: Request, _body: Any) -> tuple[int, Any]:
-        return 200, {"email": "owner@quetrex.test", "fullName": "Lab owner", "monitorsCount": len(self.store.data["monitors"]), "monitorLimit": 50, "smsCredits": 0}
+        return 200, {
+            "email": "owner@quetrex.test",
+            "fullName": "Lab owner",
+            "monitorsCount": len(self.store.data["monitors"]),
+            "monitorLimit": 50,
+            "smsCredits": 0,
+        }
 
     def contacts(self, _request: Request, _body: Any) -> tuple[int, Any]:
         return 200, self.store.data["contacts"]

@@ -19,7 +19,12 @@ from .world import ApiError, World
 
 Answer = tuple[int, Any]
 SERVICES = ("auth", "db", "db_postgres_user", "pooler", "realtime", "rest", "storage", "pg_bouncer")
-REGIONS = {"us-east-1": "East US (North Virginia)", "us-west-1": "West US (North California)", "eu-central-1": "Central EU (Frankfurt)", "eu-west-2": "West Europe (London)"}
+REGIONS = {
+    "us-east-1": "East US (North Virginia)",
+    "us-west-1": "West US (North California)",
+    "eu-central-1": "Central EU (Frankfurt)",
+    "eu-west-2": "West Europe (London)",
+}
 SMART_REGIONS = {"americas": ("Americas", "us-east-1"), "emea": ("Europe", "eu-central-1"), "apac": ("Asia-Pacific", "ap-southeast-1")}
 NEW_VERSION = "17.6.1.063"
 FREE_PROJECTS = 2
@@ -59,7 +64,10 @@ def _shown(project: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_database(project: Mapping[str, Any]) -> dict[str, Any]:
     version = str(project["version"])
-    return {**_shown(project), "database": {"host": project["host"], "version": version, "postgres_engine": version.split(".")[0], "release_channel": "ga"}}
+    return {
+        **_shown(project),
+        "database": {"host": project["host"], "version": version, "postgres_engine": version.split(".", maxsplit=1)[0], "release_channel": "ga"},
+    }
 
 
 def projects(world: World, _engine: Engine, _ref: str, _query: Mapping[str, str], _body: Any) -> Answer:
@@ -153,7 +161,15 @@ def api_keys(world: World, _engine: Engine, ref: str, query: Mapping[str, str], 
     found = world.project(ref)
     who = identity.Identity(ref, found["password"], found["jwt_secret"], found["region"])
     legacy = [
-        {"name": role, "api_key": who.key(role), "id": role, "type": "legacy", "prefix": who.key(role)[:5], "hash": None, "description": f"Legacy {role} API key"}
+        {
+            "name": role,
+            "api_key": who.key(role),
+            "id": role,
+            "type": "legacy",
+            "prefix": who.key(role)[:5],
+            "hash": None,
+            "description": f"Legacy {role} API key",
+        }
         for role in ("anon", "service_role")
     ]
     reveal = query.get("reveal") == "true"
@@ -231,8 +247,13 @@ def set_ssl(world: World, engine: Engine, ref: str, _query: Mapping[str, str], b
 def backups(world: World, _engine: Engine, ref: str, _query: Mapping[str, str], _body: Any) -> Answer:
     found = world.project(ref)
     plan, pitr = world.plan(found["organization"]), "pitr" in found["addons"]
-    daily = [{"id": 1000 + day, "is_physical_backup": True, "status": "COMPLETED", "inserted_at": world.now()} for day in range(7 if plan != "free" and not pitr else 0)]
-    physical = {"earliest_physical_backup_date_unix": int(world.clock()) - 7 * 86400, "latest_physical_backup_date_unix": int(world.clock()) - 120} if pitr else {}
+    daily = [
+        {"id": 1000 + day, "is_physical_backup": True, "status": "COMPLETED", "inserted_at": world.now()}
+        for day in range(7 if plan != "free" and not pitr else 0)
+    ]
+    physical = (
+        {"earliest_physical_backup_date_unix": int(world.clock()) - 7 * 86400, "latest_physical_backup_date_unix": int(world.clock()) - 120} if pitr else {}
+    )
     return 200, {"region": found["region"], "walg_enabled": plan != "free", "pitr_enabled": pitr, "backups": daily, "physical_backup_data": physical}
 
 

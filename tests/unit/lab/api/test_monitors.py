@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from lab.api import monitors
 from lab.api.kit import wrap
 from lab.api.testing import ScratchLab, serving
@@ -42,7 +43,13 @@ def client(tmp_path: Path) -> Iterator[Client]:
 
 
 def test_uptimerobot_keeps_a_monitor(client: Client) -> None:
-    wanted = {"friendlyName": "health", "url": HEALTH, "type": "HTTP", "interval": 60, "assignedAlertContacts": [{"alertContactId": 1, "threshold": 0, "recurrence": 0}]}
+    wanted = {
+        "friendlyName": "health",
+        "url": HEALTH,
+        "type": "HTTP",
+        "interval": 60,
+        "assignedAlertContacts": [{"alertContactId": 1, "threshold": 0, "recurrence": 0}],
+    }
     status, made, _headers = client.call("POST", "/v3/monitors", wanted)
     assert (status, made["status"], made["httpMethodType"]) == (201, "UP", "HEAD")
     assert client.call("PATCH", f"/v3/monitors/{made['id']}", {"interval": 300})[1]["interval"] == 300
@@ -69,7 +76,9 @@ def test_better_stack_keeps_a_monitor(client: Client) -> None:
     path = f"/api/v2/monitors/{made['data']['id']}"
     assert client.call("PATCH", path, {"paused": True})[1]["data"]["attributes"]["status"] == "paused"
     assert len(client.call("GET", f"/api/v2/monitors?url={HEALTH}")[1]["data"]) == 1
-    assert client.call("POST", "/api/v2/monitors", {"url": HEALTH, "check_frequency": 61})[1] == {"errors": {"check_frequency": ["is not included in the list"]}}
+    assert client.call("POST", "/api/v2/monitors", {"url": HEALTH, "check_frequency": 61})[1] == {
+        "errors": {"check_frequency": ["is not included in the list"]}
+    }
     assert client.call("DELETE", path)[0] == 204
     assert client.call("GET", path)[0] == 404
     assert client.call("GET", "/api/v2/monitors", token="no")[0] == 401

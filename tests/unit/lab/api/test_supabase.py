@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from lab.api import supabase
 from lab.api.kit import wrap
 from lab.api.testing import ScratchLab, serving
@@ -116,7 +117,18 @@ def test_settings_are_kept(client: Client) -> None:
 
 
 def test_everything_that_is_only_read(client: Client) -> None:
-    for path in ("/config/database/pooler", "/api-keys", "/api-keys?reveal=true", "/api-keys/legacy", "/database/backups", "/config/disk", "/billing/addons", "/restore", "/postgrest", "/readonly"):
+    for path in (
+        "/config/database/pooler",
+        "/api-keys",
+        "/api-keys?reveal=true",
+        "/api-keys/legacy",
+        "/database/backups",
+        "/config/disk",
+        "/billing/addons",
+        "/restore",
+        "/postgrest",
+        "/readonly",
+    ):
         assert client.project(path)[0] == 200, path
     for path in ("/v1/organizations", "/v1/organizations/quetrex-lab", "/v1/projects", "/v1/projects/available-regions?organization_slug=quetrex-lab"):
         assert client.call("GET", path)[0] == 200, path

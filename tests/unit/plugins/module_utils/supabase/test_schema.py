@@ -1,0 +1,331 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Applying migrations to a real PostgreSQL: the four ways, crashes, rivals, and everything that is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import ledger
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database, Target
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.runner import Limits
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema import Report, Wanted, converge
+from lab.supabase.bouncer import Bouncer, RunningBouncer
+
+if TYPE_CHECKING:
+    from lab.supabase.testing import MakeScratch, Scratch
+
+pytest_plugins = ["lab.supabase.testing"]
+
+Write = Callable[[dict[str, str]], str]
+A = {"20260101000000_a.sql": "CREATE TABLE public.a (id int PRIMARY KEY);\nINSERT INTO public.a VALUES (1);\n"}
+B = {"20260102000000_b.sql": "ALTER TABLE public.a ADD COLUMN name text;\n"}
+
+
+def run(scratch: Scratch, folder: str, *, check: bool = False, diff: bool = False, limits: Limits | None = None, **wanted: Any) -> Report:
+    report = Report()
+    converge(
+        Target(**scratch.options()), Wanted(folders=[folder], limits=limits or Limits(sleep=lambda _seconds: None), **wanted), report, check=check, diff=diff
+    )
+    return report
+
+
+def refused(scratch: Scratch, folder: str, **wanted: Any) -> Failure:
+    with pytest.raises(Failure) as caught:
+        run(scratch, folder, **wanted)
+    return caught.value
+
+
+def versions(scratch: Scratch) -> list[str]:
+    return [row[0] for row in scratch.sql("SELECT version FROM supabase_migrations.schema_migrations ORDER BY 1")]
+
+
+@pytest.fixture
+def database(scratch: MakeScratch) -> Scratch:
+    return scratch("new")
+
+
+def test_check_run_again_change(database: Scratch, migrations: Write) -> None:
+    folder = migrations(A)
+    checked = run(database, folder, check=True)
+    assert checked.changed is True
+    assert checked.difference is not None
+    assert "column public.a.id integer not null" in checked.difference[1]
+    assert database.sql("SELECT to_regclass('public.a'), to_regnamespace('supabase_migrations')") == [(None, None)]
+
+    first = run(database, folder, diff=True)
+    assert ([item["version"] for item in first.outcome.ran], first.difference) == (["20260101000000"], checked.difference)
+    assert database.sql("SELECT version, name, statements FROM supabase_migrations.schema_migrations") == [("20260101000000", "a", [A["20260101000000_a.sql"]])]
+    assert run(database, folder).changed is False
+
+    folder = migrations(B)
+    assert [item["version"] for item in run(database, folder).outcome.ran] == ["20260102000000"]
+    assert database.sql("SELECT id, name FROM public.a") == [(1, None)]
+    assert run(database, folder, state="verified").changed is False
+
+
+def test_a_failing_file_is_named_with_its_line_and_leaves_nothing(database: Scratch, migrations: Write) -> None:
+    folder = migrations(A | {"20260103000000_bad.sql": "CREATE TABLE public.half ();\n\nSELECT nothing FROM public.a;\n"})
+    report = Report()
+    with pytest.raises(Failure) as caught:
+        converge(Target(**database.options()), Wanted(folders=[folder]), report, check=False, diff=False)
+    assert "20260103000000_bad, line 3" in caught.value.message
+    assert caught.value.details["sqlstate"] == "42703"
+    assert ([item["version"] for item in report.outcome.ran], report.changed) == (["20260101000000"], True)
+    assert database.sql("SELECT to_regclass('public.half')") == [(None,)]
+    assert versions(database) == ["20260101000000"]
+
+
+def test_check_mode_meets_the_real_error(database: Scratch, migrations: Write) -> None:
+    folder = migrations(A | {"20260103000000_bad.sql": "INSERT INTO public.a VALUES (1);"})
+    assert refused(database, folder, check=True).details["sqlstate"] == "23505"
+
+
+def test_deferred_constraints_are_tried_in_check_mode(database: Scratch, migrations: Write) -> None:
+    text = "CREATE TABLE public.p (id int PRIMARY KEY, up int REFERENCES public.p DEFERRABLE INITIALLY DEFERRED); INSERT INTO public.p VALUES (1, 2);"
+    folder = migrations({"20260101000000_p.sql": text})
+    assert "foreign key" in refused(database, folder, check=True).message
+    assert "foreign key" in refused(database, folder).message
+
+
+def test_edited_and_missing_and_late(database: Scratch, migrations: Write) -> None:
+    folder = migrations(A | B)
+    run(database, folder)
+    (Path(folder) / "20260101000000_a.sql").write_text("-- other comment\nCREATE TABLE public.a (id int PRIMARY KEY); INSERT INTO public.a VALUES (1);")
+    assert run(database, folder).changed is False
+    (Path(folder) / "20260101000000_a.sql").write_text("CREATE TABLE public.a (id bigint);")
+    assert refused(database, folder).code == "edited"
+    (Path(folder) / "20260101000000_a.sql").unlink()
+    assert refused(database, folder).code == "missing"
+    assert run(database, folder, missing="ignore").changed is False
+    migrations(A | {"20260101120000_late.sql": "SELECT 1"})
+    assert refused(database, folder).code == "out_of_order"
+    assert run(database, folder, out_of_order="ignore").changed is True
+
+
+def test_a_ledger_of_the_cli_is_understood(database: Scratch, migrations: Write) -> None:
+    folder = migrations(A | B)
+    database.sql("""CREATE SCHEMA supabase_migrations;
+        CREATE TABLE supabase_migrations.schema_migrations (version text PRIMARY KEY, statements text[], name text, created_by text, idempotency_key text UNIQUE);
+        CREATE TABLE public.a (id int PRIMARY KEY);
+        INSERT INTO supabase_migrations.schema_migrations VALUES
+          ('20260101000000', ARRAY['CREATE TABLE public.a (id int PRIMARY KEY)', 'INSERT INTO public.a VALUES (1)'], 'a', 'me', 'key')""")
+    assert [item["version"] for item in run(database, folder).outcome.ran] == ["20260102000000"]
+
+
+def test_a_ledger_of_an_early_cli_is_completed(database: Scratch, migrations: Write) -> None:
+    folder = migrations(A | B)
+    database.sql(
+        "CREATE SCHEMA supabase_migrations; CREATE TABLE supabase_migrations.schema_migrations (version text PRIMARY KEY); CREATE TABLE public.a (id int)"
+    )
+    database.sql("INSERT INTO supabase_migrations.schema_migrations VALUES ('20260101000000')")
+    report = run(database, folder)
+    assert report.plan is not None
+    assert (report.plan.unverifiable, versions(database)) == (["20260101000000_a"], ["20260101000000", "20260102000000"])
+
+
+def test_adopting_runs_nothing(database: Scratch, migrations: Write) -> None:
+    folder = migrations(A | B)
+    assert run(database, folder, state="adopted", adopt_version="20260101000000", check=True).adopted == ["20260101000000_a"]
+    assert run(database, folder, state="adopted", adopt_version="20260101000000").adopted == ["20260101000000_a"]
+    assert run(database, folder, state="adopted", adopt_version="20260101000000").changed is False
+    assert (versions(database), database.sql("SELECT to_regclass('public.a')")) == (["20260101000000"], [(None,)])
+    assert refused(database, folder, state="verified").code == "pending"
+    assert refused(database, folder, state="adopted", adopt_version="20990101000000").code == "adopt_version"
+
+
+def test_session_settings_of_one_file_do_not_reach_the_next(database: Scratch, migrations: Write) -> None:
+    folder = migrations(A | {"20260101000001_s.sql": "SELECT set_config('search_path', '', false); SET ROLE anon; SET statement_timeout = 1"} | B)
+    run(database, folder, check=True)
+    assert len(run(database, folder).outcome.ran) == 3
+
+
+def test_a_hidden_end_of_the_transaction_is_noticed(database: Scratch, migrations: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should the lexer ever miss it, the server's transaction ids do not."""
+    monkeypatch.setattr("ansible_collections.quetrex.platform.plugins.module_utils.supabase.migrations.controls_transaction", lambda _words: False)
+    folder = migrations({"20260101000000_x.sql": "CREATE TABLE public.x (); COMMIT; BEGIN; CREATE TABLE public.y ();"})
+    assert refused(database, folder).details["sqlstate"] == "2D000"
+    assert database.sql("SELECT to_regclass('public.y')") == [(None,)]
+    assert versions(database) == []
+
+
+def test_concurrent_indexes(database: Scratch, migrations: Write) -> None:
+    folder = migrations(A | {"20260102000000_i.sql": "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS a_i ON public.a ((id / 10));"})
+    database.sql("CREATE TABLE public.a (id int PRIMARY KEY); INSERT INTO public.a VALUES (1), (2)")
+    run(database, folder, state="adopted", adopt_version="20260101000000")
+    assert run(database, folder, check=True).outcome.skipped == ["20260102000000_i"]
+    assert refused(database, folder).details["sqlstate"] == "23505"
+    assert database.sql("SELECT indisvalid FROM pg_index WHERE indexrelid = 'public.a_i'::regclass") == [(False,)]
+    database.sql("DELETE FROM public.a WHERE id = 2")
+    run(database, folder)
+    assert database.sql("SELECT indisvalid FROM pg_index WHERE indexrelid = 'public.a_i'::regclass") == [(True,)]
+    assert run(database, folder).changed is False
+
+
+def test_a_lock_on_a_table_is_waited_for_again(database: Scratch, migrations: Write) -> None:
+    folder = migrations(A)
+    run(database, folder)
+    folder = migrations(B)
+    rival = database.connect()
+    rival.autocommit = False
+    rival.cursor().execute("SELECT * FROM public.a")
+    sleeps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        sleeps.append(seconds)
+        if len(sleeps) == 2:
+            rival.close()
+
+    report = run(database, folder, limits=Limits(lock_timeout=0.05, sleep=sleep))
+    assert ([item["attempts"] for item in report.outcome.ran], len(sleeps)) == ([3], 2)
+
+
+def test_a_lock_that_is_never_given_ends_the_run(database: Scratch, migrations: Write) -> None:
+    run(database, migrations(A))
+    with contextlib.closing(database.connect()) as rival:
+        rival.autocommit = False
+        rival.cursor().execute("LOCK TABLE public.a")
+        error = refused(database, migrations(B), limits=Limits(lock_timeout=0.02, retries=2, sleep=lambda _seconds: None))
+    assert (error.details["sqlstate"], error.details["attempts"]) == ("55P03", 3)
+
+
+def test_a_statement_that_takes_too_long_is_ended(database: Scratch, migrations: Write) -> None:
+    folder = migrations({"20260101000000_slow.sql": "SELECT pg_sleep(60)"})
+    assert refused(database, folder, limits=Limits(statement_timeout=0.05)).details["sqlstate"] == "57014"
+
+
+def test_the_second_run_waits_and_names_the_first(database: Scratch, migrations: Write) -> None:
+    folder = migrations(A)
+    with Database(Target(**database.options(), purpose="the first run")) as first, ledger.lock(first, 1):
+        error = refused(database, folder, limits=Limits(lock_wait=0.05))
+    assert error.code == "locked"
+    assert "the first run pid" in error.message
+    assert run(database, folder).changed is True
+
+
+def test_twenty_runs_at_once_apply_each_file_once(database: Scratch, migrations: Write) -> None:
+    files = {f"202601010000{number:02}_t.sql": f"CREATE TABLE public.t{number} (); SELECT pg_sleep(0.005)" for number in range(10)}
+    folder = migrations(files)
+    ran: list[str] = []
+    problems: list[Failure] = []
+
+    def go() -> None:
+        try:
+            ran.extend(item["version"] for item in run(database, folder).outcome.ran)
+        except Failure as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=go) for _number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert (problems, sorted(ran), versions(database)) == ([], sorted(name[:14] for name in files), sorted(name[:14] for name in files))
+
+
+def _kill_sessions(database: Scratch, which: str) -> None:
+    database.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE %s",
+        (f"{which}%",),
+        user="supabase_admin",
+    )
+
+
+@pytest.mark.parametrize("statement", range(1, 15))
+def test_killed_at_any_statement_the_next_run_goes_on(database: Scratch, migrations: Write, monkeypatch: pytest.MonkeyPatch, statement: int) -> None:
+    """The connection dies before the n-th message is sent."""
+    folder = migrations(A | B)
+    real, count, killed = Database.run, iter(range(1, 10_000)), []
+
+    def counted(self: Database, sql: str, arguments: Any = None) -> list[tuple[Any, ...]]:
+        if next(count) == statement:
+            _kill_sessions(database, "quetrex")
+            killed.append(sql)
+        return real(self, sql, arguments)
+
+    monkeypatch.setattr(Database, "run", counted)
+    with contextlib.suppress(Failure):
+        run(database, folder)
+    monkeypatch.setattr(Database, "run", real)
+    assert len(killed) == 1
+    there = database.sql("SELECT to_regclass('public.a') IS NOT NULL")[0][0]
+    assert there == (database.sql("SELECT to_regclass('supabase_migrations.schema_migrations') IS NOT NULL")[0][0] and "20260101000000" in versions(database))
+    run(database, folder)
+    assert versions(database) == ["20260101000000", "20260102000000"]
+
+
+def test_a_commit_whose_answer_was_lost_is_proved_by_reading(database: Scratch, migrations: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = migrations(A)
+    real = Database.run
+
+    def lossy(self: Database, sql: str, arguments: Any = None) -> list[tuple[Any, ...]]:
+        rows = real(self, sql, arguments)
+        if "COMMIT; SELECT version" in sql:
+            _kill_sessions(database, "quetrex")
+            return real(self, "SELECT 1")
+        return rows
+
+    monkeypatch.setattr(Database, "run", lossy)
+    assert [item["version"] for item in run(database, folder).outcome.ran] == ["20260101000000"]
+
+
+def test_a_row_that_vanishes_is_not_called_success(database: Scratch, migrations: Write) -> None:
+    run(database, migrations(A))
+    database.sql("CREATE RULE gone AS ON INSERT TO supabase_migrations.schema_migrations DO INSTEAD NOTHING")
+    assert refused(database, migrations(B)).code == "commit_lost"
+
+
+def test_two_round_trips_per_file(database: Scratch, migrations: Write) -> None:
+    run(database, migrations(A))
+    few = len(run(database, migrations(B)).queries)
+    many = len(run(database, migrations({f"2026020100000{number}_n.sql": "SELECT 1" for number in range(5)})).queries)
+    assert many - few == 4 * 2
+
+
+@pytest.fixture
+def pooler(clusters: Any, tmp_path: Path) -> Callable[[str], contextlib.AbstractContextManager[Target]]:
+    """A PgBouncer in front of the cluster: a target for either mode, on a port that gives nothing away."""
+    cluster = clusters("new")
+    cluster.execute("ALTER ROLE postgres PASSWORD 'pw'", user="supabase_admin")
+
+    @contextlib.contextmanager
+    def start(mode: str) -> Any:
+        folder = Path(str(cluster.socket_dir)) / mode
+        bouncer = Bouncer(folder, str(cluster.socket_dir), cluster.port, "pw", mode=mode, port=5432)
+        with RunningBouncer(bouncer):
+            yield Target(host=str(folder), password="pw", sslmode="disable")
+
+    return start
+
+
+def test_a_transaction_pooler_is_refused(pooler: Any, migrations: Write) -> None:
+    with pooler("transaction") as target, pytest.raises(Failure) as caught:
+        converge(target, Wanted(folders=[migrations(A)]), Report(), check=False, diff=False)
+    assert caught.value.code == "transaction_pooler"
+
+
+def test_a_session_pooler_is_fine(pooler: Any, migrations: Write) -> None:
+    with pooler("session") as target:
+        report = Report()
+        converge(target, Wanted(folders=[migrations({"20260101000000_n.sql": "SELECT 1"})]), report, check=True, diff=False)
+    assert report.changed is True
+
+
+def test_a_wrong_password_is_not_shown(database: Scratch, tmp_path: Path) -> None:
+    with pytest.raises(Failure) as caught:
+        Database(Target(host=str(tmp_path), password="hunter2", sslmode="disable"))
+    assert "hunter2" not in caught.value.message
+    assert "hunter2" not in repr(Target(host="x", password="hunter2"))
+
+
+def test_verification_needs_a_certificate() -> None:
+    with pytest.raises(Failure, match="ca_certificate"):
+        Database(Target(host="db.example.com"))
