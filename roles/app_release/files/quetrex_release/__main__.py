@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: deploy, rollback, status, ensure. People read lines, programs read one JSON document (`--json`)."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from quetrex_release.engine import Engine
+from quetrex_release.server import ReleaseError, Server, Settings
+
+LOCKED = 3
+DIGEST = re.compile(r"^[a-z0-9][a-z0-9.:_/-]*@sha256:[0-9a-f]{64}$")
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The arguments."""
+    parser = argparse.ArgumentParser(prog="quetrex-release", description="Blue/green releases of the web application.")
+    parser.add_argument("--stack", type=Path, default=Path("/opt/platform"), help="folder of the stack")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+    commands = parser.add_subparsers(dest="command", required=True)
+    deploy = commands.add_parser("deploy", help="make an image serve")
+    deploy.add_argument("image", help="by digest: name@sha256:…")
+    deploy.add_argument("--check", action="store_true", help="only say what would be done")
+    commands.add_parser("rollback", help="make the image before the current one serve")
+    commands.add_parser("status", help="say what serves")
+    commands.add_parser("ensure", help="after a reboot: run what was released")
+    return parser.parse_args(argv)
+
+
+@contextlib.contextmanager
+def only_one(folder: Path, command: str) -> Iterator[None]:
+    """One release at a time; the second is told who is at it. The lock ends with the process, however it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "releases.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise ReleaseError("locked", f"Another release is going on: {lock.read().strip() or 'unknown'}") from error
+        lock.truncate(0)
+        lock.write(f"{command} by process {os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def status(server: Server) -> dict[str, Any]:
+    """What serves, what is on record, how the containers are."""
+    seen = server.observe()
+    record = server.record()
+    containers = {colour: {"image": item.image, "running": item.running, "healthy": item.healthy} for colour, item in seen.containers.items()}
+    return {"changed": False, "serving": seen.serving, "current": record.get("current"), "previous": record.get("previous"), "containers": containers}
+
+
+def perform(arguments: argparse.Namespace, server: Server) -> dict[str, Any]:
+    """Runs one command."""
+    engine = Engine(server, lambda line: print(line, file=sys.stderr, flush=True))
+    if arguments.command == "status":
+        return status(server)
+    if arguments.command == "deploy" and not DIGEST.match(arguments.image):
+        raise ReleaseError("not_a_digest", f"{arguments.image!r}: an image is released by digest (name@sha256:…), so that it can be found again.")
+    if arguments.command == "deploy" and arguments.check:
+        plan, _config = engine.plan(arguments.image)
+        return {"changed": plan.changed, "steps": list(plan.steps), "reason": plan.reason, "current": server.record().get("current")}
+    with only_one(server.settings.state_dir, arguments.command):
+        if arguments.command == "ensure":
+            return engine.ensure()
+        return engine.deploy(engine.rollback_image() if arguments.command == "rollback" else arguments.image)
+
+
+def main(argv: list[str]) -> int:
+    """Exit code 0: done; 1: refused or failed, the old release serves; 3: another one is at work."""
+    arguments = parse(argv)
+    code = 0
+    try:
+        result = perform(arguments, Server(Settings.read(arguments.stack)))
+    except ReleaseError as error:
+        code = LOCKED if error.code == "locked" else 1
+        result = {"changed": False, "failed": True, "msg": str(error), "failure": {"code": error.code, "logs": error.logs}}
+    if arguments.json:
+        print(json.dumps(result))
+    else:
+        print("\n".join(f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in result.items()))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

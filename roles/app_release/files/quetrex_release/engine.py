@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Walks through a plan. Before the switch a failure removes the new colour, after it the old one gets the visitors back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from quetrex_release.plan import Plan, Release, add_release, make_plan
+from quetrex_release.server import ReleaseError, Server
+
+AFTER_SWITCH = ("reload", "verify")
+
+
+class Engine:
+    """One release."""
+
+    def __init__(self, server: Server, tell: Callable[[str], None]) -> None:
+        self.server, self.tell = server, tell
+        self.settings = server.settings
+        self.seconds: dict[str, float] = {}
+        self.version = ""
+
+    def plan(self, image: str) -> tuple[Plan, str]:
+        """What a release of `image` would do, and the configuration it would have."""
+        config = self.server.config()
+        return make_plan(self.server.observe(), image, config), config
+
+    def deploy(self, image: str) -> dict[str, Any]:
+        """Makes `image` serve; returns what was done."""
+        plan, config = self.plan(image)
+        if plan.changed:
+            self._run(plan, image, config)
+        return self._report(plan)
+
+    def rollback_image(self) -> str:
+        """The image before the current one."""
+        previous = self.server.record().get("previous")
+        if not previous:
+            raise ReleaseError("nothing_to_roll_back_to", "There is no earlier release of another image on record.")
+        return str(previous["image"])
+
+    def ensure(self) -> dict[str, Any]:
+        """After a reboot: the recorded colour runs and nginx points to it."""
+        current = self.server.record().get("current")
+        if not current:
+            return {"changed": False, "reason": "nothing was released yet"}
+        colour = self.server.serving() or current["colour"]
+        found = self.server.container(colour)
+        if found is None:
+            colour = current["colour"]
+            self.server.pull(current["image"])
+            self.server.start(colour, current["image"], self.server.config())
+        elif not found.running:
+            self.server.docker("start", f"platform-web-{colour}")
+        moved = self.server.serving() != colour
+        if moved:
+            self.server.point(colour)
+            self.server.reload()
+        return {"changed": moved or found is None or not found.running, "colour": colour}
+
+    def _run(self, plan: Plan, image: str, config: str) -> None:
+        self._check_room(plan)
+        done: list[str] = []
+        try:
+            for step in plan.steps:
+                began = self.server.clock()
+                self.tell(f"{step} {plan.colour if step not in ('drain', 'stop', 'restore') else plan.old}")
+                done.append(step)
+                getattr(self, f"_{step}")(plan, image, config)
+                self.seconds[step] = round(self.server.clock() - began, 2)
+        except ReleaseError as error:
+            self._undo(plan, done, error)
+            self.server.audit({"at": self.server.now(), "image": image, "colour": plan.colour, "outcome": error.code})
+            raise
+        self.server.audit({"at": self.server.now(), "image": image, "colour": plan.colour, "outcome": "released", "seconds": self.seconds})
+
+    def _check_room(self, plan: Plan) -> None:
+        """Refuses before anything is touched; the new colour runs beside the old one for a while."""
+        if "start" not in plan.steps:
+            return
+        memory, disk = self.server.memory_mb(), self.server.disk_mb()
+        if memory < self.settings.least_memory_mb:
+            raise ReleaseError(
+                "not_enough_memory", f"{memory} MB of memory are available, a second web needs {self.settings.least_memory_mb} MB. Choose a larger tier."
+            )
+        if disk < self.settings.least_disk_mb:
+            raise ReleaseError("not_enough_disk", f"{disk} MB are free for images, {self.settings.least_disk_mb} MB are needed.")
+
+    def _restore(self, plan: Plan, _image: str, _config: str) -> None:
+        self.server.point(plan.old)
+        self.server.reload()
+
+    def _pull(self, _plan: Plan, image: str, _config: str) -> None:
+        self.server.pull(image)
+
+    def _start(self, plan: Plan, image: str, config: str) -> None:
+        self.server.start(plan.colour, image, config)
+
+    def _gate(self, plan: Plan, _image: str, _config: str) -> None:
+        """Healthy for Docker and several good answers in a row, within a deadline; at once over when the container dies."""
+        deadline, good = self.server.clock() + self.settings.gate_seconds, 0
+        last = "no answer"
+        while True:
+            found = self.server.container(plan.colour)
+            if found is None or not found.running or found.restarts:
+                raise ReleaseError("exited", f"The new container ({plan.colour}) ended instead of serving.")
+            status, self.version = self.server.direct(plan.colour)
+            good = good + 1 if status == 200 else 0
+            last = f"HTTP {status}" if status else "no answer"
+            if good >= self.settings.gate_successes and found.healthy:
+                return
+            if self.server.clock() >= deadline:
+                raise ReleaseError("never_healthy", f"The new container ({plan.colour}) was not healthy within {self.settings.gate_seconds} s; last: {last}.")
+            self.server.wait(0.3)
+
+    def _switch(self, plan: Plan, _image: str, _config: str) -> None:
+        self.server.point(plan.colour)
+
+    def _reload(self, _plan: Plan, _image: str, _config: str) -> None:
+        self.server.reload()
+
+    def _verify(self, plan: Plan, _image: str, _config: str) -> None:
+        """The new colour answers through nginx, several times in a row."""
+        wanted = f"{self.settings.addresses[plan.colour]}:{self.settings.port}"
+        deadline, good = self.server.clock() + self.settings.verify_seconds, 0
+        while True:
+            status, version, upstream = self.server.through_nginx()
+            good = good + 1 if (status, upstream) == (200, wanted) else 0
+            if good >= self.settings.gate_successes:
+                self.version = version
+                return
+            if self.server.clock() >= deadline:
+                raise ReleaseError("broken_through_nginx", f"Healthy by itself, but through nginx: HTTP {status} from {upstream or 'nobody'}, wanted {wanted}.")
+            self.server.wait(0.2)
+
+    def _drain(self, _plan: Plan, _image: str, _config: str) -> None:
+        """Waits for the old workers' last requests; nginx itself cuts what is left at its shutdown timeout."""
+        deadline = self.server.clock() + self.settings.drain_seconds + 5
+        while self.server.draining() and self.server.clock() < deadline:
+            self.server.wait(0.5)
+
+    def _stop(self, plan: Plan, _image: str, _config: str) -> None:
+        if plan.old:
+            self.server.stop(plan.old)
+
+    def _record(self, plan: Plan, image: str, config: str) -> None:
+        release = Release(plan.colour, image, config, self.version, self.server.now())
+        self.server.save_record(add_release(self.server.record(), release))
+
+    def _undo(self, plan: Plan, done: list[str], error: ReleaseError) -> None:
+        """Leaves the old colour serving and the new one gone."""
+        if "start" not in plan.steps or "drain" in done:
+            return
+        if "start" in done:
+            error.logs = error.logs or self.server.logs(plan.colour)
+        if "switch" in done:
+            self.tell(f"back to {plan.old or 'nothing'}")
+            self.server.point(plan.old)
+            self.server.reload()
+        if "start" in done:
+            self.server.remove(plan.colour)
+
+    def _report(self, plan: Plan) -> dict[str, Any]:
+        record = self.server.record()
+        return {
+            "changed": plan.changed,
+            "reason": plan.reason,
+            "steps": list(plan.steps),
+            "seconds": self.seconds,
+            "current": record.get("current"),
+            "previous": record.get("previous"),
+        }

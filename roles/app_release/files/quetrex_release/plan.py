@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a release has to do, worked out from what is there. Nothing here talks to anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+COLOURS = ("blue", "green")
+HISTORY = 20
+# What differs between the colours, or names the image, is not part of the configuration.
+NOT_CONFIGURATION = ("image", "labels", "container_name", "networks", "profiles", "depends_on")
+
+
+@dataclass(frozen=True)
+class Container:
+    """A colour's container: image and configuration it was made from, and how it is."""
+
+    image: str = ""
+    config: str = ""
+    running: bool = False
+    healthy: bool = False
+    restarts: int = 0
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The server as it is: the colour in nginx's upstream file, the recorded one, and the containers."""
+
+    serving: str | None = None
+    recorded: str | None = None
+    containers: Mapping[str, Container] = field(default_factory=dict)
+
+    def container(self, colour: str) -> Container:
+        """A colour's container; an empty one if there is none."""
+        return self.containers.get(colour, Container())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in order, towards `colour`; `old` is what serves until the switch."""
+
+    steps: tuple[str, ...]
+    colour: str
+    old: str | None
+    reason: str
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is to be done."""
+        return bool(self.steps)
+
+
+def other(colour: str | None) -> str:
+    """The colour that is not this one; the first when there is none."""
+    return COLOURS[1] if colour == COLOURS[0] else COLOURS[0]
+
+
+def make_plan(observed: Observed, image: str, config: str) -> Plan:
+    """The steps to have `image` with `config` serve.
+
+    An interrupted release shows as an upstream that is not the recorded colour: it is finished when it is what is wanted
+    and healthy, otherwise the recorded colour gets the visitors back first.
+    """
+    serving, recorded = observed.serving, observed.recorded
+    now = observed.container(serving) if serving else Container()
+    wanted = now.running and now.healthy and (now.image, now.config) == (image, config)
+    if serving and serving != recorded:
+        if wanted:
+            return Plan(("reload", "verify", "drain", "stop", "record"), serving, other(serving), "an interrupted release is finished")
+        if recorded and observed.container(recorded).running:
+            return _release(observed, recorded, ("restore",), "an interrupted release is undone first")
+    if wanted and serving:
+        left = observed.container(other(serving)).running
+        return Plan(("drain", "stop") if left else (), serving, other(serving), "the old colour still runs" if left else "this release serves")
+    return _release(observed, serving, (), _reason(now, image, config) if serving else "first release")
+
+
+def _release(observed: Observed, serving: str | None, first: tuple[str, ...], reason: str) -> Plan:
+    target = other(serving)
+    last = ("drain", "stop", "record") if serving and observed.container(serving).running else ("record",)
+    return Plan((*first, "pull", "start", "gate", "switch", "reload", "verify", *last), target, serving, reason)
+
+
+def _reason(now: Container, image: str, config: str) -> str:
+    if now.image != image:
+        return "another image"
+    if now.config != config:
+        return "another configuration"
+    return "the serving colour is not healthy"
+
+
+def config_hash(service: Mapping[str, Any], *files: bytes) -> str:
+    """Identity of a colour's configuration: its compose service with resolved environment, and the files it mounts."""
+    plain = {key: value for key, value in service.items() if key not in NOT_CONFIGURATION}
+    sums = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    for content in files:
+        sums.update(hashlib.sha256(content).digest())
+    return sums.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Release:
+    """One line of the record."""
+
+    colour: str
+    image: str
+    config: str
+    version: str
+    at: str
+
+
+def add_release(record: Mapping[str, Any], release: Release) -> dict[str, Any]:
+    """The record with one more release. What is rolled back to is the last release of another image."""
+    current, previous = record.get("current"), record.get("previous")
+    if current and current["image"] != release.image:
+        previous = current
+    history = [*record.get("history", []), asdict(release)][-HISTORY:]
+    return {"schema": 1, "current": asdict(release), "previous": previous, "history": history}
