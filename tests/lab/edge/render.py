@@ -17,64 +17,10 @@ from lab.api.cloudflare.settings import SETTINGS
 
 Json = dict[str, Any]
 # What is cached without any rule.
-EXTENSIONS = [
-    "7z",
-    "avi",
-    "avif",
-    "apk",
-    "bin",
-    "bmp",
-    "bz2",
-    "class",
-    "css",
-    "csv",
-    "doc",
-    "docx",
-    "dmg",
-    "ejs",
-    "eot",
-    "eps",
-    "exe",
-    "flac",
-    "gif",
-    "gz",
-    "ico",
-    "iso",
-    "jar",
-    "jpg",
-    "jpeg",
-    "js",
-    "mid",
-    "midi",
-    "mkv",
-    "mp3",
-    "mp4",
-    "ogg",
-    "otf",
-    "pdf",
-    "pict",
-    "pls",
-    "png",
-    "ppt",
-    "pptx",
-    "ps",
-    "rar",
-    "svg",
-    "svgz",
-    "swf",
-    "tar",
-    "tif",
-    "tiff",
-    "ttf",
-    "webm",
-    "webp",
-    "woff",
-    "woff2",
-    "xls",
-    "xlsx",
-    "zip",
-    "zst",
-]
+EXTENSIONS = (
+    "7z avi avif apk bin bmp bz2 class css csv doc docx dmg ejs eot eps exe flac gif gz ico iso jar jpg jpeg js mid midi mkv mp3 mp4 "
+    "ogg otf pdf pict pls png ppt pptx ps rar svg svgz swf tar tif tiff ttf webm webp woff woff2 xls xlsx zip zst"
+)
 PROTOCOLS = {"1.0": "TLSv1 TLSv1.1 TLSv1.2 TLSv1.3", "1.1": "TLSv1.1 TLSv1.2 TLSv1.3", "1.2": "TLSv1.2 TLSv1.3", "1.3": "TLSv1.3"}
 
 
@@ -163,7 +109,7 @@ def decisions(state: Json) -> list[Json]:
             {
                 "name": zone["name"],
                 "cache_level": setting(zone, "cache_level"),
-                "extensions": EXTENSIONS,
+                "extensions": EXTENSIONS.split(),
                 "page_rules": [page_rule(rule) for rule in active],
                 "cache_rules": [cache_rule(rule) for rule in cache if rule["enabled"]],
             }

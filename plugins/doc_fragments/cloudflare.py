@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of every module that speaks to the Cloudflare API."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Documentation shared by the modules of this provider."""
+
+    DOCUMENTATION = r"""
+options:
+  api_token:
+    description:
+      - API token. The permissions it needs are named by each module.
+      - Without it the environment variable E(CLOUDFLARE_API_TOKEN) is used.
+    type: str
+    required: true
+  api_url:
+    description:
+      - Address of the API.
+      - Without it the environment variable E(CLOUDFLARE_BASE_URL) is used, then Cloudflare's own address.
+    type: str
+  timeout:
+    description: Seconds for everything the module does, waiting for rate limits and repeating included.
+    type: int
+    default: 120
+requirements:
+  - cloudflare >= 4.3
+notes:
+  - Runs on the controller.
+"""
+
+    ZONE = r"""
+options:
+  zone:
+    description: Name of the zone, for example V(example.com).
+    type: str
+    required: true
+"""
+
+    CHECKED = r"""
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: full
+"""
+
+    READING = r"""
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: full
+"""

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can go wrong between the platform and Cloudflare, in words for people and in data for code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class CloudflareError(Exception):
+    """Something failed for good. `code` is Cloudflare's error code or a word of ours; `details` is for programs."""
+
+    def __init__(self, message: str, *, code: int | str = "failed", status: int = 0, details: Any = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.details = details
+
+    def failure(self) -> dict[str, Any]:
+        """The error as data."""
+        return {"code": self.code, "status": self.status, "details": self.details}
+
+
+class UncertainError(CloudflareError):
+    """A write whose answer was lost: it may have happened. Look at the state again before doing anything else."""
+
+
+def refusal(what: str, status: int, body: dict[str, Any]) -> CloudflareError:
+    """The error for a refused call, with every reason the answer gives: `errors`, their chain, and `messages`."""
+    errors = [item for item in body.get("errors") or [] if isinstance(item, dict)]
+    chain = [link for item in errors for link in item.get("error_chain") or []]
+    messages = [item for item in body.get("messages") or [] if isinstance(item, dict)]
+    code = errors[0].get("code", status) if errors else status
+    texts = [str(item.get("message", "")).strip() for item in [*errors, *chain, *messages]]
+    reason = " ".join(text if text.endswith(".") else f"{text}." for text in texts if text) or "No reason was given."
+    return CloudflareError(f"{what} was refused ({status}, code {code}): {reason}{advice(code)}", code=code, status=status, details=texts)
+
+
+def advice(code: int | str) -> str:
+    """What to do about the refusals people meet most."""
+    hints: dict[int | str, str] = {
+        9109: " The token cannot reach this: check its permissions and the zones it covers.",
+        10000: " The token lacks the permission for this: add it at dash.cloudflare.com, My Profile, API Tokens.",
+        6003: " The token is not of the right form: it has 40 characters or more and no quotes.",
+        1000: " Make a new token at dash.cloudflare.com, My Profile, API Tokens.",
+        1057: " The zone's plan does not include this setting.",
+    }
+    return hints.get(code, "")

@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans of page rules, carried out on the stand-in's own rule store: for any two sets, exactly the second one, in order, with fewest writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import page_rules
+from lab.api.cloudflare import pagerules as store
+from lab.api.cloudflare.state import new_zone
+
+LEVELS = st.sampled_from(["bypass", "basic", "cache_everything"])
+TARGETS = st.lists(st.sampled_from([f"example.com/{name}" for name in "abcdefg"]), unique=True, max_size=6)
+
+
+@st.composite
+def rule_sets(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """A list of different rules."""
+    return [page_rules.normalise({"target": target, "actions": {"cache_level": draw(LEVELS)}}) for target in draw(TARGETS)]
+
+
+def read(zone: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rules as the module reads them."""
+    return [page_rules.view(rule) for rule in store.select(zone, {})]
+
+
+def carry_out(zone: dict[str, Any], desired: list[dict[str, Any]], *, exclusive: bool) -> int:
+    """Apply a plan to the store; the number of writes."""
+    plan = page_rules.plan(read(zone), desired, quota=20, exclusive=exclusive)
+    for step in plan.steps:
+        if step["action"] == "delete":
+            store.remove(zone, step["id"])
+        elif step["action"] == "replace":
+            store.replace(zone, step["id"], step["body"], merge=False)
+        else:
+            store.create(zone, step["body"])
+        assert len(zone["page_rules"]) <= 20
+    return len(plan.steps)
+
+
+def shape(rules: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """What has to be equal."""
+    return [(rule["target"], rule["actions"], rule["status"]) for rule in rules]
+
+
+def least_writes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> int:
+    """Writes that cannot be avoided: every rule of the larger set except the most that may stay untouched in their order."""
+    longest = [0] * (len(after) + 1)
+    for old in before:
+        row = [0]
+        for index, new in enumerate(after):
+            equal = shape([old]) == shape([new])
+            row.append(longest[index] + 1 if equal else max(row[-1], longest[index + 1]))
+        longest = row
+    return max(len(before), len(after)) - longest[-1]
+
+
+@given(rule_sets(), rule_sets())
+def test_exactly_the_second_set_with_fewest_writes(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> None:
+    zone = new_zone("example.com", "pro")
+    carry_out(zone, first, exclusive=True)
+    assert shape(read(zone)) == shape(first)
+    writes = carry_out(zone, second, exclusive=True)
+    assert shape(read(zone)) == shape(second)
+    assert carry_out(zone, second, exclusive=True) == 0
+    assert writes == least_writes(first, second)
+
+
+@given(rule_sets(), rule_sets())
+def test_foreign_rules_stay_where_they_are(foreign: list[dict[str, Any]], ours: list[dict[str, Any]]) -> None:
+    zone = new_zone("example.com", "pro")
+    carry_out(zone, foreign, exclusive=True)
+    carry_out(zone, ours, exclusive=False)
+    targets = {rule["target"] for rule in ours}
+    after = read(zone)
+    assert shape([rule for rule in after if rule["target"] in targets]) == shape(ours)
+    assert shape([rule for rule in after if rule["target"] not in targets]) == shape([rule for rule in foreign if rule["target"] not in targets])
+    assert carry_out(zone, ours, exclusive=False) == 0

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules against the local Cloudflare API, in this process."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+
+from lab.api.cloudflare.testing import CloudflareServer, cloudflare_server
+
+Run = Callable[..., dict[str, Any]]
+
+
+class Ended(Exception):  # noqa: N818 - an end, not an error
+    """A module's exit_json or fail_json."""
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[CloudflareServer]:
+    """A fresh account with one empty zone; a violation of the contract fails the test."""
+    with cloudflare_server(tmp_path) as server:
+        yield server
+    assert server.violations() == []
+
+
+@pytest.fixture
+def run(api: CloudflareServer, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a module by name and return its result; `check=True` is check mode. A failed one has `failed` in its result."""
+
+    def end(_module: AnsibleModule, **result: Any) -> None:
+        raise Ended(result)
+
+    monkeypatch.setattr(AnsibleModule, "exit_json", end)
+    monkeypatch.setattr(AnsibleModule, "fail_json", lambda module, msg, **result: end(module, msg=msg, failed=True, **result))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+
+    def call(name: str, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
+        module = importlib.import_module(f"ansible_collections.quetrex.platform.plugins.modules.cloudflare_{name}")
+        common = {"api_token": api.token, "api_url": api.url, "zone": api.zone["name"]}
+        if name == "ips_info":
+            common = {"api_url": api.url}
+        with patch_module_args({**common, **arguments, "_ansible_check_mode": check, "_ansible_diff": True}), pytest.raises(Ended) as ended:
+            module.main()
+        result: dict[str, Any] = ended.value.args[0]
+        return result
+
+    return call
