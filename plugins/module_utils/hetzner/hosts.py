@@ -78,6 +78,7 @@ def _hostvars(server: Answer, selection: Selection, networks: dict[int, str], ne
     if image is not None:
         found.update(image_id=image["id"], image_os_flavor=image["os_flavor"], image_name=image["name"] or image["description"])
     found["labels"] = dict(server["labels"])
+    found["volumes"] = list(server["volumes"])
     if project is not None:
         found["project"] = project
     address = _address(server, found, selection.connect_with)

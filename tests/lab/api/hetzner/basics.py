@@ -66,12 +66,11 @@ def stocked_types(project: Project) -> list[Resource]:
 
 def sold_out(project: Project, server_type: str, location: str) -> bool:
     """Say whether a fault lets the catalogue show this type as sold out. `hidden` ones are only noticed when ordered."""
-    for fault in project.world.faults.describe():
-        effect = fault["effect"]
-        if effect.get("domain") == "sold_out" and not effect.get("hidden"):
-            if effect.get("type", server_type) == server_type and effect.get("location", location) == location:
-                return True
-    return False
+    faults = [fault["effect"] for fault in project.world.faults.describe()]
+    return any(
+        one.get("domain") == "sold_out" and not one.get("hidden") and one.get("type", server_type) == server_type and one.get("location", location) == location
+        for one in faults
+    )
 
 
 def require_orderable(project: Project, server_type: Resource, location: str) -> None:

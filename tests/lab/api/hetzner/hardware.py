@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Network
 from pathlib import Path
@@ -167,10 +168,8 @@ class LabHardware:
         self._lab = lab
         self._machines = Machines(lab)
         self.create = self._machines.create
-        self.power_on = self._machines.power_on
         self.shutdown = self._machines.shutdown
         self.power_off = self._machines.power_off
-        self.reset = self._machines.reset
         self.rebuild = self._machines.rebuild
         self.delete = self._machines.delete
         self.running = self._machines.running
@@ -190,11 +189,35 @@ class LabHardware:
 
         return net.server_network6(self._lab, number)
 
-    def set_firewall(self, server: int, rules: Rules) -> None:
-        """Filter at the lab's side of the server's cable."""
+    def power_on(self, server: int) -> None:
+        """Start with the firewall in front: its cable may be a new one, for which nothing is filtered yet."""
         from lab import net
 
-        net.set_firewall(self._lab, f"s{server}", rules)
+        if not self._machines.running(server):
+            addresses = json.loads(self._folder(server, "server.json").read_text(encoding="utf-8"))["addresses"]
+            net.set_carrier(self._lab, f"s{server}", connected=True)
+            net.add_namespace(self._lab, f"s{server}", addresses)
+            kept = self._folder(server, "firewall.json")
+            net.set_firewall(self._lab, f"s{server}", json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else None)
+        self._machines.power_on(server)
+
+    def reset(self, server: int) -> None:
+        """Cut the power and give it back."""
+        self.power_off(server)
+        self.power_on(server)
+
+    def set_firewall(self, server: int, rules: Rules) -> None:
+        """Filter at the lab's side of the server's cable, now and at each later start."""
+        from lab import net
+
+        kept = self._folder(server, "firewall.json")
+        if kept.parent.is_dir():
+            kept.write_text(json.dumps(rules), encoding="utf-8")
+        if net.exists(self._lab, f"s{server}"):
+            net.set_firewall(self._lab, f"s{server}", rules)
+
+    def _folder(self, server: int, name: str) -> Path:
+        return self._lab.root / "servers" / str(server) / name
 
     def make_volume(self, volume: int, gigabytes: int, filesystem: str | None) -> None:
         """Make or grow the file behind the volume, with a filesystem when asked."""

@@ -29,7 +29,7 @@ def selects(selector: str) -> Callable[[Mapping[str, str]], bool]:
 
 def _split(selector: str) -> list[str]:
     """Split at commas outside of brackets."""
-    return [part for part in re.split(r",(?![^()]*\))", selector)] if selector.strip() else []
+    return re.split(r",(?![^()]*\))", selector) if selector.strip() else []
 
 
 def _expression(part: str) -> Callable[[Mapping[str, str]], bool]:
