@@ -142,7 +142,7 @@ def _rolled_back(database: Database, isolation: str) -> Iterator[Database]:
 
 def _connect(target: Target) -> Any:
     with _ca_file(target) as ca_path:
-        arguments = {
+        arguments: dict[str, Any] = {
             "host": target.host,
             "hostaddr": target.address,
             "port": target.port,
@@ -205,7 +205,8 @@ def refuse_transaction_pooling(database: Database) -> None:
     if port == TRANSACTION_POOLER_PORT or _is_shared(database, own):
         raise Failure(
             f"{database.target.label} is a pooler in transaction mode: every transaction may run on another server connection, "
-            "so session locks leak and exclude nobody, and two runs could apply one migration at the same time. Use the direct host or the session pooler, both on port 5432.",
+            "so session locks leak and exclude nobody, and two runs could apply one migration at the same time. "
+            "Use the direct host or the session pooler, both on port 5432.",
             "transaction_pooler",
             port=port,
         )

@@ -37,7 +37,8 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
 def _columns(database: Database) -> int:
     """How many of the three columns there are: 0 without a ledger, fewer than 3 in one made by an early CLI."""
     sql = """SELECT count(*) FROM pg_catalog.pg_attribute
-              WHERE attrelid = pg_catalog.to_regclass('supabase_migrations.schema_migrations') AND attname IN ('version', 'statements', 'name') AND NOT attisdropped"""
+              WHERE attrelid = pg_catalog.to_regclass('supabase_migrations.schema_migrations') AND NOT attisdropped
+              AND attname IN ('version', 'statements', 'name')"""
     return int(database.run(sql)[0][0])
 
 

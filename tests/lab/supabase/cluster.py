@@ -218,7 +218,7 @@ class Cluster:
         return {"host": str(self.socket_dir), "port": self.port, "user": user, "dbname": database}
 
     def connect(self, user: str = "postgres", database: str = "postgres", *, autocommit: bool = True) -> psycopg2.extensions.connection:
-        connection = psycopg2.connect(**self.parameters(user, database))
+        connection: psycopg2.extensions.connection = psycopg2.connect(**self.parameters(user, database))
         connection.autocommit = autocommit
         return connection
 

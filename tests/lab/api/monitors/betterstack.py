@@ -28,16 +28,13 @@ DEFAULTS: dict[str, Any] = {
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def better_stack(store: Store, faults: Faults, key: str, clock: Callable[[], float]) -> list[Route]:
+def better_stack(store: Store, faults: Faults, key: str) -> list[Route]:
+    api = _Api(store, faults)
+
     def guarded(handlers: dict[str, Callable[[Request, Any], Response]]) -> Handler:
         async def serve(request: Request) -> Response:
             if request.headers.get("authorization") != f"Bearer {key}":
-                return JSONResponse(
-                    {
-                        "errors": "Invalid Team API token. How to find your Team API token: https://betterstack.com/docs/uptime/api/getting-started-with-uptime-api/"
-                    },
-                    401,
-                )
+                return JSONResponse({"errors": "Invalid Team API token."}, 401)
             try:
                 body = json.loads(await request.body() or b"{}")
             except ValueError:
@@ -46,54 +43,72 @@ def better_stack(store: Store, faults: Faults, key: str, clock: Callable[[], flo
 
         return serve
 
-    def listed(request: Request, _body: Any) -> Response:
+    return [
+        Route("/api/v2/monitors", guarded({"GET": api.list, "POST": api.create}), methods=["GET", "POST"]),
+        Route("/api/v2/monitors/{id}", guarded({"GET": api.one, "PATCH": api.update, "DELETE": api.delete}), methods=["GET", "PATCH", "DELETE"]),
+    ]
+
+
+class _Api:
+    def __init__(self, store: Store, faults: Faults) -> None:
+        self.store = store
+        self.faults = faults
+
+    def list(self, request: Request, _body: Any) -> Response:
         wanted = request.query_params.get("url")
-        items = [item for _key, item in sorted(store.data["better"].items()) if wanted in (None, item["url"])]
+        items = [item for _key, item in sorted(self.store.data["better"].items()) if wanted in (None, item["url"])]
         number = int(request.query_params.get("page", "1"))
-        base = str(request.url).split("?")[0]
+        base = str(request.url).split("?", maxsplit=1)[0]
         last = max(1, -(-len(items) // PAGE))
         links = {"first": f"{base}?page=1", "last": f"{base}?page={last}", "prev": f"{base}?page={number - 1}" if number > 1 else None}
         links["next"] = f"{base}?page={number + 1}" if number < last else None
-        return JSONResponse({"data": [shown(item) for item in items[PAGE * (number - 1) : PAGE * number]], "pagination": links})
+        return JSONResponse({"data": [self._shown(item) for item in items[PAGE * (number - 1) : PAGE * number]], "pagination": links})
 
-    def shown(item: dict[str, Any]) -> dict[str, Any]:
-        down = faults.domain("down", url=item["url"])
-        status = "paused" if item["paused"] else "down" if down else "up"
-        hidden = {"id", "paused"}
-        attributes = {name: value for name, value in item.items() if name not in hidden}
-        return {"id": item["id"], "type": "monitor", "attributes": {**attributes, "status": status, "paused_at": None, "last_checked_at": None}}
-
-    def created(_request: Request, body: Any) -> Response:
+    def create(self, _request: Request, body: Any) -> Response:
         if not body.get("url"):
             return _invalid({"url": ["can't be blank"]})
         if problems := _problems(body):
             return _invalid(problems)
-        with store.edit() as data:
+        with self.store.edit() as data:
             data["next"] += 1
             item = {**DEFAULTS, **body, "id": str(data["next"])}
             item["pronounceable_name"] = item["pronounceable_name"] or body["url"]
             data["better"][item["id"]] = item
-        return JSONResponse({"data": shown(item)}, 201)
+        return JSONResponse({"data": self._shown(item)}, 201)
 
-    def one(request: Request, body: Any) -> Response:
-        item = store.data["better"].get(request.path_params["id"])
+    def one(self, request: Request, _body: Any) -> Response:
+        item = self._find(request)
+        return JSONResponse({"data": self._shown(item)}) if item else _NOT_FOUND
+
+    def update(self, request: Request, body: Any) -> Response:
+        item = self._find(request)
         if item is None:
-            return JSONResponse({"errors": "Resource with provided ID was not found"}, 404)
-        if request.method == "DELETE":
-            with store.edit() as data:
-                del data["better"][item["id"]]
-            return Response(status_code=204)
-        if request.method == "PATCH":
-            if problems := _problems(body):
-                return _invalid(problems)
-            with store.edit():
-                item |= body
-        return JSONResponse({"data": shown(item)})
+            return _NOT_FOUND
+        if problems := _problems(body):
+            return _invalid(problems)
+        with self.store.edit():
+            item |= body
+        return JSONResponse({"data": self._shown(item)})
 
-    return [
-        Route("/api/v2/monitors", guarded({"GET": listed, "POST": created}), methods=["GET", "POST"]),
-        Route("/api/v2/monitors/{id}", guarded({"GET": one, "PATCH": one, "DELETE": one}), methods=["GET", "PATCH", "DELETE"]),
-    ]
+    def delete(self, request: Request, _body: Any) -> Response:
+        item = self._find(request)
+        if item is None:
+            return _NOT_FOUND
+        with self.store.edit() as data:
+            del data["better"][item["id"]]
+        return Response(status_code=204)
+
+    def _find(self, request: Request) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self.store.data["better"].get(request.path_params["id"])
+        return found
+
+    def _shown(self, item: dict[str, Any]) -> dict[str, Any]:
+        status = "paused" if item["paused"] else "down" if self.faults.domain("down", url=item["url"]) else "up"
+        attributes = {name: value for name, value in item.items() if name not in {"id", "paused"}}
+        return {"id": item["id"], "type": "monitor", "attributes": {**attributes, "status": status, "paused_at": None, "last_checked_at": None}}
+
+
+_NOT_FOUND = JSONResponse({"errors": "Resource with provided ID was not found"}, 404)
 
 
 def _problems(body: dict[str, Any]) -> dict[str, list[str]]:

@@ -165,7 +165,8 @@ class _Api:
             "status": "PAUSED" if monitor["paused"] else "DOWN" if down else "UP",
             "tags": [{"id": number, "name": name, "color": "#000000"} for number, name in enumerate(monitor["tagNames"], 1)],
             "maintenanceWindows": [], "psps": [], "sslBrand": None, "sslExpiryDateTime": None, "domainExpireDate": None, "currentStateDuration": 60,
-            "lastIncidentId": None, "lastIncident": None, "userId": 1, "lastDayUptimes": {"bucketSize": 1200, "histogram": []}, "createDateTime": created, "apiKey": None,
+            "lastIncidentId": None, "lastIncident": None, "userId": 1, "lastDayUptimes": {"bucketSize": 1200, "histogram": []},
+            "createDateTime": created, "apiKey": None,
         }  # fmt: skip
 
 

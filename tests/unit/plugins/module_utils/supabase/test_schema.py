@@ -9,7 +9,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -114,7 +114,7 @@ def test_edited_and_missing_and_late(database: Scratch, migrations: Write) -> No
 def test_a_ledger_of_the_cli_is_understood(database: Scratch, migrations: Write) -> None:
     folder = migrations(A | B)
     database.sql("""CREATE SCHEMA supabase_migrations;
-        CREATE TABLE supabase_migrations.schema_migrations (version text PRIMARY KEY, statements text[], name text, created_by text, idempotency_key text UNIQUE);
+        CREATE TABLE supabase_migrations.schema_migrations (version text PRIMARY KEY, statements text[], name text, created_by text, idempotency_key text);
         CREATE TABLE public.a (id int PRIMARY KEY);
         INSERT INTO supabase_migrations.schema_migrations VALUES
           ('20260101000000', ARRAY['CREATE TABLE public.a (id int PRIMARY KEY)', 'INSERT INTO public.a VALUES (1)'], 'a', 'me', 'key')""")
@@ -291,13 +291,13 @@ def test_two_round_trips_per_file(database: Scratch, migrations: Write) -> None:
 
 
 @pytest.fixture
-def pooler(clusters: Any, tmp_path: Path) -> Callable[[str], contextlib.AbstractContextManager[Target]]:
+def pooler(clusters: Any) -> Callable[[Literal["transaction", "session"]], contextlib.AbstractContextManager[Target]]:
     """A PgBouncer in front of the cluster: a target for either mode, on a port that gives nothing away."""
     cluster = clusters("new")
     cluster.execute("ALTER ROLE postgres PASSWORD 'pw'", user="supabase_admin")
 
     @contextlib.contextmanager
-    def start(mode: str) -> Any:
+    def start(mode: Literal["transaction", "session"]) -> Any:
         folder = Path(str(cluster.socket_dir)) / mode
         bouncer = Bouncer(folder, str(cluster.socket_dir), cluster.port, "pw", mode=mode, port=5432)
         with RunningBouncer(bouncer):
