@@ -106,7 +106,8 @@ class CallbackModule(CallbackBase):
     def _task(self, task: Any) -> None:
         stage = self.timeline.task(role_of(task))
         if stage is not None:
-            self._display.display(f"\n── {clock_text(self.timeline.elapsed())}  {stage.name} {'─' * max(3, 60 - len(stage.name))}", color=C.COLOR_HIGHLIGHT)
+            heading = f"\n── {clock_text(self.timeline.elapsed())}  {stage.name} {'─' * max(3, 60 - len(stage.name))}"
+            self._display.display(heading, color=C.COLOR_HIGHLIGHT)  # type: ignore[attr-defined]  # set from the configuration at run time
             self._write(finished=False)
 
     def v2_runner_on_ok(self, result: Any) -> None:

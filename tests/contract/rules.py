@@ -270,7 +270,7 @@ def machine_settings() -> str:
     parts = []
     for command in (["pip", "config", "list"], ["npm", "config", "get", "registry"]):
         try:
-            parts.append(subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=30).stdout)
+            parts.append(subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=30, check=False).stdout)
         except FileNotFoundError:
             continue
     sources = [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]

@@ -72,6 +72,7 @@ class Tree:
             text=True,
             errors="replace",
             timeout=timeout,
+            check=False,
         )
         return done.returncode, done.stdout
 
@@ -138,7 +139,7 @@ def types(tree: Tree) -> str:
         if any((tree.root / name).rglob("*.py"))
     ]
     if rest:
-        found += tree.must(*common, *rest, extra={"MYPYPATH": str(tree.root / "tests")})
+        found += tree.must(*common, *rest, extra={"MYPYPATH": f"{tree.root / 'tests'}:{tree.base}"})
     return found
 
 

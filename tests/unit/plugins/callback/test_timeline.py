@@ -69,8 +69,8 @@ def run(project: Path, collection_tree: Path, *arguments: str, path: str | None 
     }
     if path:
         settings["QUETREX_TIMELINE_PATH"] = str(project / path)
-    playbook = [Path(sys.executable).with_name("ansible-playbook"), "play.yml", *arguments]
-    done = subprocess.run(playbook, cwd=project, env=kept | settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    playbook = [str(Path(sys.executable).with_name("ansible-playbook")), "play.yml", *arguments]
+    done = subprocess.run(playbook, cwd=project, env=kept | settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return done.returncode, done.stdout
 
 

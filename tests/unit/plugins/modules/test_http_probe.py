@@ -48,6 +48,11 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Refused handshakes are part of the tests."""
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate for NAME with its key, in one file."""
@@ -73,10 +78,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def serve(context: ssl.SSLContext | None) -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     if context:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.handle_error = lambda request, client_address: None  # type: ignore[method-assign]  # refused handshakes are part of the tests
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield server.server_address[1]
