@@ -106,6 +106,10 @@ options:
       - Never used for a refusal by the API, such as a revoked token. V(0) means never.
     type: int
     default: 0
+  retry_budget:
+    description: Seconds for which a request is repeated while the API does not answer, has an error of its own, or limits the rate.
+    type: float
+    default: 60
 """
 
 EXAMPLES = r"""
@@ -132,12 +136,11 @@ cache_timeout: 300
 
 import hashlib
 import json
-import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible.errors import AnsibleError, AnsibleParserError
-from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable, get_cache_plugin
 
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
@@ -207,23 +210,18 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             self.display.warning(f"Hetzner Cloud inventory: {error} An older cache is used, as allow_stale_cache permits.")
             return stale
         if self.get_option("cache"):
-            entry = {"hosts": hosts, "fetched": time.time()}
-            self._cache[key] = entry
-            if self.get_option("allow_stale_cache"):
-                self._cache[f"{key}_stale"] = entry
+            self._cache[key] = {"hosts": hosts}
         return hosts
 
     def _stale(self, key: str) -> list[Hostvars] | None:
-        """Return an older answer if that is allowed and it is young enough."""
+        """Return an older answer if that is allowed: the same cache, read with a longer life."""
         allowed = self.get_option("allow_stale_cache")
         if not allowed or not self.get_option("cache"):
             return None
-        entry = self._kept(f"{key}_stale")
-        return entry["hosts"] if entry and time.time() - entry["fetched"] <= allowed + self.get_option("cache_timeout") else None
-
-    def _kept(self, key: str) -> dict[str, t.Any] | None:
+        place = {"_uri": self.get_option("cache_connection"), "_prefix": self.get_option("cache_prefix")}
+        older = get_cache_plugin(self.get_option("cache_plugin"), _timeout=self.get_option("cache_timeout") + allowed, **place)
         try:
-            return t.cast("dict[str, t.Any]", self._cache[key])
+            return t.cast("list[Hostvars]", older[key]["hosts"])
         except KeyError:
             return None
 
@@ -241,7 +239,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         )
 
         def one(project: dict[str, t.Any]) -> list[Hostvars]:
-            client = Client(str(project["api_token"]), str(project.get("api_endpoint") or options["api_endpoint"]))
+            endpoint = str(project.get("api_endpoint") or options["api_endpoint"])
+            client = Client(str(project["api_token"]), endpoint, retry_budget=self.get_option("retry_budget"))
             return hosts_of(client, selection, project.get("name"))
 
         if len(projects) == 1:

@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory plugin through Ansible's own loader, against the local API, beside the peer's plugin."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleError
+from ansible.inventory.data import InventoryData
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import inventory_loader
+
+from lab.api import hetzner
+from lab.api.kit import wrap
+from lab.api.testing import ScratchLab, serving
+
+OURS, PEERS = "quetrex.platform.hcloud", "hetzner.hcloud.hcloud"
+
+
+class Fleet:
+    """An API with servers, and inventories made from option files."""
+
+    def __init__(self, url: str, app: Any, lab: ScratchLab) -> None:
+        self.url, self.app, self.lab = f"{url}/v1", app, lab
+        self.client = __import__("hcloud").Client(hetzner.token("scratch"), api_endpoint=self.url)
+        self.options: dict[str, Any] = {"api_endpoint": self.url, "api_token": hetzner.token("scratch")}
+
+    def order(self, name: str, location: str = "ash", **labels: str) -> None:
+        self.client.request("POST", "/servers", json={"name": name, "server_type": "ccx13", "image": "debian-13", "location": location, "labels": labels})
+
+    def inventory(self, plugin: str = OURS, name: str = "hcloud.yml", **options: Any) -> InventoryData:
+        path = self.lab.root / name
+        path.write_text(yaml.safe_dump({"plugin": plugin, **self.options, **options}))
+        data = InventoryData()
+        loaded = inventory_loader.get(plugin)
+        assert loaded.verify_file(str(path))
+        loaded.parse(data, DataLoader(), str(path), cache=True)
+        if options.get("cache"):
+            loaded.update_cache_if_changed()
+        data.reconcile_inventory()
+        return data
+
+    def requests(self) -> int:
+        log = self.lab.root / "log" / "hetzner.jsonl"
+        return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    lab = ScratchLab(tmp_path)
+    app = hetzner.create_app(lab, hetzner.NullHardware(), pace=0)
+    with serving(wrap(app, lab, "hetzner", hetzner.CONTRACT, hetzner.KNOWN_DEVIATIONS)) as url:
+        made = Fleet(url, app, lab)
+        made.order("a", role="app", env="x")
+        made.order("b", "fsn1", role="db")
+        yield made
+
+
+def shape(data: InventoryData) -> dict[str, Any]:
+    """Return hosts with variables and groups with members, as plain data."""
+    hosts = {name: {key: value for key, value in host.vars.items() if not key.startswith("inventory_")} for name, host in data.hosts.items()}
+    return json.loads(json.dumps({"hosts": hosts, "groups": {name: sorted(host.name for host in group.hosts) for name, group in data.groups.items()}}))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"label_selector": "role=app"},
+        {"locations": ["fsn1"], "group": "mine"},
+        {"status": ["running"]},
+        {"types": ["cpx31"]},
+        {"images": ["debian"]},
+        {"connect_with": "public_ipv6"},
+        {"connect_with": "hostname"},
+        {"connect_with": "ipv4_dns_ptr"},
+        {"hostvars_prefix": "hz_", "hostvars_suffix": "_z"},
+        {"hostname": "{{ hcloud_location }}-{{ hcloud_name }}"},
+        {
+            "keyed_groups": [{"key": "hcloud_location", "prefix": "at"}],
+            "groups": {"apps": "hcloud_labels.role == 'app'"},
+            "compose": {"x": "hcloud_id | string"},
+        },
+    ],
+)
+def test_same_as_the_peers(fleet: Fleet, options: dict[str, Any]) -> None:
+    ours, peers = shape(fleet.inventory(**options)), shape(fleet.inventory(PEERS, **options))
+    extra = {f"{options.get('hostvars_prefix', 'hcloud_')}{name}{options.get('hostvars_suffix', '')}" for name in ("datacenter", "volumes")}
+    for found in (ours, peers):
+        for variables in found["hosts"].values():
+            for name in extra:
+                variables.pop(name, None)
+    assert ours == peers
+
+
+def test_options_are_templates_that_know_the_inventory(fleet: Fleet) -> None:
+    (fleet.lab.root / "token").write_text(fleet.options.pop("api_token"))
+    found = fleet.inventory(api_token="{{ lookup('ansible.builtin.file', inventory_dir ~ '/token') }}", label_selector="{{ 'role=' ~ 'db' }}")
+    assert list(found.hosts) == ["b"]
+
+
+def test_several_projects_in_one_file(fleet: Fleet) -> None:
+    fleet.app.state.world.store.data["tokens"]["other"] = {"project": "second"}
+    second = fleet.app.state.world.project("second")
+    second.data["servers"]["9"] = {**second.world.project("default").all("servers")[0], "id": 9, "name": "c"}
+    projects = [{"name": "one", "api_token": fleet.options.pop("api_token")}, {"name": "two", "api_token": "other"}]
+    found = fleet.inventory(projects=projects)
+    assert {name: host.vars["hcloud_project"] for name, host in found.hosts.items()} == {"a": "one", "b": "one", "c": "two"}
+
+
+def test_native_groups(fleet: Fleet) -> None:
+    groups = shape(fleet.inventory(group_by=["label", "location", "type", "status", "role"]))["groups"]
+    assert {name: hosts for name, hosts in groups.items() if name.startswith("hcloud_")} == {
+        "hcloud_label_role_app": ["a"],
+        "hcloud_label_env_x": ["a"],
+        "hcloud_label_role_db": ["b"],
+        "hcloud_location_ash": ["a"],
+        "hcloud_location_fsn1": ["b"],
+        "hcloud_type_ccx13": ["a", "b"],
+        "hcloud_status_running": ["a", "b"],
+        "hcloud_role_app": ["a"],
+        "hcloud_role_db": ["b"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("effect", "reason"),
+    [
+        ({"status": 401, "body": {"error": {"code": "unauthorized", "message": "unable to authenticate"}}}, "unable to authenticate"),
+        ({"status": 403, "body": {"error": {"code": "forbidden", "message": "no"}}}, "forbidden"),
+        ({"status": 418, "body": "teapot"}, "http_418"),
+    ],
+)
+def test_a_failure_is_an_error_with_its_reason(fleet: Fleet, effect: dict[str, Any], reason: str) -> None:
+    fleet.app.state.faults.add({"effect": effect})
+    with pytest.raises(AnsibleError, match=reason):
+        fleet.inventory()
+
+
+def test_a_missing_token_is_told(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HCLOUD_TOKEN", raising=False)
+    del fleet.options["api_token"]
+    with pytest.raises(AnsibleError, match="api_token is missing"):
+        fleet.inventory()
+
+
+def test_private_addresses_want_a_network(fleet: Fleet) -> None:
+    with pytest.raises(AnsibleError, match="needs the option network"):
+        fleet.inventory(connect_with="private_ipv4")
+    with pytest.raises(AnsibleError, match="there is no network 'nowhere'"):
+        fleet.inventory(connect_with="private_ipv4", network="nowhere")
+
+
+@pytest.fixture
+def cached(fleet: Fleet) -> dict[str, Any]:
+    return {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(fleet.lab.root / "cache"), "cache_timeout": 3600}
+
+
+def test_a_valid_cache_asks_nothing(fleet: Fleet, cached: dict[str, Any]) -> None:
+    first = shape(fleet.inventory(**cached))
+    before = fleet.requests()
+    assert shape(fleet.inventory(**cached)) == first
+    assert fleet.requests() == before
+
+
+def test_the_cache_belongs_to_the_options(fleet: Fleet, cached: dict[str, Any]) -> None:
+    assert len(fleet.inventory(**cached).hosts) == 2
+    assert list(fleet.inventory(**cached, label_selector="role=app").hosts) == ["a"]
+
+
+def test_an_older_cache_only_when_allowed_and_only_while_the_api_is_down(fleet: Fleet, cached: dict[str, Any]) -> None:
+    fleet.inventory(**cached)
+    for path in (fleet.lab.root / "cache").iterdir():
+        os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 4000))
+    fleet.app.state.faults.add({"effect": {"status": 503}, "times": 3})
+    with pytest.raises(AnsibleError, match="injected"):
+        fleet.inventory(**cached, retry_budget=0)
+    with pytest.raises(AnsibleError, match="injected"):
+        fleet.inventory(**cached, retry_budget=0, allow_stale_cache=300)
+    assert len(fleet.inventory(**cached, retry_budget=0, allow_stale_cache=600).hosts) == 2
+    fleet.app.state.faults.add({"effect": {"status": 401}})
+    with pytest.raises(AnsibleError, match="server_error"):
+        fleet.inventory(**cached, retry_budget=0, allow_stale_cache=600)
+
+
+def test_no_token_lies_in_the_cache(fleet: Fleet, cached: dict[str, Any]) -> None:
+    fleet.inventory(**cached)
+    for path in (fleet.lab.root / "cache").iterdir():
+        assert hetzner.token("scratch") not in path.read_text() + path.name
