@@ -60,7 +60,8 @@ def down(lab: Lab) -> None:
 def destroy(lab: Lab) -> None:
     """Stop, and forget all data and keys."""
     down(lab)
-    shutil.rmtree(lab.path("supabase"), ignore_errors=True)
+    for folder in (lab.path("supabase"), _sockets(lab)):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def describe(lab: Lab) -> dict[str, Any]:
