@@ -11,7 +11,8 @@ from typing import Any
 from quetrex_release.plan import Plan, Release, add_release, make_plan
 from quetrex_release.server import ReleaseError, Server
 
-AFTER_SWITCH = ("reload", "verify")
+# Bad answers in a row from the wanted colour that are believed at once.
+BAD_ANSWERS = 3
 
 
 class Engine:
@@ -122,17 +123,22 @@ class Engine:
     def _reload(self, _plan: Plan, _image: str, _config: str) -> None:
         self.server.reload()
 
+    def _preview(self, plan: Plan, _image: str, _config: str) -> None:
+        """What is broken only behind nginx is found before a visitor does."""
+        for _time in range(self.settings.gate_successes):
+            status, _version = self.server.preview(plan.colour)
+            if status != 200:
+                raise ReleaseError("broken_through_nginx", f"Healthy by itself, but HTTP {status} through nginx ({plan.colour}); no visitor saw it.")
+
     def _verify(self, plan: Plan, _image: str, _config: str) -> None:
         """The new colour answers through nginx, several times in a row."""
         wanted = f"{self.settings.addresses[plan.colour]}:{self.settings.port}"
-        deadline, good = self.server.clock() + self.settings.verify_seconds, 0
-        while True:
-            status, version, upstream = self.server.through_nginx()
+        deadline, good, bad = self.server.clock() + self.settings.verify_seconds, 0, 0
+        while good < self.settings.gate_successes:
+            status, self.version, upstream = self.server.through_nginx()
             good = good + 1 if (status, upstream) == (200, wanted) else 0
-            if good >= self.settings.gate_successes:
-                self.version = version
-                return
-            if self.server.clock() >= deadline:
+            bad = bad + 1 if upstream == wanted and status != 200 else 0
+            if bad >= BAD_ANSWERS or self.server.clock() >= deadline:
                 raise ReleaseError("broken_through_nginx", f"Healthy by itself, but through nginx: HTTP {status} from {upstream or 'nobody'}, wanted {wanted}.")
             self.server.wait(0.2)
 

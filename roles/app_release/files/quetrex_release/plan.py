@@ -84,7 +84,7 @@ def make_plan(observed: Observed, image: str, config: str) -> Plan:
 def _release(observed: Observed, serving: str | None, first: tuple[str, ...], reason: str) -> Plan:
     target = other(serving)
     last = ("drain", "stop", "record") if serving and observed.container(serving).running else ("record",)
-    return Plan((*first, "pull", "start", "gate", "switch", "reload", "verify", *last), target, serving, reason)
+    return Plan((*first, "pull", "start", "gate", "preview", "switch", "reload", "verify", *last), target, serving, reason)
 
 
 def _reason(now: Container, image: str, config: str) -> str:

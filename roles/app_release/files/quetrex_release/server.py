@@ -22,6 +22,7 @@ from typing import Any
 from quetrex_release.plan import COLOURS, Container, Observed, config_hash
 
 NGINX = "platform-nginx"
+PREVIEW_PORT = 8086
 
 
 class ReleaseError(Exception):
@@ -162,6 +163,11 @@ class Server:
         """Status and version of a colour, past nginx."""
         connection = http.client.HTTPConnection(self.settings.addresses[colour], self.settings.port, timeout=5)
         return ask(connection, self.settings.health_path, {})[:2]
+
+    def preview(self, colour: str) -> tuple[int, str]:
+        """Status and version of a colour through nginx, on the listener that only the server itself reaches."""
+        connection = http.client.HTTPConnection("127.0.0.1", PREVIEW_PORT, timeout=5)
+        return ask(connection, self.settings.health_path, {"Host": self.settings.server_name, "X-Colour": colour})[:2]
 
     def through_nginx(self) -> tuple[int, str, str]:
         """Status, version and answering address as a visitor would get them."""

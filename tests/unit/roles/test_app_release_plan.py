@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a release decides to do, for every state it can find."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
+
+from quetrex_release.plan import Container, Observed, Release, add_release, config_hash, make_plan, other
+
+OLD, NEW = "web@sha256:old", "web@sha256:new"
+UP = ("pull", "start", "gate", "preview", "switch", "reload", "verify")
+
+
+def up(image: str, config: str = "c") -> Container:
+    return Container(image, config, running=True, healthy=True)
+
+
+def test_first_release_has_nothing_to_drain() -> None:
+    plan = make_plan(Observed(), NEW, "c")
+    assert (plan.colour, plan.old, plan.steps) == ("blue", None, (*UP, "record"))
+
+
+def test_same_release_again_changes_nothing() -> None:
+    plan = make_plan(Observed("blue", "blue", {"blue": up(NEW)}), NEW, "c")
+    assert not plan.changed
+
+
+@pytest.mark.parametrize(
+    ("serving", "reason"),
+    [(up(OLD), "another image"), (up(NEW, "old"), "another configuration"), (Container(NEW, "c", running=True), "the serving colour is not healthy")],
+)
+def test_whatever_differs_goes_to_the_idle_colour(serving: Container, reason: str) -> None:
+    plan = make_plan(Observed("blue", "blue", {"blue": serving}), NEW, "c")
+    assert (plan.colour, plan.old, plan.reason) == ("green", "blue", reason)
+    assert plan.steps == (*UP, "drain", "stop", "record")
+
+
+def test_a_dead_serving_colour_is_neither_drained_nor_stopped() -> None:
+    plan = make_plan(Observed("blue", "blue", {"blue": Container(OLD, "c")}), NEW, "c")
+    assert plan.steps == (*UP, "record")
+
+
+def test_killed_after_the_switch_is_finished() -> None:
+    plan = make_plan(Observed("green", "blue", {"blue": up(OLD), "green": up(NEW)}), NEW, "c")
+    assert (plan.colour, plan.old, plan.steps) == ("green", "blue", ("reload", "verify", "drain", "stop", "record"))
+
+
+def test_killed_after_the_switch_with_a_sick_colour_is_undone_first() -> None:
+    seen = Observed("green", "blue", {"blue": up(OLD), "green": Container(NEW, "c", running=True)})
+    plan = make_plan(seen, NEW, "c")
+    assert (plan.colour, plan.old) == ("green", "blue")
+    assert plan.steps[0] == "restore"
+
+
+def test_killed_before_the_old_one_was_stopped() -> None:
+    plan = make_plan(Observed("green", "green", {"blue": up(OLD), "green": up(NEW)}), NEW, "c")
+    assert (plan.old, plan.steps) == ("blue", ("drain", "stop"))
+
+
+def test_other_alternates() -> None:
+    assert [other(None), other("blue"), other("green")] == ["blue", "green", "blue"]
+
+
+def test_the_configuration_is_the_same_for_both_colours_and_differs_with_a_secret_or_a_file() -> None:
+    blue = {"image": "a", "container_name": "platform-web-blue", "networks": {"web": 1}, "environment": {"S": "1"}}
+    green = blue | {"image": "b", "container_name": "platform-web-green", "networks": {"web": 2}}
+    assert config_hash(blue) == config_hash(green)
+    assert config_hash(blue) != config_hash(blue | {"environment": {"S": "2"}})
+    assert config_hash(blue, b"ca") != config_hash(blue, b"other ca")
+
+
+def test_rollback_target_is_the_last_release_of_another_image() -> None:
+    record = add_release({}, Release("blue", OLD, "c", "1", "t1"))
+    assert record["previous"] is None
+    record = add_release(record, Release("green", NEW, "c", "2", "t2"))
+    record = add_release(record, Release("blue", NEW, "d", "2", "t3"))
+    assert record["previous"]["image"] == OLD
+    assert [entry["at"] for entry in record["history"]] == ["t1", "t2", "t3"]
