@@ -99,8 +99,8 @@ WITH spaces AS (
   UNION ALL SELECT format('publication %%I table %%I.%%I', pubname, schemaname, tablename) FROM pg_publication_tables
   UNION ALL SELECT format('event trigger %%I on %%s', evtname, evtevent) FROM pg_event_trigger
   UNION ALL
-  SELECT format('grant %%s to %%s: %%s', object, CASE grantee WHEN 0 THEN 'public' ELSE grantee::regrole::text END, string_agg(privilege_type, ',
-    ' ORDER BY privilege_type))
+  SELECT format('grant %%s to %%s: %%s', object, CASE grantee WHEN 0 THEN 'public' ELSE grantee::regrole::text END, string_agg(privilege_type,
+    ', ' ORDER BY privilege_type))
   FROM grants GROUP BY object, grantee
 )
 SELECT line FROM lines ORDER BY line COLLATE "C"
