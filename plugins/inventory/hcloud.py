@@ -10,7 +10,7 @@ name: hcloud
 short_description: Hetzner Cloud inventory that never hides a failure
 version_added: "0.1.0"
 description:
-  - Reads servers from the Hetzner Cloud API. A file for P(hetzner.hcloud.hcloud#inventory) works unchanged but for the plugin's name.
+  - Reads servers from the Hetzner Cloud API. A file for Hetzner's own inventory plugin works unchanged but for the plugin's name.
   - A failure of the API is an error with its true reason, never an inventory without hosts. A valid cache is used without asking the API.
   - Pages are fetched in parallel, and the rate limit is waited for.
   - Options may be templates; variables given with C(-e), C(inventory_file) and C(inventory_dir) can be used in them.
@@ -154,7 +154,7 @@ _TEMPLATED = ("api_token", "api_endpoint", "projects", "label_selector", "networ
 Hostvars = dict[str, t.Any]
 
 
-class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc]
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """Configuration, cache and what Ansible is told; fetching and shaping is in module_utils."""
 
     NAME = "quetrex.platform.hcloud"
@@ -177,7 +177,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     def _options_of(self, path: str) -> dict[str, t.Any]:
         """Return the options with templates resolved."""
         directory = path.rpartition("/")[0]
-        self.templar.available_variables = {**self._vars, "inventory_file": path, "inventory_dir": directory or "."}
+        self.templar.available_variables = {**(self._vars or {}), "inventory_file": path, "inventory_dir": directory or "."}
         options = {}
         for name in _TEMPLATED:
             value = self.get_option(name)
@@ -249,29 +249,30 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             return [host for hosts in pool.map(one, projects) for host in hosts]
 
     def _populate(self, hosts: list[Hostvars], group: str) -> None:
-        self.inventory.add_group(group)
+        inventory: t.Any = self.inventory
+        inventory.add_group(group)
         prefix, suffix = self.get_option("hostvars_prefix") or "", self.get_option("hostvars_suffix") or ""
         template, kinds = self.get_option("hostname"), self.get_option("group_by")
         constructed = any(self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
         for server in hosts:
             hostvars = {name if name == "ansible_host" else f"{prefix}{name}{suffix}": value for name, value in server.items()}
             name = self._name(server, hostvars, template)
-            self.inventory.add_host(name, group=group)
+            inventory.add_host(name, group=group)
             for key, value in hostvars.items():
-                self.inventory.set_variable(name, key, value)
+                inventory.set_variable(name, key, value)
             for own in native_groups(server, kinds):
-                self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(own)), name)
+                inventory.add_child(inventory.add_group(self._sanitize_group_name(own)), name)
             if constructed:
                 self._construct(name)
 
     def _name(self, server: Hostvars, hostvars: Hostvars, template: str | None) -> str:
         if not template:
             return str(server["name"])
-        self.templar.available_variables = {**hostvars, **self._vars}
+        self.templar.available_variables = {**hostvars, **(self._vars or {})}
         return str(self.templar.template(template))
 
     def _construct(self, name: str) -> None:
-        strict = self.get_option("strict")
-        self._set_composite_vars(self.get_option("compose"), self.inventory.get_host(name).get_vars(), name, strict=strict)
+        strict, inventory = self.get_option("strict"), t.cast("t.Any", self.inventory)
+        self._set_composite_vars(self.get_option("compose"), inventory.get_host(name).get_vars(), name, strict=strict)
         self._add_host_to_composed_groups(self.get_option("groups"), {}, name, strict=strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), {}, name, strict=strict)

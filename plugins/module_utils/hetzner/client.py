@@ -200,5 +200,5 @@ def _decode(status: int, raw: bytes, retry_after: str | None) -> Answer:
     error = answer.get("error") if isinstance(answer, dict) else None
     error = error if isinstance(error, dict) else {}
     code = str(error.get("code") or {429: "rate_limit_exceeded", 401: "unauthorized", 404: "not_found"}.get(status, f"http_{status}"))
-    details = {"retry_after": int(retry_after)} if status == 429 and (retry_after or "").isdecimal() else error.get("details")
+    details = {"retry_after": int(retry_after)} if status == 429 and retry_after and retry_after.isdecimal() else error.get("details")
     raise HetznerError(code, str(error.get("message") or http.client.responses.get(status, "refused")), status=status, details=details)

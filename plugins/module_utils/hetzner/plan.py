@@ -149,7 +149,7 @@ def _reason(server_type: CatalogueType, location: str, priced: bool) -> str:
 def _primary_ip(pricing: dict[str, t.Any], location: str, extras: Extras) -> Decimal:
     if not extras.primary_ipv4:
         return Decimal(0)
-    prices = next((one["prices"] for one in pricing["primary_ips"] if one["type"] == "ipv4"), [])
+    prices: list[dict[str, t.Any]] = next((one["prices"] for one in pricing["primary_ips"] if one["type"] == "ipv4"), [])
     price = next((one for one in prices if one["location"] == location), None)
     return _euros(price["price_monthly"], extras.side) if price else Decimal(0)
 

@@ -70,7 +70,7 @@ class Contract:
         server = urlsplit(document["servers"][0]["url"])
         self.origin = f"{server.scheme}://{server.netloc}"
         # The vendors' documents are published, not ours to lint: validating them would cost four seconds at each start.
-        self._openapi = OpenAPI.from_dict(document, config=Config(spec_validator_cls=None))
+        self._openapi = OpenAPI.from_dict(document, config=Config(spec_validator_cls=None))  # type: ignore[arg-type]
 
     @staticmethod
     def load(name: str | None) -> Contract | None:

@@ -42,7 +42,7 @@ class World:
 
     def __init__(self, url: str, app: Starlette, hardware: hetzner.NullHardware, clock: Clock, lab: ScratchLab) -> None:
         self.url, self.app, self.hardware, self.clock, self.lab = url, app, hardware, clock, lab
-        self.client = Client(TOKEN, api_endpoint=f"{url}/v1", poll_interval=0.01)
+        self.client: Any = Client(TOKEN, api_endpoint=f"{url}/v1", poll_interval=0.01)
 
     def code(self, function: Any, *args: Any, **kwargs: Any) -> str:
         """Return the code a call is refused with, with the status it came with."""

@@ -141,7 +141,12 @@ def test_store_survives_and_is_saved_only_when_the_block_ends_well(lab: ScratchL
     store = kit.Store(lab, "x")
     with store.edit() as data:
         data["a"] = {"1": 2}
-    with pytest.raises(RuntimeError), store.edit() as data:
-        data["a"] = 3
-        raise RuntimeError
+
+    def fail() -> None:
+        with store.edit() as data:
+            data["a"] = 3
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert kit.Store(lab, "x").data == {"a": {"1": 2}}

@@ -67,7 +67,10 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 def shape(data: InventoryData) -> dict[str, Any]:
     """Return hosts with variables and groups with members, as plain data."""
     hosts = {name: {key: value for key, value in host.vars.items() if not key.startswith("inventory_")} for name, host in data.hosts.items()}
-    return json.loads(json.dumps({"hosts": hosts, "groups": {name: sorted(host.name for host in group.hosts) for name, group in data.groups.items()}}))
+    found: dict[str, Any] = json.loads(
+        json.dumps({"hosts": hosts, "groups": {name: sorted(host.name for host in group.hosts) for name, group in data.groups.items()}})
+    )
+    return found
 
 
 @pytest.mark.parametrize(
