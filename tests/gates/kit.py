@@ -128,18 +128,19 @@ def types(tree: Tree) -> str:
     """From the tree's base, so that modules are known as ansible_collections.quetrex.platform…; the lab by its own name."""
     # a cache folder of its own: the tree's is thrown away
     common = ("mypy", "--config-file", tree.root / "mypy.ini", "--cache-dir", ROOT / ".mypy_cache" / "gate", "--no-error-summary")
+    search = f"{tree.root / 'tests'}:{tree.base}"
     found = ""
     plugins = [name for name in ("plugins", "tests/unit/plugins") if any((tree.root / name).rglob("*.py"))]
     if plugins:
         paths = [Path("ansible_collections/quetrex/platform") / name for name in plugins]
-        found += tree.must(*common, *paths, cwd=tree.base, extra={"MYPYPATH": str(tree.base)})
+        found += tree.must(*common, *paths, cwd=tree.base, extra={"MYPYPATH": search})
     rest = [
         name
         for name in ("tests/lab", "tests/gates", "tests/contract", "tests/integration", "tests/bench", "tests/unit/lab", "tools")
         if any((tree.root / name).rglob("*.py"))
     ]
     if rest:
-        found += tree.must(*common, *rest, extra={"MYPYPATH": f"{tree.root / 'tests'}:{tree.base}"})
+        found += tree.must(*common, *rest, extra={"MYPYPATH": search})
     return found
 
 

@@ -134,8 +134,8 @@ def test_artifact_defect(tmp_path: Path) -> None:
 
 @pytest.mark.gate
 def test_importer_defect(tmp_path: Path) -> None:
-    tree = kit.empty_collection(tmp_path, {"plugins/modules/planted.py": MODULE + "# " + "x" * 200 + "\n", **CHANGELOG})
-    assert "E501" in kit.importer(tree, kit.build(tree))
+    tree = kit.empty_collection(tmp_path, {"plugins/modules/planted.py": MODULE.replace("from ansible", "import os\nfrom ansible"), **CHANGELOG})
+    assert "F401" in kit.importer(tree, kit.build(tree))
 
 
 ROLE = {
