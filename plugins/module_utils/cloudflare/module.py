@@ -92,5 +92,10 @@ def finish(module: AnsibleModule, outcome: Outcome[Any], shown: Callable[[Any], 
     """End with what happened; the difference is between what was found and what is there (in check mode: will be)."""
     for warning in outcome.warnings:
         module.warn(warning)
-    diff = {"before": shown(outcome.before), "after": shown(outcome.after)}
+    diff = {"before": _mapping(shown(outcome.before)), "after": _mapping(shown(outcome.after))}
     module.exit_json(changed=bool(outcome.steps), diff=diff, steps=outcome.steps, requests=requests, **result)
+
+
+def _mapping(data: Any) -> Any:
+    """A difference is shown of mappings and texts, not of lists."""
+    return {"list": data} if isinstance(data, list) else data
