@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the module refuses, on files that stand for devices; nothing is mounted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.quetrex.platform.plugins.modules import host_volume
+
+pytestmark = pytest.mark.skipif(not shutil.which("mkfs.ext4") or not shutil.which("blkid"), reason="needs e2fsprogs and blkid")
+
+
+def check(device: Path, folder: Path, capsys: pytest.CaptureFixture[str], **more: Any) -> dict[str, Any]:
+    """Run the module in check mode."""
+    with patch_module_args({"device": str(device), "path": str(folder), "_ansible_check_mode": True, **more}), pytest.raises(SystemExit):
+        host_volume.main()
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return result
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Path:
+    path = tmp_path / "device"
+    path.write_bytes(b"\0" * 4 * 1024 * 1024)
+    return path
+
+
+def test_a_blank_device_would_be_formatted(device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = check(device, tmp_path / "mount", capsys)
+    assert result["changed"]
+    assert result["formatted"]
+    assert not any(device.read_bytes())
+
+
+def test_a_filesystem_is_kept_and_entered_by_uuid(device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    subprocess.run(["mkfs.ext4", "-q", "-U", "0e1d8a3c-8b57-4f3e-9b0b-6c1f5f3f6a11", str(device)], check=True)
+    result = check(device, tmp_path / "mount", capsys)
+    assert not result["formatted"]
+    assert "UUID=0e1d8a3c-8b57-4f3e-9b0b-6c1f5f3f6a11" in result["diff"][0]["after"]
+
+
+def test_another_filesystem_is_refused(device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    subprocess.run(["mkfs.ext4", "-q", str(device)], check=True)
+    assert check(device, tmp_path / "mount", capsys, fstype="xfs")["failure"]["code"] == "other_data"
+
+
+def test_unknown_data_is_refused(device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    device.write_bytes(b"\0" * 4096 + b"precious" + b"\0" * 4096)
+    assert check(device, tmp_path / "mount", capsys)["failure"]["code"] == "unknown_data"
+
+
+def test_files_that_would_be_hidden_are_refused(device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mount").mkdir()
+    (tmp_path / "mount" / "file").touch()
+    assert check(device, tmp_path / "mount", capsys)["failure"]["code"] == "not_empty"
+
+
+def test_a_device_that_is_not_there_yet_is_a_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(tmp_path / "later", tmp_path / "mount", capsys)["changed"]
