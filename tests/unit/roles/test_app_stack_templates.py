@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the stack's files say, rendered by Ansible itself from the role's own defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+ROLE = Path(__file__).resolve().parents[3] / "roles" / "app_stack"
+SECRET = "s3cr'et$1"
+SHARED = {
+    "platform_domain": "example.com",
+    "platform_state_dir": "/nonexistent",
+    "platform_edge_cidrs": ["192.0.2.0/24"],
+    **{f"platform_{name}_image": f"registry.example.com/{name}@sha256:{'0' * 64}" for name in ("nginx", "redis", "runner")},
+    "platform_app_secrets": {"STRIPE_SECRET_KEY": SECRET},
+    "platform_supabase_database": {
+        "host": "db.example.com",
+        "port": 6543,
+        "user": "app",
+        "password": "p/w@1",
+        "name": "postgres",
+        "sslmode": "verify-full",
+        "ca_certificate": "PEM",
+    },
+    "app_stack_redis_password": "redis-word",
+}
+
+
+def trusted(value: Any) -> Any:
+    """Marks what comes from the role's files as templates, as Ansible does when it loads them."""
+    if isinstance(value, dict):
+        return {name: trusted(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [trusted(item) for item in value]
+    return trust_as_template(value) if isinstance(value, str) else value
+
+
+def files(**more: Any) -> dict[str, Any]:
+    """Path -> file of everything the role writes."""
+    variables: dict[str, Any] = {}
+    for part in ("defaults", "vars"):
+        variables |= trusted(yaml.safe_load((ROLE / part / "main.yml").read_text()))
+    variables |= trusted(SHARED | more) | {"role_path": str(ROLE)}
+    loader = DataLoader()
+    loader.set_basedir(str(ROLE))
+    templar = Templar(loader, {**variables, "ansible_search_path": [str(ROLE)]})
+    return {file["path"]: file for name in ("__app_stack_files", "__app_stack_config") for file in templar.template(trusted(f"{{{{ {name} }}}}"))}
+
+
+@pytest.fixture(name="found", scope="module")
+def _found() -> dict[str, Any]:
+    return files()
+
+
+def compose(found: dict[str, Any]) -> Any:
+    return yaml.safe_load(found["/opt/platform/compose.yml"]["content"])
+
+
+def test_no_service_publishes_a_port_or_keeps_rights(found: dict[str, Any]) -> None:
+    for name, service in compose(found)["services"].items():
+        assert "ports" not in service, name
+        assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["mem_limit"] == service["memswap_limit"], name
+        assert service["healthcheck"]["start_interval"] == "1s", name
+        assert "depends_on" not in service, name
+
+
+def test_the_colours_differ_in_name_and_address_alone(found: dict[str, Any]) -> None:
+    blue, green = (compose(found)["services"][f"web-{colour}"] for colour in ("blue", "green"))
+    assert {key for key in blue if blue[key] != green[key]} == {"container_name", "image", "labels", "networks"}
+
+
+def test_redis_has_no_way_out_and_only_web_meets_it(found: dict[str, Any]) -> None:
+    document = compose(found)
+    assert document["networks"]["cache"]["internal"] is True
+    assert {name for name, service in document["services"].items() if "cache" in service.get("networks", {})} == {"web-blue", "web-green", "redis"}
+
+
+def test_secrets_are_only_where_they_are_read(found: dict[str, Any]) -> None:
+    holders = {path for path, file in found.items() if any(word in (file["content"] or "") for word in ("STRIPE", "redis-word"))}
+    assert holders == {"/opt/platform/env/web.env"}
+    assert found["/opt/platform/env/web.env"]["mode"] == "0600"
+
+
+def test_environment_values_survive_quotes_and_dollars(found: dict[str, Any]) -> None:
+    text = found["/opt/platform/env/web.env"]["content"]
+    assert 'STRIPE_SECRET_KEY="s3cr\'et\\$1"\n' in text
+    assert "DATABASE_URL='postgresql://app:p%2Fw%401@db.example.com:6543/postgres?sslmode=verify-full&sslrootcert=/etc/platform/database-ca.pem'\n" in text
+
+
+def test_the_runner_is_closed_without_a_token_and_guarded_with_one(found: dict[str, Any]) -> None:
+    assert "return 403;" in found["/opt/platform/nginx/nginx.conf"]["content"]
+    guarded = files(app_stack_runner_token="word")["/opt/platform/nginx/nginx.conf"]
+    assert '"Bearer word" 0;' in guarded["content"]
+    assert guarded["mode"] == "0600"
+
+
+def test_the_visitor_is_believed_only_from_the_edge(found: dict[str, Any]) -> None:
+    text = found["/opt/platform/nginx/nginx.conf"]["content"]
+    assert text.count("set_real_ip_from") == 1
+    assert "set_real_ip_from 192.0.2.0/24;" in text
+    assert "ssl_verify_client" not in text
+    assert "ssl_verify_client optional;" in files(app_stack_edge_client_ca="PEM")["/opt/platform/nginx/nginx.conf"]["content"]
