@@ -22,6 +22,9 @@ SHARED = {
     **{f"platform_{name}_image": f"registry.example.com/{name}@sha256:{'0' * 64}" for name in ("nginx", "redis", "runner")},
     "platform_app_secrets": {"STRIPE_SECRET_KEY": SECRET},
     "platform_supabase_database": {
+        **{"host": "db.example.com", "port": 6543, "user": "app", "password": "p/w@1", "name": "postgres"},
+        **{"sslmode": "verify-full", "ca_certificate": "PEM"},
+    },
         "host": "db.example.com",
         "port": 6543,
         "user": "app",
@@ -67,7 +70,9 @@ def compose(found: dict[str, Any]) -> Any:
 def test_no_service_publishes_a_port_or_keeps_rights(found: dict[str, Any]) -> None:
     for name, service in compose(found)["services"].items():
         assert "ports" not in service, name
-        assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["mem_limit"] == service["memswap_limit"], name
         assert service["healthcheck"]["start_interval"] == "1s", name
         assert "depends_on" not in service, name
