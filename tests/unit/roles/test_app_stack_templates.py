@@ -22,9 +22,6 @@ SHARED = {
     **{f"platform_{name}_image": f"registry.example.com/{name}@sha256:{'0' * 64}" for name in ("nginx", "redis", "runner")},
     "platform_app_secrets": {"STRIPE_SECRET_KEY": SECRET},
     "platform_supabase_database": {
-        **{"host": "db.example.com", "port": 6543, "user": "app", "password": "p/w@1", "name": "postgres"},
-        **{"sslmode": "verify-full", "ca_certificate": "PEM"},
-    },
         "host": "db.example.com",
         "port": 6543,
         "user": "app",
