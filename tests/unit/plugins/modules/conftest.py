@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The modules against the local Cloudflare API, in this process."""
+"""Cloudflare's modules against the local Cloudflare API, in this process."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lab.api.cloudflare.testing import CloudflareServer, cloudflare_server
 Run = Callable[..., dict[str, Any]]
 
 
-class Ended(Exception):  # noqa: N818 - an end, not an error
+class Ended(Exception):
     """A module's exit_json or fail_json."""
 
 
 @pytest.fixture
-def api(tmp_path: Path) -> Iterator[CloudflareServer]:
+def cloudflare_api(tmp_path: Path) -> Iterator[CloudflareServer]:
     """A fresh account with one empty zone; a violation of the contract fails the test."""
     with cloudflare_server(tmp_path) as server:
         yield server
@@ -32,7 +32,7 @@ def api(tmp_path: Path) -> Iterator[CloudflareServer]:
 
 
 @pytest.fixture
-def run(api: CloudflareServer, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run_cloudflare(cloudflare_api: CloudflareServer, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a module by name and return its result; `check=True` is check mode. A failed one has `failed` in its result."""
 
     def end(_module: AnsibleModule, **result: Any) -> None:
@@ -44,9 +44,9 @@ def run(api: CloudflareServer, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def call(name: str, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
         module = importlib.import_module(f"ansible_collections.quetrex.platform.plugins.modules.cloudflare_{name}")
-        common = {"api_token": api.token, "api_url": api.url, "zone": api.zone["name"]}
+        common = {"api_token": cloudflare_api.token, "api_url": cloudflare_api.url, "zone": cloudflare_api.zone["name"]}
         if name == "ips_info":
-            common = {"api_url": api.url}
+            common = {"api_url": cloudflare_api.url}
         with patch_module_args({**common, **arguments, "_ansible_check_mode": check, "_ansible_diff": True}), pytest.raises(Ended) as ended:
             module.main()
         result: dict[str, Any] = ended.value.args[0]

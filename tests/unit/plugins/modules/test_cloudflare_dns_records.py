@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records: four ways, with every kind of trouble on the way, and a fail-over in one write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lab.api.cloudflare.testing import CloudflareServer
+
+Run = Callable[..., dict[str, Any]]
+RECORDS = [{"name": "@", "type": "A", "content": "192.0.2.1", "proxied": True}, {"name": "www", "type": "A", "content": "192.0.2.1", "proxied": True}]
+TROUBLE: list[dict[str, Any]] = [
+    {"drop": "before"}, {"drop": "after"}, {"status": 500, "body": {"success": False, "errors": [], "messages": [], "result": None}},
+    {"rate_limited": {}}, {"rate_limited": {"retry_after": 1}}, {"html": 502},
+]  # fmt: skip
+
+
+NAME = "dns_records"
+FIRST: dict[str, Any] = {"records": RECORDS}
+SECOND: dict[str, Any] = {"records": [{**RECORDS[0], "content": "192.0.2.2"}, RECORDS[1]]}
+
+
+def test_four_ways(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    planned = run_cloudflare(NAME, check=True, **FIRST)
+    assert planned["changed"] is True
+    assert cloudflare_api.writes() == []
+    done = run_cloudflare(NAME, **FIRST)
+    assert done["changed"] is True
+    assert done["diff"]["after"] == planned["diff"]["after"], "check mode told the truth"
+    assert run_cloudflare(NAME, **FIRST)["changed"] is False
+    assert run_cloudflare(NAME, check=True, **FIRST)["changed"] is False
+    cloudflare_api.forget()
+    assert run_cloudflare(NAME, **SECOND)["changed"] is True
+    assert len(cloudflare_api.writes()) == 1
+
+
+@pytest.mark.parametrize("effect", TROUBLE, ids=str)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_trouble_ends_converged_and_never_doubled(cloudflare_api: CloudflareServer, run_cloudflare: Run, method: str, effect: dict[str, Any]) -> None:
+    cloudflare_api.fault({"match": {"method": method}, "effect": effect, "times": 2})
+    run_cloudflare(NAME, **FIRST)
+    run_cloudflare(NAME, **SECOND)
+    cloudflare_api.heal()
+    assert run_cloudflare(NAME, **SECOND)["changed"] is False
+    assert len(cloudflare_api.zone["records"]) in (0, 2)
+    assert len(cloudflare_api.zone["page_rules"]) in (0, 2)
+
+
+def test_a_success_that_is_none_is_an_error(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    cloudflare_api.fault({"match": {"method": "GET"}, "effect": {"success_false": {"code": 1234, "message": "because"}}})
+    result = run_cloudflare(NAME, **FIRST)
+    assert result["failed"] is True
+    assert "because" in result["msg"]
+    assert result["failure"]["code"] == 1234
+
+
+def test_a_failover_is_one_write(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    run_cloudflare("dns_records", records=RECORDS)
+    cloudflare_api.call("PATCH", f"/zones/{{zone}}/dns_records/{next(iter(cloudflare_api.zone['records']))}", {"comment": "kept"})
+    ids = set(cloudflare_api.zone["records"])
+    cloudflare_api.forget()
+    run_cloudflare("dns_records", records=[{**record, "content": "192.0.2.9"} for record in RECORDS])
+    assert len(cloudflare_api.writes()) == 1
+    assert set(cloudflare_api.zone["records"]) == ids
+    assert {record["content"] for record in cloudflare_api.zone["records"].values()} == {"192.0.2.9"}
+    assert "kept" in {record["comment"] for record in cloudflare_api.zone["records"].values()}
+
+
+def test_a_record_of_the_wrong_type_is_replaced_in_one_batch(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    run_cloudflare("dns_records", records=[{"name": "www", "type": "CNAME", "content": "quetrex.test"}, {"name": "@", "type": "TXT", "content": "v=spf1 -all"}])
+    cloudflare_api.forget()
+    run_cloudflare("dns_records", records=RECORDS)
+    assert len(cloudflare_api.writes()) == 1
+    assert sorted(record["type"] for record in cloudflare_api.zone["records"].values()) == ["A", "A", "TXT"]
+
+
+def test_five_thousand_records(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    run_cloudflare("dns_records", records=RECORDS)
+    sample = next(iter(cloudflare_api.zone["records"].values()))
+    cloudflare_api.zone["records"].update({f"{n:032x}": {**sample, "id": f"{n:032x}", "name": f"h{n}.quetrex.test"} for n in range(5200)})
+    result = run_cloudflare("dns_records", records=RECORDS)
+    assert result["changed"] is False
+    assert result["requests"] == 3
+
+
+def test_an_api_that_stays_away_is_one_clear_error(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    cloudflare_api.fault({"match": {}, "effect": {"rate_limited": {"retry_after": 400}}})
+    result = run_cloudflare("dns_records", records=RECORDS)
+    assert result["failure"]["code"] == "deadline"
+    assert cloudflare_api.token not in str(result)
+
+
+def test_the_environment_does_not_replace_the_token(cloudflare_api: CloudflareServer, run_cloudflare: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDFLARE_EMAIL", "someone@example.com")
+    monkeypatch.setenv("CLOUDFLARE_API_KEY", "0" * 37)
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "1" * 40)
+    assert run_cloudflare("dns_records", records=RECORDS)["changed"] is True
+
+
+def test_the_token_stays_out_of_everything(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    assert cloudflare_api.token not in str(run_cloudflare("dns_records", records=RECORDS))
+
+
+def test_reads_needed_when_nothing_changed(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    run_cloudflare("dns_records", records=RECORDS)
+    assert run_cloudflare("dns_records", records=RECORDS)["requests"] == 2

@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Page rules: four ways, with every kind of trouble on the way, and refusals with their reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lab.api.cloudflare.testing import CloudflareServer
+
+Run = Callable[..., dict[str, Any]]
+RULES = [
+    {"target": "quetrex.test/api/*", "actions": {"cache_level": "bypass"}},
+    {"target": "quetrex.test/_next/static/*", "actions": {"cache_level": "cache_everything", "edge_cache_ttl": "1 month"}},
+]
+TROUBLE: list[dict[str, Any]] = [
+    {"drop": "before"}, {"drop": "after"}, {"status": 500, "body": {"success": False, "errors": [], "messages": [], "result": None}},
+    {"rate_limited": {}}, {"rate_limited": {"retry_after": 1}}, {"html": 502},
+]  # fmt: skip
+
+
+NAME = "page_rules"
+FIRST: dict[str, Any] = {"rules": RULES}
+SECOND: dict[str, Any] = {"rules": [{**RULES[0], "status": "disabled"}, RULES[1]]}
+
+
+def test_four_ways(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    planned = run_cloudflare(NAME, check=True, **FIRST)
+    assert planned["changed"] is True
+    assert cloudflare_api.writes() == []
+    done = run_cloudflare(NAME, **FIRST)
+    assert done["changed"] is True
+    assert done["diff"]["after"] == planned["diff"]["after"], "check mode told the truth"
+    assert run_cloudflare(NAME, **FIRST)["changed"] is False
+    assert run_cloudflare(NAME, check=True, **FIRST)["changed"] is False
+    cloudflare_api.forget()
+    assert run_cloudflare(NAME, **SECOND)["changed"] is True
+    assert len(cloudflare_api.writes()) == 1
+
+
+@pytest.mark.parametrize("effect", TROUBLE, ids=str)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+def test_trouble_ends_converged_and_never_doubled(cloudflare_api: CloudflareServer, run_cloudflare: Run, method: str, effect: dict[str, Any]) -> None:
+    cloudflare_api.fault({"match": {"method": method}, "effect": effect, "times": 2})
+    run_cloudflare(NAME, **FIRST)
+    run_cloudflare(NAME, **SECOND)
+    cloudflare_api.heal()
+    assert run_cloudflare(NAME, **SECOND)["changed"] is False
+    assert len(cloudflare_api.zone["records"]) in (0, 2)
+    assert len(cloudflare_api.zone["page_rules"]) in (0, 2)
+
+
+def test_a_success_that_is_none_is_an_error(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    cloudflare_api.fault({"match": {"method": "GET"}, "effect": {"success_false": {"code": 1234, "message": "because"}}})
+    result = run_cloudflare(NAME, **FIRST)
+    assert result["failed"] is True
+    assert "because" in result["msg"]
+    assert result["failure"]["code"] == 1234
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_the_plan_does_not_allow_is_refused_before_a_write(cloudflare_api: CloudflareServer, run_cloudflare: Run, check: bool) -> None:
+    many = [{"target": f"quetrex.test/{number}", "actions": {"cache_level": "bypass"}} for number in range(4)]
+    assert run_cloudflare("page_rules", check=check, rules=many)["failure"]["code"] == "quota"
+    long = [{"target": "quetrex.test/x", "actions": {"cache_level": "cache_everything", "edge_cache_ttl": 2592000}}]
+    result = run_cloudflare("page_rules", check=check, rules=long)
+    assert "7200 to 2419200" in result["msg"]
+    assert cloudflare_api.writes() == []
+
+
+def test_the_reason_of_a_refused_rule_is_shown(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    result = run_cloudflare("page_rules", rules=[{"target": "example.com/x", "actions": {"cache_level": "bypass"}}])
+    assert result["failure"]["code"] == 1004
+    assert "does not belong to this zone" in result["msg"]
+
+
+def test_foreign_page_rules_stay(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    run_cloudflare("page_rules", rules=[{"target": "quetrex.test/foreign", "actions": {"security_level": "high"}}])
+    run_cloudflare("page_rules", rules=RULES)
+    assert len(cloudflare_api.zone["page_rules"]) == 3
+    assert run_cloudflare("page_rules", rules=RULES, exclusive=True)["changed"] is True
+    assert len(cloudflare_api.zone["page_rules"]) == 2
