@@ -11,6 +11,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +63,7 @@ class Scratch:
 
 
 MakeScratch = Callable[[Privileges], Scratch]
+RunPlaybook = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
@@ -105,3 +109,17 @@ def migrations(tmp_path: Path) -> Callable[[dict[str, str]], str]:
         return str(folder)
 
     return write
+
+
+@pytest.fixture
+def playbook(collection_tree: Path, tmp_path: Path) -> RunPlaybook:
+    """Runs a playbook on localhost with this interpreter: playbook(path, *arguments, environment={…})."""
+
+    def run(path: Path, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        program = str(Path(sys.executable).parent / "ansible-playbook")
+        argv = [program, "-i", "localhost,", "-c", "local", "-e", f"ansible_python_interpreter={sys.executable}", *arguments, str(path)]
+        settings = {"ANSIBLE_COLLECTIONS_PATH": str(collection_tree), "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_NOCOLOR": "1"}
+        environ = {**os.environ, **settings, **(environment or {})}
+        return subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=180, check=False, cwd=tmp_path)
+
+    return run
