@@ -134,6 +134,8 @@ def ask(question: Question) -> Answer:
     secure = parts.scheme == "https"
     host = parts.hostname or ""
     sock = connect(question, host, parts.port or (443 if secure else 80), secure)
+    # Asked now: the answer's last byte closes the socket.
+    peer, tls = str(sock.getpeername()[0]), certificate_facts(sock) if isinstance(sock, ssl.SSLSocket) else None
     connection = http.client.HTTPConnection(parts.netloc)
     connection.sock = sock
     try:
@@ -144,8 +146,7 @@ def ask(question: Question) -> Answer:
         for name, value in response.getheaders():
             headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
         body = response.read(question.body_limit).decode("utf-8", "replace")
-        tls = certificate_facts(sock) if isinstance(sock, ssl.SSLSocket) else None
-        return Answer(response.status, headers, body, tls, str(sock.getpeername()[0]))
+        return Answer(response.status, headers, body, tls, peer)
     except TimeoutError as error:
         raise ProbeError("timeout", f"no answer within {question.timeout:g} s") from error
     except (OSError, http.client.HTTPException) as error:

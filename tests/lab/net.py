@@ -150,7 +150,7 @@ def set_addresses(lab: Lab, node: str, addresses: Iterable[str]) -> None:
         for address in sorted(wanted - present):
             run("ip", "-netns", space, family, "addr", "add", f"{address}/{mask}", "dev", "eth0", *(["nodad"] if family == "-6" else []))
         for address in sorted(wanted):
-            run("ip", family, "route", "replace", f"{address}/{mask}", "dev", link)
+            run("ip", family, "route", "replace", f"{address}/{mask}", "dev", link, "src", lab.control if family == "-4" else lab.address6(0))
     _default_routes(lab, space)
 
 
