@@ -77,6 +77,8 @@ class Database:
             raise Failure("The Python package psycopg2 (or psycopg2-binary) is needed on the controller.", "psycopg2")
         self.target = target
         self.queries: list[str] = []
+        # Rows that the last statement returned or changed; -1 where that means nothing.
+        self.affected = -1
         self._connection = _connect(target)
 
     def run(self, sql: str, arguments: Sequence[Any] | Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
@@ -85,6 +87,7 @@ class Database:
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute(sql, arguments)
+                self.affected = cursor.rowcount
                 return cursor.fetchall() if cursor.description else []
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             if self._connection.closed:
