@@ -83,6 +83,9 @@ options:
     description: Whether a new server gets an IPv6 network.
     type: bool
     default: true
+  ipv6_name:
+    description: Name of the Primary IPv6 given at creation. Without it the network vanishes with the server.
+    type: str
   delete_protection:
     description: Whether the server is protected against deletion and rebuild. Left alone when not given.
     type: bool
@@ -127,6 +130,10 @@ steps:
   returned: success
   type: list
   elements: str
+created:
+  description: Whether there was no such server before.
+  returned: success
+  type: bool
 drift:
   description: Where the server differs from what is wanted in what is not changed unasked.
   returned: success
@@ -148,7 +155,18 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Answer, Client
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server import Budgets, Keeper, Step, Wanted, drift, find, plan, summary
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.keeper import Budgets, Keeper
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.resize import offer_of
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server import (
+    Offer,
+    Step,
+    Wanted,
+    drift,
+    find,
+    plan,
+    refuse_what_belongs_to_others,
+    summary,
+)
 
 
 def wanted_of(params: dict[str, t.Any]) -> Wanted:
@@ -165,7 +183,7 @@ def wanted_of(params: dict[str, t.Any]) -> Wanted:
         firewalls=tuple(params["firewalls"]),
         volumes=tuple(params["volumes"]),
         ipv4=params["ipv4"],
-        ipv6=params["ipv6"],
+        ipv6=params["ipv6_name"] or params["ipv6"],
         delete_protection=params["delete_protection"],
         resize=params["resize"],
     )
@@ -176,19 +194,30 @@ def keep(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     wanted = wanted_of(module.params)
     keeper = Keeper(client, wanted, Budgets(module.params["action_budget"], module.params["shutdown_budget"]))
     before = find(client, wanted)
-    ids = {kind: keeper.ids(kind, getattr(wanted, kind), required=not module.check_mode) if before else {} for kind in ("firewalls", "volumes")}
-    steps = plan(before, wanted, ids)
+    if before and not module.check_mode and before["status"] not in ("running", "off"):
+        before = keeper.settled(before)
+    belongings = keeper.belongings(required=not module.check_mode)
+    refuse_what_belongs_to_others(before, wanted, belongings)
+    steps = plan(before, wanted, belongings, _offer(client, before, wanted))
     after = before
     if steps and not module.check_mode:
-        after = keeper.apply(before, steps)
+        after = keeper.apply(before, steps, belongings)
     return {
         "changed": bool(steps),
         "server": summary(after) if after else None,
         "steps": [step.text for step in steps],
+        "created": before is None,
         "drift": drift(after, wanted) if after and before else [],
         "sold_out": keeper.sold_out,
         "diff": _diff(before, after, steps, module.check_mode),
     }
+
+
+def _offer(client: Client, server: Answer | None, wanted: Wanted) -> Offer | None:
+    """Look up what a resize that was asked for means; refuse what cannot be had, in check mode as well."""
+    if server is None or not wanted.resize or server["server_type"]["name"] == wanted.types[0]:
+        return None
+    return offer_of(client, server, wanted.types)
 
 
 def _diff(before: Answer | None, after: Answer | None, steps: list[Step], check_mode: bool) -> dict[str, t.Any]:
@@ -216,6 +245,7 @@ def main() -> None:
         "volumes": {"type": "list", "elements": "str", "default": []},
         "ipv4": {"type": "str"},
         "ipv6": {"type": "bool", "default": True},
+        "ipv6_name": {"type": "str"},
         "delete_protection": {"type": "bool"},
         "resize": {"type": "bool", "default": False},
         "shutdown_budget": {"type": "float", "default": 90},

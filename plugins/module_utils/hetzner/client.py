@@ -52,7 +52,7 @@ class Client:
             raise HetznerError("unauthorized", "the API token is empty or holds a space, a line break or another character no token has")
         self._host, self._port, self._secure, self._base = parts.hostname, parts.port, parts.scheme == "https", parts.path
         self._headers = {"Authorization": f"Bearer {token}", "User-Agent": "quetrex.platform", "Accept": "application/json"}
-        self._timeout, self._retry_budget, self._clock, self._sleep = timeout, retry_budget, clock, sleep
+        self._timeout, self._retry_budget, self.clock, self.sleep = timeout, retry_budget, clock, sleep
         self._local = threading.local()
 
     # --- requests
@@ -68,7 +68,7 @@ class Client:
         answer that leaves open whether it took effect.
         """
         repeatable = method != "POST" if repeatable is None else repeatable
-        doing, deadline, attempt = f"{method} {path}", self._clock() + self._retry_budget, 0
+        doing, deadline, attempt = f"{method} {path}", self.clock() + self._retry_budget, 0
         while True:
             attempt += 1
             try:
@@ -77,9 +77,9 @@ class Client:
                 error.doing = doing
                 again = error.code in RETRY_ALWAYS or (repeatable and (error.status in RETRY_STATUS or error.code == "unreachable"))
                 wait = _pause(error, attempt)
-                if not again or self._clock() + wait > deadline:
+                if not again or self.clock() + wait > deadline:
                     raise
-                self._sleep(wait)
+                self.sleep(wait)
 
     def _once(self, method: str, path: str, query: Query, body: t.Any) -> Answer:
         target = f"{self._base}{path}{'?' + urlencode(query) if query else ''}"
@@ -157,15 +157,28 @@ class Client:
 
     def wait(self, actions: t.Iterable[Answer], *, budget: float, doing: str) -> None:
         """Wait until all actions ended well; raise with the API's reason when one failed or time is over."""
-        deadline, pause = self._clock() + budget, 0.5
+        deadline, pause = self.clock() + budget, 0.5
         open_ids = _unfinished(actions, doing)
         while open_ids:
-            if self._clock() > deadline:
+            if self.clock() > deadline:
                 raise HetznerError("timeout", f"not finished after {budget:.0f} s", doing=doing)
-            self._sleep(pause)
+            self.sleep(pause)
             pause = min(pause * 1.3, 3.0)
             answer = self.get("/actions", [("id", number) for number in open_ids[:ACTIONS_PER_REQUEST]])
             open_ids = _unfinished(answer["actions"], doing) + open_ids[ACTIONS_PER_REQUEST:]
+
+    def act(self, path: str, body: t.Any = None, *, budget: float, doing: str, repeatable: bool = False) -> None:
+        """Start an action and wait until it ended well."""
+        answer = self.request("POST", path, body=body, repeatable=repeatable)
+        self.wait(answer.get("actions") or [answer["action"]], budget=budget, doing=doing)
+
+    def wait_for_all(self, path: str, *, budget: float, doing: str) -> None:
+        """Wait until nothing is being done to a resource any more. How it ended does not matter here."""
+        deadline = self.clock() + budget
+        while self.get(f"{path}/actions", [("status", "running")])["actions"]:
+            if self.clock() > deadline:
+                raise HetznerError("timeout", f"not finished after {budget:.0f} s", doing=doing)
+            self.sleep(1.0)
 
 
 def _unfinished(actions: t.Iterable[Answer], doing: str) -> list[int]:
@@ -173,7 +186,8 @@ def _unfinished(actions: t.Iterable[Answer], doing: str) -> list[int]:
     for action in actions:
         if action["status"] == "error":
             error = action.get("error") or {}
-            raise HetznerError(str(error.get("code", "action_failed")), str(error.get("message", action["command"])), doing=doing)
+            code, message = str(error.get("code", "action_failed")), str(error.get("message", action["command"]))
+            raise HetznerError(code, message, doing=doing, details={"action": action["id"], "command": action["command"]})
         if action["status"] == "running":
             running.append(int(action["id"]))
     return running

@@ -27,6 +27,13 @@ HINTS: dict[str, str] = {
     "invalid_server_type": "The type does not fit the server: its disk is smaller, its architecture another, or it is no longer sold.",
     "server_not_stopped": "The server has to be off for this.",
     "primary_ip_assigned": "The Primary IP belongs to another server. Unassign it there first; the server has to be off for that.",
+    "wrong_primary_ip": "Swap the two while the server is off (Console > Primary IPs), or name the Primary IP that it has.",
+    "volume_already_attached": "Detach it there first, after making sure that nothing there uses it any more.",
+    "wrong_location": "Volumes and addresses cannot leave their location. Choose that location, or other ones.",
+    "ambiguous": "There has to be exactly one.",
+    "action_failed": "Hetzner could not finish it. Run again; when it fails again, its activities in the Console say more.",
+    "server_error": "Hetzner has a problem of its own. See status.hetzner.com, then run again.",
+    "service_error": "Hetzner has a problem of its own. See status.hetzner.com, then run again.",
     "must_be_unassigned": "The Primary IP still belongs to a server.",
     "locked": "Another action was running on it for too long. See the server's activities in the Console, then run again.",
     "protected": "It is protected against this. Lift the protection on purpose first.",
@@ -49,6 +56,11 @@ class HetznerError(Exception):
         self.status = status
         self.details = details
         self.doing = doing
+
+    @property
+    def maybe_done(self) -> bool:
+        """Whether nobody knows if the API did what it was asked for."""
+        return self.status in RETRY_STATUS or (self.status == 0 and self.code == "unreachable")
 
     def __str__(self) -> str:
         where = f"{self.doing}: " if self.doing else ""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cloudflare's modules against the local Cloudflare API, in this process."""
+"""Modules of the providers against the local APIs, in this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner import arguments as hetzner_arguments
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
 from lab.api.cloudflare.testing import CloudflareServer, cloudflare_server
+from lab.api.hetzner.testing import HetznerApi, hetzner_api
 
 Run = Callable[..., dict[str, Any]]
 
@@ -47,6 +50,35 @@ def run_cloudflare(cloudflare_api: CloudflareServer, monkeypatch: pytest.MonkeyP
         common = {"api_token": cloudflare_api.token, "api_url": cloudflare_api.url, "zone": cloudflare_api.zone["name"]}
         if name == "ips_info":
             common = {"api_url": cloudflare_api.url}
+        with patch_module_args({**common, **arguments, "_ansible_check_mode": check, "_ansible_diff": True}), pytest.raises(Ended) as ended:
+            module.main()
+        result: dict[str, Any] = ended.value.args[0]
+        return result
+
+    return call
+
+
+@pytest.fixture
+def hetzner(tmp_path: Path) -> Iterator[HetznerApi]:
+    """An empty project without machines; a violation of the contract fails the test."""
+    with hetzner_api(tmp_path) as api:
+        yield api
+
+
+@pytest.fixture
+def run_hetzner(hetzner: HetznerApi, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a module by name, waiting without losing time, and return its result; a failed one has `failed` in it."""
+
+    def end(_module: AnsibleModule, **result: Any) -> None:
+        raise Ended(result)
+
+    monkeypatch.setattr(AnsibleModule, "exit_json", end)
+    monkeypatch.setattr(AnsibleModule, "fail_json", lambda module, msg, **result: end(module, msg=msg, failed=True, **result))
+    monkeypatch.setattr(hetzner_arguments, "Client", lambda token, url: Client(token, url, clock=hetzner.clock, sleep=hetzner.clock.sleep))
+
+    def call(name: str, /, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
+        module = importlib.import_module(f"ansible_collections.quetrex.platform.plugins.modules.hetzner_{name}")
+        common = {"api_token": hetzner.token, "api_endpoint": hetzner.url}
         with patch_module_args({**common, **arguments, "_ansible_check_mode": check, "_ansible_diff": True}), pytest.raises(Ended) as ended:
             module.main()
         result: dict[str, Any] = ended.value.args[0]
