@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import tempfile
@@ -99,23 +100,21 @@ def _bootstrap(place: Path, suite: str, packages: Sequence[str], variant: str, c
         except BaseException:
             shutil.rmtree(root, ignore_errors=True)
             raise
+        # A vendor's image is weeks old; apt judges the age of its lists, empty or not, by this folder.
+        os.utime(root / "var/lib/apt/lists", (0, 0))
         root.rename(place)
 
 
 def server_root(lab: Lab) -> Path:
     """The vendor's Debian 13 image: systemd, sshd, cloud-init, nothing else."""
-    parts = [GUEST / "lab-guest", GUEST / "lab-guest.service", GUEST / "cloud.cfg"]
+    parts = [GUEST / "lab-guest", GUEST / "cloud.cfg"]
     salt = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
     customize = [
         f"upload {parts[0]} /usr/lib/lab-guest",
         'chmod 0755 "$1/usr/lib/lab-guest"',
-        f"upload {parts[1]} /usr/lib/systemd/system/lab-guest.service",
-        f"upload {parts[2]} /etc/cloud/cloud.cfg.d/90-lab.cfg",
-        'chroot "$1" systemctl enable lab-guest.service',
+        f"upload {parts[1]} /etc/cloud/cloud.cfg.d/90-lab.cfg",
         f'chroot "$1" systemctl mask {" ".join(MASKED)}',
         'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/machine-id" "$1/var/lib/dbus/machine-id" "$1/etc/resolv.conf"',
         ': > "$1/etc/machine-id"',
-        # A vendor's image is weeks old; apt judges the age of its lists by this folder.
-        'touch -d "20 days ago" "$1/var/lib/apt/lists" && rm -rf "$1/var/lib/apt/periodic"',
     ]
     return debian_root(lab, "trixie", SERVER_PACKAGES, customize=customize, salt=salt)

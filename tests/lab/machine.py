@@ -103,9 +103,30 @@ class Machines:
         binds = [f"--bind={folder / part}:{place}" for part, place in _INSIDE.items()]
         network = f"--network-namespace-path=/run/netns/{net.netns_name(self.lab, self._name(server))}"
         rights = ["--capability=all", "--system-call-filter=add_key keyctl bpf", "--bind=/dev/fuse", f"--bind-ro={folder / 'lab'}:/run/lab"]
-        plain = ["--quiet", "--register=no", "--keep-unit", "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=pipe"]
+        plain = [
+            "--quiet",
+            "--register=no",
+            "--keep-unit",
+            "--resolv-conf=off",
+            "--timezone=off",
+            "--link-journal=no",
+            "--console=pipe",
+            "--kill-signal=SIGRTMIN+3",
+        ]
         legacy = ["--setenv=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"] if process.legacy_roots() else []
-        return ["systemd-nspawn", *plain, *legacy, f"--directory={root}", f"--machine={hostname}", f"--hostname={hostname}", network, *rights, *binds, "--boot"]
+        return [
+            "systemd-nspawn",
+            *plain,
+            *legacy,
+            f"--directory={root}",
+            f"--machine={hostname}",
+            f"--hostname={hostname}",
+            network,
+            *rights,
+            *binds,
+            "/usr/lib/lab-guest",
+            "init",
+        ]
 
     def _write_volumes(self, server: int) -> None:
         lines = []
