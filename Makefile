@@ -54,8 +54,9 @@ molecule: bootstrap ## the molecule scenarios, each in a lab of its own (ARGS: a
 	@cd $(root) && tools/molecule $(ARGS)
 
 .PHONY: bench
-bench: bootstrap ## measure; results as JSON in tests/bench
-	@cd $(root) && python -m pytest tests/bench -s $(ARGS)
+bench: bootstrap ## measure; results as JSON in tests/bench/results (ARGS: names of benches)
+	@cd $(root)
+	for name in $(if $(ARGS),$(ARGS),$(notdir $(basename $(wildcard $(root)/tests/bench/*.py)))); do python tests/bench/$$name.py; done
 
 .PHONY: lock
 lock: ## write requirements-dev.txt anew from requirements-dev.in (ARGS=--upgrade for newer versions)

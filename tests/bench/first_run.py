@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a clone to the first 200 through the edge: with every cache empty, with caches warm, and `site.yml` once more.
+
+Packages of the machine's own package manager are installed already; everything else (Python packages, collections, server image,
+container images) is made anew in the cold run. Prints JSON and keeps it in `results/`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lab import cloud, slots
+from lab.config import CHECKOUT, Lab
+
+
+class PeakMemory(threading.Thread):
+    """Watches a lab's proportional memory, in MiB, until told to stop."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(daemon=True)
+        self.lab, self.peak, self.done = lab, 0, threading.Event()
+
+    def run(self) -> None:
+        while not self.done.wait(1.0):
+            self.peak = max(self.peak, cloud.memory(self.lab))
+
+
+def timed(clone: Path, environment: dict[str, str], *words: str) -> float:
+    """Seconds a command takes; its output goes to a log beside the clone, and a failure ends the bench."""
+    began = time.monotonic()
+    with (clone.parent / "bench.log").open("ab") as log:
+        subprocess.run(words, cwd=clone, env=environment, stdout=log, stderr=log, check=True)
+    return round(time.monotonic() - began, 1)
+
+
+def answers(clone: Path, lab: Lab) -> bool:
+    """Whether the platform answers 200 through the edge."""
+    words = ["curl", "-sf", "--cacert", f"{clone}/.lab/{lab.name}/pki/ca.pem", "--resolve", f"{lab.domain}:443:{lab.edge}", f"https://{lab.domain}/api/health"]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def measure(scratch: Path, lab: Lab) -> dict[str, float]:
+    """The three runs, each from the state the one before left."""
+    clone = scratch / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(CHECKOUT), str(clone)], check=True)
+    caches = {"LAB_CACHE": str(scratch / "lab"), "UV_CACHE_DIR": str(scratch / "uv"), "npm_config_cache": str(scratch / "npm")}
+    environment = {**os.environ, **caches, "LAB_NAME": lab.name, "LAB_SUBNET": str(lab.prefix)}
+    memory = PeakMemory(lab)
+    memory.start()
+    try:
+        figures = {"cold_clone_to_first_200_s": timed(clone, environment, "make", "site")}
+        assert answers(clone, lab)
+        figures["second_site_s"] = timed(clone, environment, ".venv/bin/ansible-playbook", "playbooks/site.yml")
+        timed(clone, environment, "make", "lab-down")
+        figures["warm_to_first_200_s"] = timed(clone, environment, "make", "site")
+        assert answers(clone, lab)
+    finally:
+        memory.done.set()
+        timed(clone, environment, "make", "lab-down")
+    return {**figures, "peak_memory_of_the_lab_mib": float(memory.peak)}
+
+
+def main() -> None:
+    """Measures, prints, keeps."""
+    slot = slots.take()
+    with tempfile.TemporaryDirectory(prefix="quetrex-bench-") as scratch:
+        Path(scratch).chmod(0o755)
+        result = {"bench": "first_run", "cores": os.cpu_count(), "load_before": os.getloadavg()[0], **measure(Path(scratch), slot.lab(7, "bench"))}
+    text = json.dumps(result, indent=2)
+    Path(__file__).with_name("results").joinpath("first_run.json").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
