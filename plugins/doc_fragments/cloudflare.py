@@ -26,8 +26,6 @@ options:
     description: Seconds for everything the module does, waiting for rate limits and repeating included.
     type: int
     default: 120
-requirements:
-  - cloudflare >= 4.3
 notes:
   - Runs on the controller.
 """

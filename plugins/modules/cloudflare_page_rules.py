@@ -44,7 +44,13 @@ options:
           - Settings by name, for example C(cache_level), C(edge_cache_ttl), C(forwarding_url).
           - Durations may be written as V(2 hours) or V(1 month), which is 28 days at Cloudflare.
         type: dict
-        required: true
+        default: {}
+      state:
+        description:
+          - V(absent) takes the actions named in O(rules[].actions) away from the rule, and the rule with its last one. Without actions it goes at once.
+        type: str
+        choices: [present, absent]
+        default: present
       status:
         description: Whether the rule is in force.
         type: str
@@ -76,6 +82,11 @@ rules:
   returned: success
   type: list
   elements: dict
+overlaps:
+  description: Page rules over which a cache rule decides, C(target) and C(expression). Empty when the token may not see cache rules.
+  returned: success
+  type: list
+  elements: dict
 steps:
   description: What was written, or in check mode would be, in order.
   returned: success
@@ -96,49 +107,75 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import page_rules
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import cache_rules, page_rules
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, Plan, connect, converge, fail, finish
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, Plan, connect, converge, fail, finish, unmoved
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.zone import readable_cache_rules
 
 Rules = list[dict[str, t.Any]]
 METHODS = {"delete": "DELETE", "replace": "PUT", "create": "POST"}
 
 
-def run(module: AnsibleModule, client: Client) -> None:
-    """Fetch, plan, apply, fetch."""
-    desired = [page_rules.normalise(rule) for rule in module.params["rules"]]
-    zone = client.zone(module.params["zone"])
-    path, quota = f"/zones/{zone['id']}/pagerules", zone["meta"]["page_rule_quota"]
-    allowed: dict[str, t.Any] = {}
+class Run:
+    """Fetch, plan, apply, fetch: the parts, sharing what they know of the zone."""
 
-    def fetch() -> Rules:
-        return [page_rules.view(rule) for rule in client.call("GET", path, query={"order": "priority", "direction": "desc"})]
+    def __init__(self, module: AnsibleModule, client: Client) -> None:
+        given = module.params["rules"]
+        self.client, self.exclusive = client, module.params["exclusive"]
+        self.desired = [page_rules.normalise(rule) for rule in given if rule["state"] == "present"]
+        self.absent = {page_rules.normalise_target(rule["target"]): set(rule["actions"]) for rule in given if rule["state"] == "absent"}
+        zone = client.zone(module.params["zone"])
+        self.base, self.quota = f"/zones/{zone['id']}", zone["meta"]["page_rule_quota"]
+        self.path = f"{self.base}/pagerules"
+        self.allowed: dict[str, t.Any] = {}
+        self.seen: Rules = []
 
-    def plan(current: Rules) -> Plan[Rules]:
-        found = page_rules.plan(current, desired, quota=quota, exclusive=module.params["exclusive"])
-        if found.steps and not allowed:
-            allowed.update({row["id"]: row for row in client.call("GET", f"{path}/settings")})
-            page_rules.check(desired, allowed)
+    def read(self) -> Rules:
+        """The rules, highest precedence first."""
+        return [page_rules.view(rule) for rule in self.client.call("GET", self.path, query={"order": "priority", "direction": "desc"})]
+
+    def fetch(self) -> Rules:
+        """The rules, remembered for comparing."""
+        self.seen = self.read()
+        return self.seen
+
+    def plan(self, current: Rules) -> Plan[Rules]:
+        """The plan, checked against what the zone allows."""
+        found = page_rules.plan(current, self.desired, quota=self.quota, exclusive=self.exclusive, absent=self.absent)
+        if found.steps and self.desired and not self.allowed:
+            self.allowed = {row["id"]: row for row in self.client.call("GET", f"{self.path}/settings")}
+            page_rules.check(self.desired, self.allowed)
         return found
 
-    def apply(plan: Plan[Rules]) -> None:
+    def apply(self, plan: Plan[Rules]) -> None:
+        """Write, unless somebody else wrote since the rules were read."""
+        unmoved("page rules", self.seen, self.read())
         for step in plan.steps:
-            client.call(METHODS[step["action"]], f"{path}/{step['id']}" if step["id"] else path, step.get("body"))
+            self.client.call(METHODS[step["action"]], f"{self.path}/{step['id']}" if step["id"] else self.path, step.get("body"))
 
-    def shown(rules: Rules) -> Rules:
-        return [{key: rule[key] for key in ("target", "actions", "status")} for rule in rules]
 
-    outcome = converge(fetch, plan, apply, check=module.check_mode)
-    finish(module, outcome, shown, client.requests, rules=shown(outcome.after))
+def shown(rules: Rules) -> Rules:
+    """The rules without what is Cloudflare's business."""
+    return [{key: rule[key] for key in ("target", "actions", "status")} for rule in rules]
+
+
+def run(module: AnsibleModule, client: Client) -> None:
+    """Converge, and tell which rules do not decide."""
+    work = Run(module, client)
+    outcome = converge(work.fetch, work.plan, work.apply, check=module.check_mode)
+    found = cache_rules.overlaps(outcome.after, readable_cache_rules(client, work.base))
+    outcome.warnings += cache_rules.overlap_warnings(found)
+    finish(module, outcome, shown, client.requests, rules=shown(outcome.after), overlaps=found)
 
 
 def main() -> None:
     """Run the module."""
     rule = {
         "target": {"type": "str", "required": True},
-        "actions": {"type": "dict", "required": True},
+        "actions": {"type": "dict", "default": {}},
         "status": {"type": "str", "choices": ["active", "disabled"], "default": "active"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     }
     spec = {
         **CONNECTION,

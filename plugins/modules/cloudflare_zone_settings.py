@@ -109,7 +109,7 @@ def run(module: AnsibleModule, client: Client) -> None:
                 client.call("PATCH", f"{base}/settings/{step['setting']}", {"value": step["value"]})
 
     outcome = converge(
-        lambda: {name: read(name) for name in desired},
+        lambda: dict(zip(desired, client.together(read, desired))),
         lambda current: rules.plan(current, desired, written=frozenset(written)),
         apply,
         check=module.check_mode,

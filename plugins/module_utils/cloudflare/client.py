@@ -3,31 +3,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one door to Cloudflare's API.
 
-It goes through the official SDK with that library's traps closed: credentials of the environment do not replace the token, nothing is sent
-twice behind our back, `success: false` and HTML are errors, `Retry-After` is obeyed whatever its length, and one deadline covers everything.
+It speaks HTTP by itself: importing the official SDK takes longer than all of a module's calls, and everything in it that goes beyond HTTP
+(credentials of the environment before the token, a POST sent twice, `success: false` as None, a limit on Retry-After) would have to be undone.
+Here the token is what was passed, nothing that may have happened is sent twice, and one deadline covers everything.
 """
 
 from __future__ import annotations
 
+import base64
+import http.client
+import json
 import random
+import ssl
+import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from .errors import CloudflareError, UncertainError, refusal
 
-try:
-    import httpx
-
-    import cloudflare
-
-    IMPORT_ERROR = None
-except ImportError as error:
-    IMPORT_ERROR = error
-
 Json = dict[str, Any]
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 DEFAULT_URL = "https://api.cloudflare.com/client/v4"
 LIST_PAGE = 5000
+AT_ONCE = 4
 REPEATABLE = ("GET", "PUT", "PATCH", "DELETE")
 
 
@@ -49,12 +52,13 @@ class Client:
     def __init__(self, token: str, url: str | None = None, *, deadline: float = 120.0, clock: Clock | None = None) -> None:
         self._clock = clock or Clock()
         self._end = self._clock.now() + deadline
+        self._url = urlsplit((url or DEFAULT_URL).rstrip("/"))
+        if self._url.scheme not in ("http", "https") or not self._url.hostname:
+            raise CloudflareError(f"{url!r} is not an address of an API: https://host/path is wanted.", code="invalid_url")
+        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": "quetrex.platform"}
+        self._own = threading.local()
+        self._count = threading.Lock()
         self.requests = 0
-        self._sdk = cloudflare.Cloudflare(api_token=token, base_url=url or DEFAULT_URL, max_retries=0)
-        # The SDK prefers these over the token when the environment has them.
-        self._sdk.api_email = None
-        self._sdk.api_key = None
-        self._sdk.user_service_key = None
 
     def call(self, method: str, path: str, body: Json | None = None, query: Json | None = None) -> Any:
         """One call, repeated while that is safe and useful: reads and idempotent writes after trouble, any call after a 429."""
@@ -92,6 +96,14 @@ class Client:
                 return rows
             page += 1
 
+    def together(self, work: Callable[[Item], Found], items: Iterable[Item]) -> list[Found]:
+        """Reads that do not depend on each other, a few at once, each with a connection of its own; results in the order of the items."""
+        rows = list(items)
+        if len(rows) < 2:
+            return [work(row) for row in rows]
+        with ThreadPoolExecutor(min(AT_ONCE, len(rows))) as pool:
+            return list(pool.map(work, rows))
+
     def zone(self, name: str) -> Json:
         """The zone of this name."""
         found = [zone for zone in self.call("GET", "/zones", query={"name": name}) if zone.get("name") == name]
@@ -103,41 +115,59 @@ class Client:
         return zone
 
     def _once(self, what: str, method: str, path: str, body: Json | None, query: Json | None) -> Json:
-        """One exchange through the SDK."""
+        """One exchange."""
         left = self._end - self._clock.now()
         if left <= 0:
             raise CloudflareError(f"{what}: no time left.", code="deadline")
-        options: Json = {"params": query or {}, "timeout": httpx.Timeout(min(left, 30.0), connect=min(left, 10.0))}
-        self.requests += 1
+        with self._count:
+            self.requests += 1
+        target = self._url.path + path + (("&" if "?" in path else "?") + urlencode(query) if query else "")
+        data = None if body is None else json.dumps(body).encode()
+        headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
+        connection = self._connect(min(left, 10.0))
         try:
-            answer = _verb(self._sdk, method)(path, cast_to=httpx.Response, options=options, **({} if method == "GET" else {"body": body}))
-        except cloudflare.APIStatusError as error:
-            answer = error.response
-        except cloudflare.APIConnectionError as error:
-            cause = error.__cause__
-            sent = not isinstance(cause, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-            raise _Trouble(str(cause or error) or type(cause or error).__name__, sent=sent) from error
-        return self._judge(what, answer)
+            connection.sock.settimeout(min(left, 30.0))
+            connection.request(method, target, data, headers)
+            answer = connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._drop()
+            raise _Trouble(str(error) or type(error).__name__, sent=True) from error
+        if answer.will_close:
+            self._drop()
+        return _judge(what, answer.status, answer.headers.get("retry-after"), text)
 
-    @staticmethod
-    def _judge(what: str, answer: Any) -> Json:
-        """The envelope of a good answer; everything else is trouble that may pass, or a refusal."""
-        status = answer.status_code
-        if status == 429:
-            raise _Trouble("429 too many requests", sent=False, wait=_seconds(answer.headers.get("retry-after")))
+    def _connect(self, timeout: float) -> Any:
+        """This thread's connection; what fails here was not sent."""
+        connection = getattr(self._own, "connection", None)
+        if connection is not None:
+            return connection
+        connection = self._make(timeout)
         try:
-            body = answer.json()
-        except ValueError as error:
-            raise _Trouble(f"{status} without JSON", sent=True) from error
-        if status >= 500:
-            raise _Trouble(str(refusal(what, status, body if isinstance(body, dict) else {})), sent=True)
-        if not isinstance(body, dict) or "success" not in body:
-            raise _Trouble(f"{status} with JSON that is not Cloudflare's", sent=True)
-        if status == 404:
-            raise _Missing(refusal(what, status, body))
-        if status >= 400 or body["success"] is not True:
-            raise refusal(what, status, body)
-        return body
+            connection.connect()
+        except (OSError, http.client.HTTPException) as error:
+            raise _Trouble(str(error) or type(error).__name__, sent=False) from error
+        self._own.connection = connection
+        return connection
+
+    def _make(self, timeout: float) -> Any:
+        """A connection to the API, through the environment's proxy where there is one."""
+        url, secure = self._url, self._url.scheme == "https"
+        proxy = None if proxy_bypass(str(url.hostname)) else getproxies().get(url.scheme)
+        via = urlsplit(proxy if proxy and "://" in proxy else f"http://{proxy}") if proxy and secure else None
+        host, port = (via.hostname, via.port) if via else (url.hostname, url.port)
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        made = kind(str(host), port, timeout=timeout, **({"context": ssl.create_default_context()} if secure else {}))  # type: ignore[arg-type]
+        if via:
+            made.set_tunnel(str(url.hostname), url.port or 443, _credentials(via.username, via.password))
+        return made
+
+    def _drop(self) -> None:
+        """Forget this thread's connection."""
+        connection = getattr(self._own, "connection", None)
+        self._own.connection = None
+        if connection is not None:
+            connection.close()
 
     def _wait(self, what: str, tries: int, trouble: _Trouble) -> None:
         """Wait as long as asked, or a growing while with jitter; give up when that is past the deadline."""
@@ -169,9 +199,31 @@ class _Missing(CloudflareError):
 MissingError = _Missing
 
 
-def _verb(sdk: Any, method: str) -> Callable[..., Any]:
-    verb: Callable[..., Any] = getattr(sdk, method.lower())
-    return verb
+def _judge(what: str, status: int, retry_after: str | None, text: bytes) -> Json:
+    """The envelope of a good answer; everything else is trouble that may pass, or a refusal."""
+    if status == 429:
+        raise _Trouble("429 too many requests", sent=False, wait=_seconds(retry_after))
+    try:
+        body = json.loads(text)
+    except ValueError as error:
+        raise _Trouble(f"{status} without JSON", sent=True) from error
+    if status >= 500:
+        raise _Trouble(str(refusal(what, status, body if isinstance(body, dict) else {})), sent=True)
+    if not isinstance(body, dict) or "success" not in body:
+        raise _Trouble(f"{status} with JSON that is not Cloudflare's", sent=True)
+    if status == 404:
+        raise _Missing(refusal(what, status, body))
+    if status >= 400 or body["success"] is not True:
+        raise refusal(what, status, body)
+    return body
+
+
+def _credentials(name: str | None, password: str | None) -> dict[str, str]:
+    """The header a proxy wants when its address has a name and a password."""
+    if not name:
+        return {}
+    pair = f"{unquote(name)}:{unquote(password or '')}".encode()
+    return {"Proxy-Authorization": "Basic " + base64.b64encode(pair).decode()}
 
 
 def _seconds(text: str | None) -> float | None:

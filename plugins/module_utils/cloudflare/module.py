@@ -8,14 +8,13 @@ fetch, plan, stop here in check mode, apply, fetch again. A write whose answer w
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NoReturn, TypeVar
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, env_fallback
 
-from .client import IMPORT_ERROR, Client
+from .client import Client
 from .errors import CloudflareError, UncertainError
 
 Json = dict[str, Any]
@@ -76,11 +75,20 @@ def converge(fetch: Callable[[], State], plan: Callable[[State], Plan[State]], a
     )
 
 
+def unmoved(what: str, seen: Any, now: Any) -> None:
+    """Stop right before the first write when somebody else wrote in the meantime: the plan is about a state that is gone."""
+    if seen != now:
+        raise CloudflareError(
+            f"The {what} were changed by somebody else while this ran; nothing was written. Run again.", code="conflict", details={"seen": seen, "now": now}
+        )
+
+
 def connect(module: AnsibleModule) -> Client:
     """The client for a module's connection options."""
-    if IMPORT_ERROR is not None:
-        module.fail_json(msg=missing_required_lib("cloudflare"), exception="".join(traceback.format_exception(IMPORT_ERROR)))
-    return Client(module.params["api_token"], module.params["api_url"], deadline=module.params["timeout"])
+    try:
+        return Client(module.params["api_token"], module.params["api_url"], deadline=module.params["timeout"])
+    except CloudflareError as error:
+        fail(module, error)
 
 
 def fail(module: AnsibleModule, error: CloudflareError) -> NoReturn:

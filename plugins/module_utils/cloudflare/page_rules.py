@@ -15,6 +15,7 @@ from typing import Any
 
 from .errors import CloudflareError
 from .module import Plan
+from .page_rules_order import arrange
 
 Json = dict[str, Any]
 TARGET = re.compile(r"^(https?://)?([^/:]+)(:\d+)?(/\S*)?$", re.IGNORECASE)
@@ -67,6 +68,7 @@ def view(rule: Json) -> Json:
         "target": normalise_target(target),
         "actions": {item["id"]: item.get("value") for item in rule["actions"]},
         "status": rule["status"],
+        "modified_on": rule.get("modified_on"),
     }
 
 
@@ -112,18 +114,18 @@ def unfit(prop: Json, value: Any) -> list[str]:
     return []
 
 
-def final_order(current: list[Json], desired: list[Json], *, exclusive: bool) -> list[Json]:
+def final_order(current: list[Json], desired: list[Json], *, exclusive: bool, key: str = "target") -> list[Json]:
     """All rules afterwards, highest first. Foreign rules keep their places; ours take ours, in our order; more of ours follow the last one."""
     if exclusive:
         return list(desired)
-    ours = {rule["target"] for rule in desired}
+    ours = {rule[key] for rule in desired}
     result: list[Json] = []
     queue = list(desired)
-    slots = sum(rule["target"] in ours for rule in current)
+    slots = sum(rule[key] in ours for rule in current)
     if not slots:
         return [*desired, *current]
     for rule in current:
-        if rule["target"] not in ours:
+        if rule[key] not in ours:
             result.append(rule)
             continue
         result.append(queue.pop(0))
@@ -131,6 +133,17 @@ def final_order(current: list[Json], desired: list[Json], *, exclusive: bool) ->
         if not slots:
             result += queue
     return result
+
+
+def without(current: list[Json], absent: dict[str, set[str]]) -> list[Json]:
+    """The rules after removal: a rule loses the named actions (all, when none is named) and goes with its last one."""
+    left = []
+    for rule in current:
+        gone = absent.get(rule["target"])
+        actions = {} if gone is not None and not gone else {name: value for name, value in rule["actions"].items() if name not in (gone or ())}
+        if actions:
+            left.append({**rule, "actions": actions})
+    return left
 
 
 def assign(current: list[Json], final: list[Json]) -> tuple[list[Json], list[Json]]:
@@ -158,9 +171,9 @@ def settled(placed: list[Json], order: list[str]) -> set[str]:
     return set(chains[-1]) if chains else set()
 
 
-def plan(current: list[Json], desired: list[Json], *, quota: int, exclusive: bool) -> Plan[list[Json]]:
-    """The fewest writes: deletes first, then from the lowest rule to the highest each one that must change, put right above its neighbour."""
-    final = final_order(current, desired, exclusive=exclusive)
+def plan(current: list[Json], desired: list[Json], *, quota: int, exclusive: bool, absent: dict[str, set[str]] | None = None) -> Plan[list[Json]]:
+    """The fewest writes, in an order in which nothing is cached on the way that is not cached before or afterwards."""
+    final = final_order(without(current, absent or {}), desired, exclusive=exclusive)
     if len(final) > quota:
         raise CloudflareError(
             f"{len(final)} page rules are wanted, the zone's plan allows {quota}. Remove rules or use engine cache_rules.",
@@ -168,26 +181,15 @@ def plan(current: list[Json], desired: list[Json], *, quota: int, exclusive: boo
             details={"quota": quota},
         )
     placed, obsolete = assign(current, final)
-    order = [rule["id"] for rule in current]
-    steps: list[Json] = [{"action": "delete", "id": rule["id"], "target": rule["target"]} for rule in obsolete]
-    order = [key for key in order if key not in {rule["id"] for rule in obsolete}]
-    fixed = settled(placed, order)
-    below: str | None = None
-    for index, rule in enumerate(reversed(placed)):
-        key = rule["id"] or f"new-{index}"
-        if key not in fixed:
-            priority = move(order, key, below)
-            action = "replace" if rule["id"] else "create"
-            steps.append({"action": action, "id": rule["id"], "target": rule["target"], "body": body(rule, priority)})
-        below = key
+    kept = [rule["id"] for rule in current if rule["id"] not in {row["id"] for row in obsolete}]
+    fixed = settled(placed, kept)
+    steps = [step(job, priority) for job, priority in arrange(current, placed, obsolete, fixed)]
     after = [{key: rule[key] for key in ("id", "target", "actions", "status")} for rule in placed]
     return Plan(after, steps)
 
 
-def move(order: list[str], key: str, below: str | None) -> int:
-    """Put `key` right above `below` in the order (highest first) and return the priority that does it, counted from the lowest as 1."""
-    if key in order:
-        order.remove(key)
-    at = order.index(below) if below is not None else len(order)
-    order.insert(at, key)
-    return len(order) - at
+def step(job: Json, priority: int) -> Json:
+    """One call: deleting has no priority, a rule without an identifier is new."""
+    if not priority:
+        return {"action": "delete", "id": job["id"], "target": job["target"]}
+    return {"action": "replace" if job["id"] else "create", "id": job["id"], "target": job["target"], "body": body(job, priority)}

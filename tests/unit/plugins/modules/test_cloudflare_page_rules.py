@@ -84,3 +84,39 @@ def test_foreign_page_rules_stay(cloudflare_api: CloudflareServer, run_cloudflar
     assert len(cloudflare_api.zone["page_rules"]) == 3
     assert run_cloudflare("page_rules", rules=RULES, exclusive=True)["changed"] is True
     assert len(cloudflare_api.zone["page_rules"]) == 2
+
+
+def test_somebody_elses_write_stops_the_run(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    """The rules change between reading and writing: seen on the last read, before anything is written."""
+    run_cloudflare(NAME, **FIRST)
+    real, reads = cloudflare_api.cloud.zone, []
+
+    def zone(zone_id: str) -> dict[str, Any]:
+        reads.append(zone_id)
+        if len(reads) == 3:
+            cloudflare_api.zone["page_rules"][0]["modified_on"] = "2030-01-01T00:00:00.000000Z"
+        found: dict[str, Any] = real(zone_id)
+        return found
+
+    cloudflare_api.cloud.zone = zone
+    cloudflare_api.forget()
+    assert run_cloudflare(NAME, **SECOND)["failure"]["code"] == "conflict"
+    assert cloudflare_api.writes() == []
+
+
+def test_a_full_quota_is_replaced_in_place(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    old = [{"target": f"quetrex.test/{number}", "actions": {"security_level": "high"}} for number in range(3)]
+    run_cloudflare(NAME, rules=old)
+    ids = {rule["id"] for rule in cloudflare_api.zone["page_rules"]}
+    cloudflare_api.forget()
+    run_cloudflare(NAME, rules=RULES, exclusive=True)
+    assert [line.split()[0] for line in cloudflare_api.writes()].count("POST") == 0
+    assert {rule["id"] for rule in cloudflare_api.zone["page_rules"]} < ids
+
+
+def test_removal_leaves_other_actions(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    rule = {"target": "quetrex.test/api/*", "actions": {"cache_level": "bypass", "security_level": "high"}}
+    run_cloudflare(NAME, rules=[rule, RULES[1]])
+    gone = [{"target": rule["target"], "actions": {"cache_level": ""}, "state": "absent"}, {"target": RULES[1]["target"], "state": "absent"}]
+    assert run_cloudflare(NAME, rules=gone)["rules"] == [{"target": "quetrex.test/api/*", "actions": {"security_level": "high"}, "status": "active"}]
+    assert run_cloudflare(NAME, rules=gone)["changed"] is False
