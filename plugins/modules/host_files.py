@@ -99,10 +99,13 @@ options:
 attributes:
   check_mode:
     support: full
+    description: Says what would be written and which commands would run.
   diff_mode:
     support: full
+    description: Shows content, owner and mode of every file.
   idempotent:
     support: full
+    description: A second run changes nothing.
 """
 
 EXAMPLES = r"""

@@ -40,8 +40,10 @@ attributes:
     description: A device that is not attached yet counts as a change.
   diff_mode:
     support: full
+    description: Shows fstab before and after.
   idempotent:
     support: full
+    description: A second run changes nothing.
 """
 
 EXAMPLES = r"""

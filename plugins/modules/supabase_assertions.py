@@ -85,6 +85,7 @@ attributes:
     description: The same as without, for nothing is changed in either.
   diff_mode:
     support: none
+    description: There is nothing to compare.
   idempotent:
     support: full
     description: Changes nothing.
@@ -206,7 +207,7 @@ def main() -> None:
         results, findings = examine(module.params)
     except Failure as error:
         module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, expectations=[], findings=[])
-    told = {"changed": False, "expectations": results, "findings": findings}
+    told: dict[str, Any] = {"changed": False, "expectations": results, "findings": findings}
     words = complaint(results, findings)
     if words:
         names = {"expectations": [item["name"] for item in results if not item["passed"]], "lints": sorted({item["lint"] for item in findings})}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import hcloud
 import pytest
@@ -47,7 +48,7 @@ def traces(lab: Lab) -> dict[str, list[str]]:
 def make_server(lab: Lab) -> str:
     """A server with a volume, made with the vendor's own SDK; its address when SSH answers."""
     facts = Platform(lab).facts
-    client = hcloud.Client(token=facts["apis"]["hetzner"]["token"], api_endpoint=facts["apis"]["hetzner"]["url"])
+    client: Any = hcloud.Client(token=facts["apis"]["hetzner"]["token"], api_endpoint=facts["apis"]["hetzner"]["url"])
     volume = client.volumes.create(size=10, name="data", location=client.locations.get_by_name("fsn1")).volume
     kind, image = client.server_types.get_by_name("cx33"), client.images.get_by_name_and_architecture("debian-13", "x86")
     made = client.servers.create(name="one", server_type=kind, image=image, location=client.locations.get_by_name("fsn1"), volumes=[volume])

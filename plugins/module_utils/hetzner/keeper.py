@@ -41,8 +41,8 @@ class Keeper:
         named = [("firewalls", one) for one in wanted.firewalls] + [("volumes", one) for one in wanted.volumes]
         addresses = [("primary_ips", one) if isinstance(one, str) else None for one in (wanted.ipv4, wanted.ipv6)]
         with ThreadPoolExecutor(8) as pool:
-            rows = dict(zip(named, pool.map(lambda one: self._named(*one, required), named), strict=True))
-            ips = list(pool.map(lambda one: self._named(*one, required) if one else None, addresses))
+            rows = dict(zip(named, pool.map(lambda one: self._named(one[0], one[1], required), named), strict=True))
+            ips = list(pool.map(lambda one: self._named(one[0], one[1], required) if one else None, addresses))
         kinds = {kind: {name: row for (of, name), row in rows.items() if of == kind} for kind in ("firewalls", "volumes")}
         return Belongings(kinds["firewalls"], kinds["volumes"], *ips)
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_every_address_lies_in_the_labs_own_networks() -> None:
     addresses = [lab.control, lab.edge, lab.database, net.server_address(lab, 0), net.server_address(lab, 1000)]
     assert all(ip_address(address) in IPv4Network("10.99.16.0/20") for address in addresses)
     assert len(set(addresses)) == len(addresses)
-    assert ip_network(net.server_network6(lab, 3)).subnet_of(lab.prefix6)
+    assert IPv6Network(net.server_network6(lab, 3)).subnet_of(lab.prefix6)
 
 
 def test_the_pool_of_addresses_ends_with_a_clear_error() -> None:

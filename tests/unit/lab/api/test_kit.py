@@ -18,6 +18,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lab.api import kit
+from lab.api.contract import Contract
+from lab.api.faults import Faults
 from lab.api.testing import ScratchLab, serving
 
 SSH_KEY = {"id": 1, "name": "me", "fingerprint": "aa", "public_key": "ssh-ed25519 A", "labels": {}, "created": "2026-01-01T00:00:00+00:00"}
@@ -72,7 +74,7 @@ def test_exchange_is_logged_without_headers(url: str, lab: ScratchLab) -> None:
     assert "Bearer" not in json.dumps(line)
 
 
-@pytest.mark.skipif(kit.Contract.load("hetzner-openapi.json") is None, reason="the contracts are not there")
+@pytest.mark.skipif(Contract.load("hetzner-openapi.json") is None, reason="the contracts are not there")
 def test_wrong_answers_and_accepted_wrong_requests_are_violations(url: str, lab: ScratchLab) -> None:
     ask(url, "GET", "/v1/ssh_keys/1")
     ask(url, "POST", "/v1/ssh_keys", {"name": "me", "public_key": "ssh-ed25519 A"})
@@ -129,7 +131,7 @@ def test_faults_are_listed_cleared_and_refused(url: str) -> None:
 
 
 def test_domain_faults_agree_on_what_they_name() -> None:
-    faults = kit.Faults()
+    faults = Faults()
     faults.add({"effect": {"domain": "sold_out", "type": "cpx31"}, "times": 1})
     assert faults.strike("GET", "/", "") is None
     assert faults.domain("sold_out", type="cpx41", location="ash") is None

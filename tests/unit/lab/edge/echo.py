@@ -66,9 +66,9 @@ class Server(http.server.ThreadingHTTPServer):
 if __name__ == "__main__":
     server = Server(("0.0.0.0", int(sys.argv[1])), Echo)
     if len(sys.argv) > 3:
-        server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        server.context.load_cert_chain(sys.argv[2], sys.argv[3])
-    if len(sys.argv) > 4:
-        server.context.verify_mode = ssl.CERT_REQUIRED
-        server.context.load_verify_locations(sys.argv[4])
+        server.context = context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(sys.argv[2], sys.argv[3])
+        if len(sys.argv) > 4:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(sys.argv[4])
     server.serve_forever()
