@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Supabase project: found or made, awake, and set as wanted."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import Failure
+from .management import Api, Unanswered
+
+HEALTHY = "ACTIVE_HEALTHY"
+# A project in one of these gets no further by itself.
+LOST = {"INIT_FAILED", "REMOVED", "GOING_DOWN", "RESTORE_FAILED", "PAUSE_FAILED"}
+ASLEEP = {"INACTIVE", "RESTORE_FAILED"}
+POLL = 5.0
+SERVICES = ("auth", "db", "pooler", "rest")
+ANYWHERE = ("0.0.0.0/0", "::/0")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """None: left alone."""
+
+    ref: str | None = None
+    name: str | None = None
+    organization: str | None = None
+    region: str | None = None
+    password: str | None = field(default=None, repr=False)
+    wake: bool = True
+    ssl_enforced: bool | None = None
+    allowed_networks: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between what is and what is wanted."""
+
+    what: str
+    before: Any
+    after: Any
+
+
+def find(api: Api, wanted: Wanted) -> dict[str, Any] | None:
+    """The project of this ref, or of this name in this organisation."""
+    if wanted.ref:
+        found: dict[str, Any] = api.get(f"/v1/projects/{wanted.ref}")
+        return found
+    alike = [item for item in api.get("/v1/projects") if item["name"] == wanted.name and wanted.organization in {None, _organization(item)}]
+    if len(alike) > 1:
+        refs = sorted(item["ref"] for item in alike)
+        raise Failure(f"Several projects are called {wanted.name}: {', '.join(refs)}. Say which one with ref.", "ambiguous", refs=refs)
+    return alike[0] if alike else None
+
+
+def _organization(project: dict[str, Any]) -> str:
+    return str(project.get("organization_slug") or project["organization_id"])
+
+
+def networks(given: list[str]) -> list[str]:
+    """Addresses and networks in the API's form, sorted; an empty list would shut out everybody and is refused."""
+    try:
+        found = {str(ipaddress.ip_network(item, strict=False)) for item in given}
+    except ValueError as error:
+        raise Failure(f"allowed_networks: {error}.", "network") from error
+    if not found:
+        raise Failure(f"allowed_networks is empty: nobody could connect any more. To lift all restrictions give {' and '.join(ANYWHERE)}.", "network")
+    return sorted(found)
+
+
+def settings_plan(wanted: Wanted, current: dict[str, Any]) -> list[Change]:
+    """current: {ssl_enforced, allowed_networks} as the API has them. Pure."""
+    changes = []
+    if wanted.ssl_enforced is not None and wanted.ssl_enforced != current["ssl_enforced"]:
+        changes.append(Change("ssl_enforced", current["ssl_enforced"], wanted.ssl_enforced))
+    if wanted.allowed_networks is not None and networks(wanted.allowed_networks) != sorted(current["allowed_networks"]):
+        changes.append(Change("allowed_networks", sorted(current["allowed_networks"]), networks(wanted.allowed_networks)))
+    return changes
+
+
+def read_settings(api: Api, ref: str) -> dict[str, Any]:
+    config = api.get(f"/v1/projects/{ref}/network-restrictions")["config"]
+    return {
+        "ssl_enforced": bool(api.get(f"/v1/projects/{ref}/ssl-enforcement")["currentConfig"]["database"]),
+        "allowed_networks": sorted([*config.get("dbAllowedCidrs", []), *config.get("dbAllowedCidrsV6", [])]),
+    }
+
+
+def create(api: Api, wanted: Wanted) -> dict[str, Any]:
+    """Make the project; should the answer get lost, look whether it was made."""
+    body = {
+        "name": wanted.name,
+        "organization_slug": wanted.organization,
+        "db_pass": wanted.password,
+        "region_selection": {"type": "specific", "code": wanted.region},
+    }
+    try:
+        made: dict[str, Any] | None = api.send("POST", "/v1/projects", body)
+    except Unanswered:
+        made = find(api, wanted)
+        if made is None:
+            raise
+    return made or {}
+
+
+def arrive(api: Api, ref: str) -> dict[str, Any]:
+    """Wait until the project and its services are healthy; ends early when that cannot happen any more."""
+    while True:
+        project: dict[str, Any] = api.get(f"/v1/projects/{ref}")
+        status = project["status"]
+        if status == HEALTHY:
+            ill = [item["name"] for item in api.get(f"/v1/projects/{ref}/health", services=SERVICES) if item["status"] != HEALTHY]
+            if not ill:
+                return project
+            status = f"not healthy yet: {', '.join(ill)}"
+        elif status in LOST:
+            raise Failure(f"Project {ref} is {status} and gets no further by itself. Look at its dashboard, or ask Supabase.", "lost", ref=ref, status=status)
+        elif status == "INACTIVE":
+            raise Failure(f"Project {ref} is paused. Wake it with wake=true.", "paused", ref=ref, status=status)
+        api.wait(POLL, f"project {ref} is {status}")
+
+
+def wake(api: Api, project: dict[str, Any]) -> None:
+    """Start a paused project; one that is just being paused is waited for first."""
+    ref = project["ref"]
+    while project["status"] == "PAUSING":
+        api.wait(POLL, f"project {ref} is PAUSING")
+        project = api.get(f"/v1/projects/{ref}")
+    api.send("POST", f"/v1/projects/{ref}/restore")
+
+
+def apply(api: Api, ref: str, change: Change) -> None:
+    if change.what == "ssl_enforced":
+        api.send("PUT", f"/v1/projects/{ref}/ssl-enforcement", {"requestedConfig": {"database": change.after}})
+    elif change.what == "allowed_networks":
+        # A family that is not named would be left without any address, so both always are.
+        body = {
+            "dbAllowedCidrs": [item for item in change.after if ":" not in item],
+            "dbAllowedCidrsV6": [item for item in change.after if ":" in item],
+        }
+        api.send("POST", f"/v1/projects/{ref}/network-restrictions/apply", body)
+        while api.get(f"/v1/projects/{ref}/network-restrictions")["status"] != "applied":
+            api.wait(POLL, "the network restrictions are stored and not applied yet")
+
+
+def converge(api: Api, wanted: Wanted, *, check: bool, changes: list[Change]) -> dict[str, Any] | None:
+    """Bring the project to the wanted state; the project, or None in check mode when there is none yet. changes is filled as we go."""
+    if wanted.allowed_networks is not None:
+        networks(wanted.allowed_networks)
+    project = find(api, wanted)
+    if project is None:
+        missing = [name for name in ("organization", "region", "password") if not getattr(wanted, name)]
+        if missing:
+            raise Failure(f"There is no project {wanted.name}, and making it needs {', '.join(missing)}.", "missing", options=missing)
+        changes.append(Change("project", None, f"{wanted.name} in {wanted.region}"))
+        if check:
+            changes += settings_plan(wanted, {"ssl_enforced": False, "allowed_networks": sorted(ANYWHERE)})
+            return None
+        project = create(api, wanted)
+    elif project["status"] in ASLEEP | {"PAUSING"} and wanted.wake:
+        changes.append(Change("status", project["status"], HEALTHY))
+        if not check:
+            wake(api, project)
+    if not check:
+        project = arrive(api, project["ref"])
+    ref = project["ref"]
+    for change in settings_plan(wanted, read_settings(api, ref)):
+        changes.append(change)
+        if not check:
+            apply(api, ref, change)
+    return project

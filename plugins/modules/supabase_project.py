@@ -1,0 +1,141 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module supabase_project: a project exists, is awake, and is set as wanted."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: supabase_project
+short_description: Create or adopt, wake and set a Supabase project
+version_added: "0.1.0"
+description:
+  - Finds the project by O(ref), or by O(name) in O(organization), or makes it, and waits until it is healthy.
+  - Ends early when the project is in a state that it cannot leave by itself.
+  - A project is never deleted or paused, and its region and password never change.
+extends_documentation_fragment:
+  - quetrex.platform.supabase_api
+options:
+  ref:
+    description: The project's reference. It has to exist.
+    type: str
+  name:
+    description: The project's name; made if there is none of this name.
+    type: str
+  organization:
+    description: Slug of the organisation. Needed to make a project.
+    type: str
+  region:
+    description: Region of a new project, such as V(us-east-1).
+    type: str
+  database_password:
+    description: Password of the user C(postgres) of a new project.
+    type: str
+  wake:
+    description: Whether to wake the project if it is paused.
+    type: bool
+    default: true
+  ssl_enforced:
+    description: Whether the database refuses connections without TLS. Changing it restarts the database for a moment.
+    type: bool
+  allowed_networks:
+    description:
+      - Addresses and networks (IPv4 and IPv6) that may connect to the database; nobody else may.
+      - V(0.0.0.0/0) and V(::/0) lift the restrictions. Not given means left alone.
+    type: list
+    elements: str
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+author:
+  - Quetrex (@quetrex)
+"""
+
+EXAMPLES = r"""
+- name: The platform's project, reachable from its server alone
+  quetrex.platform.supabase_project:
+    api_token: "{{ vault_supabase_api_token }}"
+    name: quetrex
+    organization: quetrex-inc
+    region: us-east-1
+    database_password: "{{ vault_database_password }}"
+    ssl_enforced: true
+    allowed_networks: ["203.0.113.7", "2001:db8:1::/64"]
+"""
+
+RETURN = r"""
+project:
+  description: The project as the API has it; none in check mode when it would be made.
+  type: dict
+  returned: when it exists
+  sample: {ref: abcdefghijklmnopqrst, name: quetrex, region: us-east-1, status: ACTIVE_HEALTHY}
+changes:
+  description: What differed.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    what: {description: V(project), V(status), V(ssl_enforced) or V(allowed_networks)., type: str, returned: always}
+    before: {description: What was., type: raw, returned: always}
+    after: {description: What is wanted., type: raw, returned: always}
+failure:
+  description: What went wrong, for code.
+  type: dict
+  returned: on failure
+  contains:
+    code: {description: A short constant such as V(lost) or V(timeout)., type: str, returned: always}
+    details: {description: What the code needs to know., type: dict, returned: always}
+"""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import project
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import api_of, api_spec
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
+
+
+def argument_spec() -> dict[str, Any]:
+    return {
+        **api_spec(),
+        "ref": {"type": "str"},
+        "name": {"type": "str"},
+        "organization": {"type": "str"},
+        "region": {"type": "str"},
+        "database_password": {"type": "str", "no_log": True},
+        "wake": {"type": "bool", "default": True},
+        "ssl_enforced": {"type": "bool"},
+        "allowed_networks": {"type": "list", "elements": "str"},
+    }
+
+
+def result(found: dict[str, Any] | None, changes: list[project.Change]) -> dict[str, Any]:
+    told: dict[str, Any] = {"changed": bool(changes), "changes": [asdict(change) for change in changes]}
+    if changes:
+        sides = [{change.what: getattr(change, side) for change in changes} for side in ("before", "after")]
+        told["diff"] = dict(zip(("before", "after"), (json.dumps(side, indent=2) + "\n" for side in sides)))
+    return told | ({"project": found} if found else {})
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec(), supports_check_mode=True, required_one_of=[("ref", "name")], mutually_exclusive=[("ref", "name")])
+    names = ("ref", "name", "organization", "region", "wake", "ssl_enforced", "allowed_networks")
+    wanted = project.Wanted(password=module.params["database_password"], **{name: module.params[name] for name in names})
+    changes: list[project.Change] = []
+    try:
+        found = project.converge(api_of(module.params, wanted.password), wanted, check=module.check_mode, changes=changes)
+    except Failure as error:
+        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, **result(None, changes))
+    module.exit_json(**result(found, changes))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module supabase_project_info: state, settings and usage of a project."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: supabase_project_info
+short_description: State, settings, backups and usage of a Supabase project
+version_added: "0.1.0"
+description:
+  - Asks the Management API about a project with at most sixteen of the sixty requests that an account has per minute.
+  - What a paused project cannot say is left empty.
+extends_documentation_fragment:
+  - quetrex.platform.supabase_api
+options:
+  ref:
+    description: The project's reference; this or O(name).
+    type: str
+  name:
+    description: The project's name.
+    type: str
+  organization:
+    description: Slug of the organisation, where a name is used in several.
+    type: str
+  keys:
+    description: Whether to return the project's API keys as well. Set C(no_log) on the task then.
+    type: bool
+    default: false
+  earlier:
+    description: RV(measured) of an earlier run, to tell when a limit will be reached.
+    type: dict
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+author:
+  - Quetrex (@quetrex)
+"""
+
+EXAMPLES = r"""
+- name: How full it is
+  quetrex.platform.supabase_project_info:
+    api_token: "{{ vault_supabase_api_token }}"
+    name: quetrex
+  register: database
+"""
+
+RETURN = r"""
+project:
+  description: >-
+    ref, name, organization, plan, region, status, postgres_version, host, pooler, ssl_enforced, allowed_networks, backups (daily, newest, pitr, pitr_from,
+    pitr_until), addons, disk_gb, disk, read_only, numbers, slow_queries, and keys when asked.
+  type: dict
+  returned: success
+usage:
+  description: Each number against its limit.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    name: {description: V(database_bytes) V(auth_users) V(connections) or V(disk_bytes)., type: str, returned: always}
+    used: {description: How much., type: float, returned: always}
+    limit: {description: How much there may be., type: float, returned: always}
+    share: {description: used / limit., type: float, returned: always}
+    reached: {description: The day the limit is reached at the present pace., type: str, returned: always}
+measured:
+  description: The numbers and when they were read, for O(earlier) of a later run.
+  type: dict
+  returned: success
+failure:
+  description: What went wrong, for code.
+  type: dict
+  returned: on failure
+  contains:
+    code: {description: A short constant such as V(not_found)., type: str, returned: always}
+    details: {description: What the code needs to know., type: dict, returned: always}
+"""
+
+import datetime
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import project, project_info
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import api_of, api_spec
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
+
+
+def argument_spec() -> dict[str, Any]:
+    return {
+        **api_spec(),
+        "ref": {"type": "str"},
+        "name": {"type": "str"},
+        "organization": {"type": "str"},
+        "keys": {"type": "bool", "default": False, "no_log": False},
+        "earlier": {"type": "dict"},
+    }
+
+
+def examine(parameters: dict[str, Any]) -> dict[str, Any]:
+    api = api_of(parameters)
+    found = project.find(api, project.Wanted(ref=parameters["ref"], name=parameters["name"], organization=parameters["organization"]))
+    if found is None:
+        raise Failure(f"There is no project called {parameters['name']}.", "not_found")
+    told = project_info.gather(api, found["ref"], keys=parameters["keys"])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    measured = {"at": now.isoformat(timespec="seconds"), "numbers": told["numbers"]}
+    return {"project": told, "usage": project_info.usage(told, now, parameters["earlier"]), "measured": measured}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec(), supports_check_mode=True, required_one_of=[("ref", "name")], mutually_exclusive=[("ref", "name")])
+    try:
+        module.exit_json(changed=False, **examine(module.params))
+    except Failure as error:
+        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module against the local Management API, which is held to the vendor's document. Time is the test's own."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.quetrex.platform.plugins.modules import supabase_project
+
+if TYPE_CHECKING:
+    from lab.supabase.management import ManagementServer
+
+pytest_plugins = ["lab.supabase.management"]
+
+PASSWORD = "correct-horse-battery"
+NEW = {"name": "second", "organization": "quetrex-lab", "region": "us-east-1", "database_password": PASSWORD}
+
+
+def run(capfd: pytest.CaptureFixture[str], server: ManagementServer, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
+    given = {"api_token": server.token, "api_url": server.url, "_ansible_check_mode": check, "_ansible_diff": True, **arguments}
+    with patch_module_args(given), pytest.raises(SystemExit):
+        supabase_project.main()
+    output = capfd.readouterr()
+    assert PASSWORD not in output.out + output.err
+    assert server.token not in output.out + output.err
+    result: dict[str, Any] = json.loads(output.out)
+    return result
+
+
+def test_check_create_again_change(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
+    wanted = {**NEW, "ssl_enforced": True, "allowed_networks": ["203.0.113.7", "2001:db8::1/64"]}
+    checked = run(capfd, management, check=True, **wanted)
+    assert [item["what"] for item in checked["changes"]] == ["project", "ssl_enforced", "allowed_networks"]
+    assert [item["name"] for item in management.projects.values()] == ["quetrex"]
+
+    made = run(capfd, management, **wanted)
+    assert (made["changes"], made["project"]["status"]) == (checked["changes"], "ACTIVE_HEALTHY")
+    there = management.projects[made["project"]["ref"]]
+    assert (there["ssl"], there["restrictions"]) == (True, {"v4": ["203.0.113.7/32"], "v6": ["2001:db8::/64"]})
+
+    assert run(capfd, management, **wanted)["changed"] is False
+    # Not given is left alone.
+    assert run(capfd, management, name="second")["changed"] is False
+
+    changed = run(capfd, management, name="second", allowed_networks=["0.0.0.0/0", "::/0"])
+    assert [item["what"] for item in changed["changes"]] == ["allowed_networks"]
+    assert there["restrictions"] == {"v4": ["0.0.0.0/0"], "v6": ["::/0"]}
+
+
+def test_a_paused_project_is_woken(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
+    management.call("POST", f"/v1/projects/{management.ref}/pause")
+    refused = run(capfd, management, ref=management.ref, wake=False)
+    assert refused["failure"]["code"] in {"paused", "lost"}
+    assert run(capfd, management, ref=management.ref, check=True)["changes"][0]["what"] == "status"
+    woken = run(capfd, management, ref=management.ref)
+    assert (woken["changed"], woken["project"]["status"]) == (True, "ACTIVE_HEALTHY")
+
+
+@pytest.mark.parametrize(("fault", "status"), [("init_failed", "INIT_FAILED"), ("restore_failed", "RESTORE_FAILED")])
+def test_a_lost_project_is_not_waited_for(capfd: pytest.CaptureFixture[str], management: ManagementServer, fault: str, status: str) -> None:
+    management.app.state.faults.add({"effect": {"domain": fault}, "times": 1})
+    if fault == "restore_failed":
+        management.call("POST", f"/v1/projects/{management.ref}/pause")
+    began = management.now
+    result = run(capfd, management, **(NEW if fault == "init_failed" else {"ref": management.ref}))
+    assert (result["failure"]["code"], result["failure"]["details"]["status"]) == ("lost", status)
+    assert management.now - began < 60
+    if fault == "restore_failed":
+        assert run(capfd, management, ref=management.ref)["project"]["status"] == "ACTIVE_HEALTHY"
+
+
+def test_a_block_is_sat_out(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
+    for _number in range(61):
+        management.call("GET", "/v1/organizations")
+    began = management.now
+    assert run(capfd, management, ref=management.ref)["changed"] is False
+    assert 60 <= management.now - began < 90
+    for _number in range(61):
+        management.call("GET", "/v1/organizations")
+    assert run(capfd, management, ref=management.ref, wait_timeout=30)["failure"]["code"] == "timeout"
+
+
+def test_the_budget_is_never_exceeded(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
+    for number in range(12):
+        networks = [f"203.0.113.{number}"]
+        assert "failed" not in run(capfd, management, ref=management.ref, allowed_networks=networks)
+    assert management.statuses.count(429) <= 2
+
+
+def test_an_answer_that_gets_lost_makes_no_second_project(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
+    management.fault({"match": {"method": "POST", "path": "/v1/projects$"}, "effect": {"drop": "after"}, "times": 1})
+    assert run(capfd, management, **NEW)["project"]["name"] == "second"
+    assert sorted(item["name"] for item in management.projects.values()) == ["quetrex", "second"]
+
+
+def test_reading_is_repeated(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
+    management.fault({"match": {"method": "GET"}, "effect": {"status": 503, "body": {"message": "try later"}}, "times": 2})
+    assert run(capfd, management, ref=management.ref)["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ({"name": "absent"}, "missing", "organization, region, password"),
+        ({"ref": "a" * 20}, "not_found", "no such project"),
+        ({"name": "quetrex", "allowed_networks": []}, "network", "nobody could connect"),
+        ({"name": "quetrex", "allowed_networks": ["10.0.0.300"]}, "network", "10.0.0.300"),
+        ({"name": "quetrex", "api_token": "sbp_" + "0" * 40}, "token", "Access Tokens"),
+        ({**NEW, "organization": "elsewhere"}, "forbidden", "permission"),
+    ],
+)
+def test_what_is_refused(capfd: pytest.CaptureFixture[str], management: ManagementServer, arguments: dict[str, Any], code: str, words: str) -> None:
+    result = run(capfd, management, **arguments)
+    assert result["failure"]["code"] == code, result
+    assert words in result["msg"]
