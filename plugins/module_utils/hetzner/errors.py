@@ -30,6 +30,9 @@ HINTS: dict[str, str] = {
     "wrong_primary_ip": "Swap the two while the server is off (Console > Primary IPs), or name the Primary IP that it has.",
     "volume_already_attached": "Detach it there first, after making sure that nothing there uses it any more.",
     "wrong_location": "Volumes and addresses cannot leave their location. Choose that location, or other ones.",
+    "unknown_host_key": "Is it the right server? An adopted server keeps its own key: put its /etc/ssh/ssh_host_ed25519_key and .pub in place of those in "
+    "the state folder, named <server>_ssh_host_ed25519_key, then run again. Lost that folder: restore it from its backup.",
+    "cloud_init_failed": "See /var/log/cloud-init-output.log on the server. Its first boot is not complete: delete and make it again, or repair it by hand.",
     "ambiguous": "There has to be exactly one.",
     "action_failed": "Hetzner could not finish it. Run again; when it fails again, its activities in the Console say more.",
     "server_error": "Hetzner has a problem of its own. See status.hetzner.com, then run again.",

@@ -67,7 +67,10 @@ def hetzner(tmp_path: Path) -> Iterator[HetznerApi]:
 
 @pytest.fixture
 def run_hetzner(hetzner: HetznerApi, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a module by name, waiting without losing time, and return its result; a failed one has `failed` in it."""
+    """Run a module by name, waiting without losing time, and return its result; a failed one has `failed` in it.
+
+    `bare` is for a module that does not talk to the API.
+    """
 
     def end(_module: AnsibleModule, **result: Any) -> None:
         raise Ended(result)
@@ -76,9 +79,9 @@ def run_hetzner(hetzner: HetznerApi, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(AnsibleModule, "fail_json", lambda module, msg, **result: end(module, msg=msg, failed=True, **result))
     monkeypatch.setattr(hetzner_arguments, "Client", lambda token, url: Client(token, url, clock=hetzner.clock, sleep=hetzner.clock.sleep))
 
-    def call(name: str, /, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
+    def call(name: str, /, *, check: bool = False, bare: bool = False, **arguments: Any) -> dict[str, Any]:
         module = importlib.import_module(f"ansible_collections.quetrex.platform.plugins.modules.hetzner_{name}")
-        common = {"api_token": hetzner.token, "api_endpoint": hetzner.url}
+        common = {} if bare else {"api_token": hetzner.token, "api_endpoint": hetzner.url}
         with patch_module_args({**common, **arguments, "_ansible_check_mode": check, "_ansible_diff": True}), pytest.raises(Ended) as ended:
             module.main()
         result: dict[str, Any] = ended.value.args[0]
