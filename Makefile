@@ -19,7 +19,7 @@ ARGS ?=
 .PHONY: help
 help: ## this list
 	@echo "make <target> [ARGS=...]"
-	grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1|\2/' | column -t -s '|'
+	grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
 
 .PHONY: site
 site: bootstrap ## from nothing to the platform in a local cloud: packages, lab, playbook, address (ARGS go to ansible-playbook)
