@@ -86,7 +86,7 @@ def _firewall(row: Answer | None, wanted: Wanted) -> list[Step]:
         return []
     rules = [normal(rule) for rule in wanted.rules]
     if row is None:
-        body = {"name": wanted.name, "labels": wanted.labels, "rules": rules}
+        body = {"name": wanted.name, "labels": wanted.labels, "rules": _sent(rules)}
         return [Step("firewall", f"create firewall {wanted.name}: {'; '.join(map(_words, rules)) or 'nothing comes in'}", "POST", "/firewalls", body)]
     path = f"/firewalls/{row['id']}"
     steps = _labelled("firewall", path, row, wanted)
@@ -94,7 +94,7 @@ def _firewall(row: Answer | None, wanted: Wanted) -> list[Step]:
     new, gone = [one for one in rules if one not in present], [one for one in present if one not in rules]
     if new or gone:
         words = [f"add {_words(one)}" for one in new] + [f"remove {_words(one)}" for one in gone]
-        steps.append(Step("firewall", f"change firewall {row['name']}: {'; '.join(words)}", "POST", f"{path}/actions/set_rules", {"rules": rules}))
+        steps.append(Step("firewall", f"change firewall {row['name']}: {'; '.join(words)}", "POST", f"{path}/actions/set_rules", {"rules": _sent(rules)}))
     return steps
 
 
@@ -112,6 +112,11 @@ def normal(rule: Rule) -> Rule:
         "description": rule.get("description") or None,
         **networks,
     }
+
+
+def _sent(rules: list[Rule]) -> list[Rule]:
+    """Return rules as the API takes them, which knows no empty port."""
+    return [{key: value for key, value in rule.items() if value is not None} for rule in rules]
 
 
 def _words(rule: Rule) -> str:

@@ -45,3 +45,9 @@ def test_sold_out_is_the_next_choice_and_nothing_left_names_the_nearest(hetzner:
     assert failed["failure"]["code"] == "no_plan"
     assert "elsewhere cx33 in fsn1" in failed["msg"]
     assert "there is no location 'moon'" in run_hetzner("plan", location="moon", tier="starter")["msg"]
+
+
+def test_a_size_of_ones_own_replaces_the_tier(run_hetzner: Run) -> None:
+    chosen = run_hetzner("plan", location="ash", tier="starter", cores=8, memory=16, preferred=[])["chosen"]
+    assert (chosen["cores"] >= 8, chosen["memory"] >= 16) == (True, True)
+    assert run_hetzner("plan", location="ash", cores=500, memory=1000.0)["failure"]["code"] == "no_plan"

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything of one environment, found by its labels, and taking it away in the order the API wants."""
+
+from __future__ import annotations
+
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+from .client import Answer, Client
+from .errors import HetznerError
+
+ORDER = ("servers", "firewalls", "primary_ips", "volumes")
+KEPT = {"primary_ips": "addresses", "volumes": "volumes"}
+"""What stays unless it is named: losing the one changes DNS records, losing the other loses data."""
+_RETRIES = 20
+
+
+class Thing(t.NamedTuple):
+    """One resource: what it is called, and whether it goes."""
+
+    kind: str
+    id: int
+    words: str
+    protected: bool
+    goes: bool
+
+
+def find(client: Client, labels: dict[str, str], also: t.Collection[str]) -> list[Thing]:
+    """Return all that has the labels. `also` names kinds of what is kept otherwise."""
+    if not labels or not all(labels.values()):
+        raise HetznerError("invalid_input", "labels have to name one environment; without any, all of the project would be meant")
+    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    with ThreadPoolExecutor(len(ORDER)) as pool:
+        rows = list(pool.map(lambda kind: client.all(f"/{kind}", kind, [("label_selector", selector)]), ORDER))
+    return [_thing(kind, row, also) for kind, found in zip(ORDER, rows, strict=True) for row in found if row.get("status") != "deleting"]
+
+
+def _thing(kind: str, row: Answer, also: t.Collection[str]) -> Thing:
+    details = {
+        "servers": lambda: f"server {row['name']} ({row['server_type']['name']}, its disk with all on it)",
+        "firewalls": lambda: f"firewall {row['name']}",
+        "primary_ips": lambda: f"Primary IP {row['name']} ({row['ip']})",
+        "volumes": lambda: f"volume {row['name']} ({row['size']} GB)",
+    }
+    goes = kind not in KEPT or KEPT[kind] in also
+    return Thing(kind, row["id"], details[kind](), bool(row.get("protection", {}).get("delete")), goes)
+
+
+def refuse_protected(things: list[Thing]) -> None:
+    """Refuse before anything is deleted when part of it is protected."""
+    protected = [thing.words for thing in things if thing.goes and thing.protected]
+    if protected:
+        raise HetznerError("protected", f"nothing was deleted, because of {', '.join(protected)}", details={"protected": protected})
+
+
+def remove(client: Client, things: list[Thing], budget: float) -> None:
+    """Delete what goes, lifting protection first. Something that is gone already is fine."""
+    for thing in (one for one in things if one.goes):
+        path = f"/{thing.kind}/{thing.id}"
+        try:
+            if thing.protected:
+                body = {"delete": False, "rebuild": False} if thing.kind == "servers" else {"delete": False}
+                client.act(f"{path}/actions/change_protection", body, budget=budget, doing=f"lift the protection of {thing.words}", repeatable=True)
+            answer = _deleted(client, path)
+            client.wait([answer["action"]] if answer.get("action") else [], budget=budget, doing=f"delete {thing.words}")
+        except HetznerError as error:
+            if error.code != "not_found":
+                raise
+
+
+def _deleted(client: Client, path: str) -> Answer:
+    """Delete; what a server has is still in use for a moment after the server went."""
+    for _try in range(_RETRIES):
+        try:
+            return client.request("DELETE", path)
+        except HetznerError as error:
+            if error.code not in ("resource_in_use", "must_be_unassigned"):
+                raise
+        client.sleep(1.0)
+    return client.request("DELETE", path)
