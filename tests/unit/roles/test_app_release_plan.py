@@ -12,10 +12,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 
-from quetrex_release.plan import Container, Observed, Release, add_release, config_hash, make_plan, other
+from quetrex_release.plan import Container, Observed, Release, add_release, choose, config_hash, make_plan, other, releases_kept, releases_to_forget
 
 OLD, NEW = "web@sha256:old", "web@sha256:new"
-UP = ("pull", "start", "gate", "preview", "switch", "reload", "verify")
+UP = ("pull", "start", "gate", "preview", "keep", "switch", "reload", "verify", "record")
 
 
 def up(image: str, config: str = "c") -> Container:
@@ -24,7 +24,7 @@ def up(image: str, config: str = "c") -> Container:
 
 def test_first_release_has_nothing_to_drain() -> None:
     plan = make_plan(Observed(), NEW, "c")
-    assert (plan.colour, plan.old, plan.steps) == ("blue", None, (*UP, "record"))
+    assert (plan.colour, plan.old, plan.steps) == ("blue", None, (*UP, "prune"))
 
 
 def test_same_release_again_changes_nothing() -> None:
@@ -39,17 +39,17 @@ def test_same_release_again_changes_nothing() -> None:
 def test_whatever_differs_goes_to_the_idle_colour(serving: Container, reason: str) -> None:
     plan = make_plan(Observed("blue", "blue", {"blue": serving}), NEW, "c")
     assert (plan.colour, plan.old, plan.reason) == ("green", "blue", reason)
-    assert plan.steps == (*UP, "drain", "stop", "record")
+    assert plan.steps == (*UP, "drain", "stop", "prune")
 
 
 def test_a_dead_serving_colour_is_neither_drained_nor_stopped() -> None:
     plan = make_plan(Observed("blue", "blue", {"blue": Container(OLD, "c")}), NEW, "c")
-    assert plan.steps == (*UP, "record")
+    assert plan.steps == (*UP, "prune")
 
 
 def test_killed_after_the_switch_is_finished() -> None:
     plan = make_plan(Observed("green", "blue", {"blue": up(OLD), "green": up(NEW)}), NEW, "c")
-    assert (plan.colour, plan.old, plan.steps) == ("green", "blue", ("reload", "verify", "drain", "stop", "record"))
+    assert (plan.colour, plan.old, plan.steps) == ("green", "blue", ("reload", "verify", "record", "drain", "stop"))
 
 
 def test_killed_after_the_switch_with_a_sick_colour_is_undone_first() -> None:
@@ -83,3 +83,30 @@ def test_rollback_target_is_the_last_release_of_another_image() -> None:
     record = add_release(record, Release("blue", NEW, "d", "2", "t3"))
     assert record["previous"]["image"] == OLD
     assert [entry["at"] for entry in record["history"]] == ["t1", "t2", "t3"]
+
+
+def test_an_inventory_does_not_undo_a_later_deploy() -> None:
+    record = add_release(add_release({"inventory": OLD}, Release("blue", OLD, "c", "1", "t1")), Release("green", NEW, "c", "2", "t2"))
+    assert choose(record, OLD, None)[0] == NEW
+    assert choose(record, NEW, None) == (NEW, None)
+    assert choose(record, "web@sha256:newer", OLD) == ("web@sha256:newer", None)
+
+
+def test_an_inventory_asked_long_ago_is_still_older() -> None:
+    record = {"inventory": OLD} | add_release({"inventory": OLD}, Release("green", NEW, "c", "2", "t2"))
+    assert choose(record, OLD, None)[0] == NEW
+
+
+def test_a_new_server_starts_with_what_served_last() -> None:
+    assert choose({}, OLD, None) == (OLD, None)
+    assert choose({}, OLD, NEW)[0] == NEW
+    assert choose({}, NEW, NEW) == (NEW, None)
+
+
+def test_pruning_spares_the_current_release_and_the_one_before() -> None:
+    record: dict[str, object] = {}
+    for number in range(6):
+        record = add_release(record, Release("blue", f"web@{number}", "c", str(number), f"t{number}"))
+    assert releases_kept(record, 3) == ["web@5", "web@4", "web@3"]
+    assert releases_to_forget(record, 3) == ["web@0", "web@1", "web@2"]
+    assert releases_kept(record, 0) == ["web@5", "web@4"]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: deploy, rollback, status, ensure. People read lines, programs read one JSON document (`--json`)."""
+"""The command line: deploy, rollback, status, ensure, nginx. People read lines, programs read one JSON document (`--json`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import fcntl
 import json
 import os
 import re
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,10 +34,30 @@ def parse(argv: list[str]) -> argparse.Namespace:
     deploy = commands.add_parser("deploy", help="make an image serve")
     deploy.add_argument("image", help="by digest: name@sha256:…")
     deploy.add_argument("--check", action="store_true", help="only say what would be done")
-    commands.add_parser("rollback", help="make the image before the current one serve")
+    deploy.add_argument("--inventory", action="store_true", help="the image is an inventory's: keep a later release than it")
+    deploy.add_argument("--last", default=None, help="with --inventory, on a server without a record: what served last")
+    back = commands.add_parser("rollback", help="make the image before the current one serve")
+    back.add_argument("--check", action="store_true", help="only say what would be done")
+    commands.add_parser("nginx", help="exchange nginx for what the compose file wants, without a lost request")
     commands.add_parser("status", help="say what serves")
     commands.add_parser("ensure", help="after a reboot: run what was released")
     return parser.parse_args(argv)
+
+
+def who() -> str:
+    """The person or the machine that asked, as far as the system knows."""
+    return os.environ.get("SUDO_USER") or os.environ.get("USER") or str(os.getuid())
+
+
+def say(line: str) -> None:
+    """Progress. A reader that went away, as a lost SSH connection, is no reason to stop in the middle."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def interrupted(_number: int, _frame: object) -> None:
+    """Asked to stop: what was begun is undone."""
+    raise ReleaseError("interrupted", "The release was asked to stop.")
 
 
 @contextlib.contextmanager
@@ -49,7 +71,7 @@ def only_one(folder: Path, command: str) -> Iterator[None]:
             lock.seek(0)
             raise ReleaseError("locked", f"Another release is going on: {lock.read().strip() or 'unknown'}") from error
         lock.truncate(0)
-        lock.write(f"{command} by process {os.getpid()}\n")
+        lock.write(f"{command} by {who()} since {time.strftime('%H:%M:%S UTC', time.gmtime())} (process {os.getpid()})\n")
         lock.flush()
         yield
 
@@ -62,26 +84,47 @@ def status(server: Server) -> dict[str, Any]:
     return {"changed": False, "serving": seen.serving, "current": record.get("current"), "previous": record.get("previous"), "containers": containers}
 
 
+def preview(engine: Engine, image: str) -> dict[str, Any]:
+    """What a deploy would do."""
+    plan, _config = engine.plan(image)
+    return {"changed": plan.changed, "image": image, "steps": list(plan.steps), "reason": plan.reason, "current": engine.server.record().get("current")}
+
+
+def release(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
+    """A deploy or a rollback, or what it would do."""
+    image, kept = (arguments.image, None) if arguments.command == "deploy" else (engine.rollback_image(), None)
+    if not DIGEST.match(image):
+        raise ReleaseError("not_a_digest", f"{image!r}: an image is released by digest (name@sha256:…), so that it can be found again.")
+    inventory = arguments.command == "deploy" and arguments.inventory
+    if inventory:
+        image, kept = engine.choose(arguments.image, arguments.last)
+    result = preview(engine, image) if arguments.check else engine.deploy(image)
+    if inventory and not arguments.check:
+        engine.remember_inventory(arguments.image)
+    return result | {"kept": kept}
+
+
 def perform(arguments: argparse.Namespace, server: Server) -> dict[str, Any]:
     """Runs one command."""
-    engine = Engine(server, lambda line: print(line, file=sys.stderr, flush=True))
+    engine = Engine(server, say, who())
     if arguments.command == "status":
         return status(server)
-    if arguments.command == "deploy" and not DIGEST.match(arguments.image):
-        raise ReleaseError("not_a_digest", f"{arguments.image!r}: an image is released by digest (name@sha256:…), so that it can be found again.")
-    if arguments.command == "deploy" and arguments.check:
-        plan, _config = engine.plan(arguments.image)
-        return {"changed": plan.changed, "steps": list(plan.steps), "reason": plan.reason, "current": server.record().get("current")}
+    if getattr(arguments, "check", False):
+        return release(engine, arguments)
     with only_one(server.settings.state_dir, arguments.command):
         if arguments.command == "ensure":
             return engine.ensure()
-        return engine.deploy(engine.rollback_image() if arguments.command == "rollback" else arguments.image)
+        if arguments.command == "nginx":
+            return engine.nginx()
+        return release(engine, arguments)
 
 
 def main(argv: list[str]) -> int:
     """Exit code 0: done; 1: refused or failed, the old release serves; 3: another one is at work."""
     arguments = parse(argv)
     code = 0
+    signal.signal(signal.SIGTERM, interrupted)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         result = perform(arguments, Server(Settings.read(arguments.stack)))
     except ReleaseError as error:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from quetrex_release.plan import Plan, Release, add_release, make_plan
-from quetrex_release.server import ReleaseError, Server
+from quetrex_release.plan import Plan, Release, add_release, choose, make_plan, other, releases_kept, releases_to_forget
+from quetrex_release.server import BRIDGE, NGINX, ReleaseError, Server
 
 # Bad answers in a row from the wanted colour that are believed at once.
 BAD_ANSWERS = 3
@@ -18,8 +18,8 @@ BAD_ANSWERS = 3
 class Engine:
     """One release."""
 
-    def __init__(self, server: Server, tell: Callable[[str], None]) -> None:
-        self.server, self.tell = server, tell
+    def __init__(self, server: Server, tell: Callable[[str], None], by: str = "") -> None:
+        self.server, self.tell, self.by = server, tell, by
         self.settings = server.settings
         self.seconds: dict[str, float] = {}
         self.version = ""
@@ -43,15 +43,24 @@ class Engine:
             raise ReleaseError("nothing_to_roll_back_to", "There is no earlier release of another image on record.")
         return str(previous["image"])
 
+    def choose(self, image: str, last: str | None) -> tuple[str, str | None]:
+        """The image an inventory's run has to release, and why it is another one than it asks for."""
+        return choose(self.server.record(), image, last)
+
+    def remember_inventory(self, image: str) -> None:
+        """Keeps what the inventory asked for, so that a later deploy is known to be later."""
+        record = self.server.record()
+        if record.get("inventory") != image:
+            self.server.save_record({**record, "inventory": image})
+
     def ensure(self) -> dict[str, Any]:
-        """After a reboot: the recorded colour runs and nginx points to it."""
+        """After a reboot: the recorded colour runs and nginx points to it; a release that was going on is undone."""
         current = self.server.record().get("current")
         if not current:
             return {"changed": False, "reason": "nothing was released yet"}
-        colour = self.server.serving() or current["colour"]
+        colour = current["colour"]
         found = self.server.container(colour)
         if found is None:
-            colour = current["colour"]
             self.server.pull(current["image"])
             self.server.start(colour, current["image"], self.server.config())
         elif not found.running:
@@ -60,7 +69,45 @@ class Engine:
         if moved:
             self.server.point(colour)
             self.server.reload()
+        left = self.server.container(other(colour))
+        if left and left.running and not moved:
+            self.server.stop(other(colour))
         return {"changed": moved or found is None or not found.running, "colour": colour}
+
+    def nginx(self) -> dict[str, Any]:
+        """nginx as the compose file wants it, exchanged behind a second one that shares its ports."""
+        bridge, same = self.server.health(BRIDGE), self.server.label(NGINX, "com.docker.compose.config-hash") == self.server.nginx_wanted()
+        if same and not bridge:
+            return {"changed": False, "reason": "nginx is as the compose file wants it"}
+        began = self.server.clock()
+        if not same:
+            self._exchange(bridge)
+        self._healthy(NGINX)
+        self.tell("bridge drains")
+        self.server.end_bridge()
+        seconds = round(self.server.clock() - began, 2)
+        self.server.audit({"at": self.server.now(), "by": self.by, "outcome": "nginx exchanged", "seconds": seconds})
+        return {"changed": True, "seconds": seconds}
+
+    def _exchange(self, bridge: str) -> None:
+        if bridge:  # of a run that was killed: its configuration may be old
+            self.server.end_bridge()
+        self.tell("bridge starts")
+        self.server.start_bridge()
+        try:
+            self._healthy(BRIDGE)
+        except ReleaseError:
+            self.server.end_bridge()
+            raise
+        self.tell("nginx drains and is exchanged")
+        self.server.renew_nginx()
+
+    def _healthy(self, container: str) -> None:
+        deadline = self.server.clock() + self.settings.verify_seconds + 15
+        while self.server.health(container) != "healthy":
+            if self.server.clock() >= deadline:
+                raise ReleaseError("nginx_failed", f"{container} is {self.server.health(container) or 'gone'}, not healthy.")
+            self.server.wait(0.3)
 
     def _run(self, plan: Plan, image: str, config: str) -> None:
         self._check_room(plan)
@@ -74,9 +121,9 @@ class Engine:
                 self.seconds[step] = round(self.server.clock() - began, 2)
         except ReleaseError as error:
             self._undo(plan, done, error)
-            self.server.audit({"at": self.server.now(), "image": image, "colour": plan.colour, "outcome": error.code})
+            self.server.audit({"at": self.server.now(), "by": self.by, "image": image, "colour": plan.colour, "outcome": error.code})
             raise
-        self.server.audit({"at": self.server.now(), "image": image, "colour": plan.colour, "outcome": "released", "seconds": self.seconds})
+        self.server.audit({"at": self.server.now(), "by": self.by, "image": image, "colour": plan.colour, "outcome": "released", "seconds": self.seconds})
 
     def _check_room(self, plan: Plan) -> None:
         """Refuses before anything is touched; the new colour runs beside the old one for a while."""
@@ -117,6 +164,13 @@ class Engine:
                 raise ReleaseError("never_healthy", f"The new container ({plan.colour}) was not healthy within {self.settings.gate_seconds} s; last: {last}.")
             self.server.wait(0.3)
 
+    def _keep(self, plan: Plan, image: str, _config: str) -> None:
+        """Pages of the old release ask for its files afterwards, and pages of the new one may reach an old worker."""
+        current = self.server.record().get("current") or {}
+        if plan.old and current.get("image") and self.server.container(plan.old):
+            self.server.keep_static(plan.old, current["image"])
+        self.server.keep_static(plan.colour, image)
+
     def _switch(self, plan: Plan, _image: str, _config: str) -> None:
         self.server.point(plan.colour)
 
@@ -156,9 +210,16 @@ class Engine:
         release = Release(plan.colour, image, config, self.version, self.server.now())
         self.server.save_record(add_release(self.server.record(), release))
 
+    def _prune(self, _plan: Plan, _image: str, _config: str) -> None:
+        """Only what was released here goes, by its digest; what a rollback needs stays."""
+        record = self.server.record()
+        for image in releases_to_forget(record, self.settings.keep_releases):
+            self.server.forget(image)
+        self.server.prune_static(releases_kept(record, self.settings.keep_releases))
+
     def _undo(self, plan: Plan, done: list[str], error: ReleaseError) -> None:
         """Leaves the old colour serving and the new one gone."""
-        if "start" not in plan.steps or "drain" in done:
+        if "start" not in plan.steps or "record" in done:
             return
         if "start" in done:
             error.logs = error.logs or self.server.logs(plan.colour)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 COLOURS = ("blue", "green")
-HISTORY = 20
+HISTORY = 50
 # What differs between the colours, or names the image, is not part of the configuration.
 NOT_CONFIGURATION = ("image", "labels", "container_name", "networks", "profiles", "depends_on")
 
@@ -72,7 +72,7 @@ def make_plan(observed: Observed, image: str, config: str) -> Plan:
     wanted = now.running and now.healthy and (now.image, now.config) == (image, config)
     if serving and serving != recorded:
         if wanted:
-            return Plan(("reload", "verify", "drain", "stop", "record"), serving, other(serving), "an interrupted release is finished")
+            return Plan(("reload", "verify", "record", "drain", "stop"), serving, other(serving), "an interrupted release is finished")
         if recorded and observed.container(recorded).running:
             return _release(observed, recorded, ("restore",), "an interrupted release is undone first")
     if wanted and serving:
@@ -83,8 +83,8 @@ def make_plan(observed: Observed, image: str, config: str) -> Plan:
 
 def _release(observed: Observed, serving: str | None, first: tuple[str, ...], reason: str) -> Plan:
     target = other(serving)
-    last = ("drain", "stop", "record") if serving and observed.container(serving).running else ("record",)
-    return Plan((*first, "pull", "start", "gate", "preview", "switch", "reload", "verify", *last), target, serving, reason)
+    last = ("drain", "stop") if serving and observed.container(serving).running else ()
+    return Plan((*first, "pull", "start", "gate", "preview", "keep", "switch", "reload", "verify", "record", *last, "prune"), target, serving, reason)
 
 
 def _reason(now: Container, image: str, config: str) -> str:
@@ -93,6 +93,21 @@ def _reason(now: Container, image: str, config: str) -> str:
     if now.config != config:
         return "another configuration"
     return "the serving colour is not healthy"
+
+
+def choose(record: Mapping[str, Any], wanted: str, last: str | None) -> tuple[str, str | None]:
+    """The image an inventory's run has to release, and why it is not the wanted one.
+
+    What was released before or asked for by the inventory before is older than what serves: a deploy came after it, and is kept.
+    `last` is what the controller saw serve; it counts on a server that has no record, because it is new.
+    """
+    current = record.get("current")
+    if not current:
+        return (last, "the last released image goes on serving on a new server") if last and last != wanted else (wanted, None)
+    if current["image"] == wanted:
+        return wanted, None
+    older = {release["image"] for release in record.get("history", [])} | {record.get("inventory")}
+    return (current["image"], "a later release is kept; the inventory's image is older") if wanted in older else (wanted, None)
 
 
 def config_hash(service: Mapping[str, Any], *files: bytes) -> str:
@@ -121,4 +136,17 @@ def add_release(record: Mapping[str, Any], release: Release) -> dict[str, Any]:
     if current and current["image"] != release.image:
         previous = current
     history = [*record.get("history", []), asdict(release)][-HISTORY:]
-    return {"schema": 1, "current": asdict(release), "previous": previous, "history": history}
+    return {**record, "schema": 1, "current": asdict(release), "previous": previous, "history": history}
+
+
+def releases_kept(record: Mapping[str, Any], number: int) -> list[str]:
+    """The latest `number` images, newest first; never without the current one and the one a rollback goes to."""
+    named = [record.get("current"), record.get("previous"), *reversed(record.get("history", []))]
+    images = list(dict.fromkeys(release["image"] for release in named if release))
+    return images[: max(number, 2)]
+
+
+def releases_to_forget(record: Mapping[str, Any], number: int) -> list[str]:
+    """Released images beyond the kept ones."""
+    kept = releases_kept(record, number)
+    return sorted({release["image"] for release in record.get("history", [])} - set(kept))

@@ -22,6 +22,8 @@ from typing import Any
 from quetrex_release.plan import COLOURS, Container, Observed, config_hash
 
 NGINX = "platform-nginx"
+# Serves while the other one is exchanged; a container of `compose run`, which `compose up` leaves alone.
+BRIDGE = "platform-nginx-bridge"
 PREVIEW_PORT = 8086
 
 
@@ -49,6 +51,10 @@ class Settings:
     verify_seconds: int = 15
     least_memory_mb: int = 512
     least_disk_mb: int = 1024
+    keep_releases: int = 5
+    static_path: str = ""
+    static_prefix: str = ""
+    repositories: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Settings:
@@ -66,13 +72,17 @@ class Server:
         self.upstream = settings.project_dir / "nginx" / "upstream" / "web.conf"
         self.record_file = settings.state_dir / "releases.json"
         self.audit_file = settings.state_dir / "releases.log"
+        self.static = settings.state_dir / "static"
 
     # Docker
 
     def docker(self, *words: str, env: dict[str, str] | None = None, check: bool = True, timeout: float = 600) -> str:
         """Output of a docker command."""
         argv = ["docker", "--config", str(self.settings.project_dir / "docker"), *words]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=timeout, env={**os.environ, **(env or {})})
+        try:
+            done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=timeout, env={**os.environ, **(env or {})})
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ReleaseError("docker_failed", f"docker {words[0]} failed: {error}") from error
         if check and done.returncode != 0:
             raise ReleaseError("docker_failed", f"docker {words[0]} failed: {done.stderr.strip()[-800:]}")
         return done.stdout + ("" if check else done.stderr)
@@ -130,7 +140,72 @@ class Server:
         """The last lines a colour said."""
         return self.docker("logs", "--tail", "25", f"platform-web-{colour}", check=False).strip()
 
+    def forget(self, image: str) -> None:
+        """Removes an image, unless a container still needs it."""
+        self.docker("image", "rm", image, check=False)
+
+    def label(self, container: str, name: str) -> str:
+        """A container's label, empty without container or label."""
+        return self.docker("container", "inspect", "--format", f'{{{{index .Config.Labels "{name}"}}}}', container, check=False).partition("\n")[0]
+
+    def health(self, container: str) -> str:
+        """A container's state of health for Docker; its state when it has none; empty without container."""
+        text = "{{if .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}"
+        found = self.docker("container", "inspect", "--format", text, container, check=False).strip()
+        return found if " " not in found else ""
+
+    # Static files
+
+    def keep_static(self, colour: str, image: str) -> None:
+        """Copies a colour's static files to where nginx finds them after the colour is gone."""
+        if not self.settings.static_path:
+            return
+        scratch = self.static / ".new"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        said = self.docker("cp", f"platform-web-{colour}:{self.settings.static_path}/.", str(scratch), check=False)
+        names = [str(path.relative_to(scratch)) for path in scratch.rglob("*") if path.is_file() and not path.is_symlink()]
+        if not names and said.strip():
+            return  # an application without such files
+        for name in names:
+            target = self.static / "files" / self.settings.static_prefix.strip("/") / name
+            target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            (scratch / name).chmod(0o644)
+            (scratch / name).replace(target)
+        shutil.rmtree(scratch)
+        replace(self._static_list(image), json.dumps(names))
+
+    def prune_static(self, kept: list[str]) -> None:
+        """Removes the static files that no kept release has."""
+        lists = set(self.static.glob("*.json"))
+        gone = lists - {self._static_list(image) for image in kept}
+        named: set[str] = {name for path in lists - gone for name in json.loads(path.read_text())}
+        for path in gone:
+            for name in set(json.loads(path.read_text())) - named:
+                (self.static / "files" / self.settings.static_prefix.strip("/") / name).unlink(missing_ok=True)
+            path.unlink()
+
+    def _static_list(self, image: str) -> Path:
+        return self.static / f"{image.rpartition(':')[2][:24]}.json"
+
     # nginx
+
+    def nginx_wanted(self) -> str:
+        """Identity of nginx as the compose file wants it."""
+        return self.compose("config", "--hash", "nginx").split()[-1]
+
+    def start_bridge(self) -> None:
+        """A second nginx on the same ports."""
+        self.compose("run", "--detach", "--no-deps", "--name", BRIDGE, "nginx")
+
+    def end_bridge(self) -> None:
+        """Lets the second nginx finish what it has, and removes it."""
+        self.docker("stop", "--time", str(self.settings.drain_seconds + 15), BRIDGE, check=False)
+        self.docker("rm", "--force", BRIDGE, check=False)
+
+    def renew_nginx(self) -> None:
+        """nginx as the compose file wants it; the old one finishes what it has first."""
+        self.compose("up", "--detach", "--no-deps", "--no-build", "nginx")
 
     def serving(self) -> str | None:
         """The colour in nginx's upstream file."""

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the deploy key may ask for: deploy, rollback, status, and nothing else.
+
+The SSH server starts this as the deploy user, whatever was asked. It calls itself through sudo, and the words are judged
+again as root: who found a way around the SSH server gains nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from quetrex_release.__main__ import DIGEST, main
+
+PROGRAM = "/usr/local/sbin/platform-deploy"
+HELP = "Allowed: deploy <name@sha256:…> | deploy --check <name@sha256:…> | rollback | rollback --check | status"
+
+
+class Refused(Exception):
+    """Not one of the allowed commands."""
+
+
+def judge(words: Sequence[str], repositories: Sequence[str]) -> list[str]:
+    """The arguments of quetrex-release, when the words are one of the allowed commands."""
+    match list(words):
+        case ["status"] | ["rollback"] | ["rollback", "--check"]:
+            return list(words)
+        case ["deploy", image] | ["deploy", "--check", image]:
+            if not DIGEST.fullmatch(image) or image.partition("@")[0] not in repositories:
+                raise Refused(f"{image[:200]!r} is not an image of {', '.join(repositories)} by digest. {HELP}")
+            return list(words)
+    raise Refused(HELP)
+
+
+def repositories(stack: Path) -> list[str]:
+    """Repositories the deploy key may release from."""
+    return list(json.loads((stack / "release.json").read_text())["repositories"])
+
+
+def run(argv: Sequence[str], asked: str) -> int:
+    """As the deploy user: become root with the same words. As root: judge and do them."""
+    if os.geteuid() != 0:
+        words = shlex.split(asked) if not argv else list(argv)
+        os.execv("/usr/bin/sudo", ["sudo", "-n", PROGRAM, *words])  # noqa: S606  # without a shell is what is wanted
+    stack = Path("/opt/platform")
+    if (marker := Path(PROGRAM + ".json")).exists():
+        stack = Path(json.loads(marker.read_text())["stack"])
+    return main(["--stack", str(stack), "--json", *judge(argv, repositories(stack))])
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(run(sys.argv[1:], os.environ.get("SSH_ORIGINAL_COMMAND", "")))
+    except (Refused, ValueError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(64)

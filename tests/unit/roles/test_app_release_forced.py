@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a deploy key may ask for, and that everything else is refused."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
+
+from quetrex_release.forced import Refused, judge
+
+MINE = "registry.example.com/app/web"
+IMAGE = f"{MINE}@sha256:{'a' * 64}"
+
+
+@pytest.mark.parametrize("words", [["status"], ["rollback"], ["rollback", "--check"], ["deploy", IMAGE], ["deploy", "--check", IMAGE]])
+def test_allowed(words: list[str]) -> None:
+    assert judge(words, [MINE]) == words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["sh"],
+        ["status", "--stack", "/tmp"],
+        ["--stack", "/tmp", "status"],
+        ["deploy"],
+        ["deploy", f"{MINE}:latest"],
+        ["deploy", f"evil.example.com/web@sha256:{'a' * 64}"],
+        ["deploy", f"{MINE}-evil@sha256:{'a' * 64}"],
+        ["deploy", IMAGE + "\n"],
+        ["deploy", IMAGE, "--inventory"],
+        ["deploy", "--inventory", IMAGE],
+        ["rollback", ";", "id"],
+        ["nginx"],
+        ["ensure"],
+    ],
+)
+def test_refused(words: list[str]) -> None:
+    with pytest.raises(Refused):
+        judge(words, [MINE])
