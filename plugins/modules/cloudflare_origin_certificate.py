@@ -78,6 +78,11 @@ expires_on:
   description: When it ends, RFC 3339.
   returned: when not revoking
   type: str
+days_left:
+  description: Whole days until it ends.
+  returned: when not revoking
+  type: int
+  sample: 364
 reasons:
   description: Why the certificate at hand would not do.
   returned: when not revoking
@@ -117,8 +122,8 @@ def reasons(params: dict[str, t.Any], client: Client) -> list[str]:
     return ["it was revoked"] if row.get("revoked_at") else []
 
 
-def issue(params: dict[str, t.Any], client: Client) -> dict[str, t.Any]:
-    """A new certificate. When the answer is lost, the one that may have been issued is looked for instead of issuing another."""
+def issue(params: dict[str, t.Any], client: Client, current: str) -> dict[str, t.Any]:
+    """A new certificate, or one that a run which was interrupted, or whose answer was lost, had issued for the same key."""
     body = {
         "csr": params["csr"],
         "hostnames": params["hostnames"],
@@ -126,14 +131,15 @@ def issue(params: dict[str, t.Any], client: Client) -> dict[str, t.Any]:
         "requested_validity": params["validity"],
     }
     zone = client.zone(params["zone"])["id"]
-    for _ in range(3):
+    for dummy in range(3):
+        rows = [row for row in client.pages("/certificates", {"zone_id": zone}, size=50) if row["id"] != current]
+        now = datetime.datetime.now(datetime.timezone.utc)
+        if (row := rules.adopt(rows, params["csr"], params["hostnames"], params["validity"], now)) is not None:
+            return row
         try:
             return dict(client.call("POST", "/certificates", body))
         except UncertainError:
-            rows = client.pages("/certificates", {"zone_id": zone}, size=50)
-            now = datetime.datetime.now(datetime.timezone.utc)
-            if (row := rules.adopt(rows, params["csr"], params["hostnames"], params["validity"], now)) is not None:
-                return row
+            continue
     raise CloudflareError("Cloudflare did not answer the request for a certificate three times. Run again.", code="uncertain")
 
 
@@ -148,7 +154,7 @@ def present(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
         return {**result(True, "", old, {}, why), "diff": {"before": shown(old), "after": {"hostnames": sorted(params["hostnames"]), "reasons": why}}}
     if not params["csr"]:
         raise CloudflareError("csr is needed: " + "; ".join(why) + ".", code="csr_missing")
-    row = issue(params, client)
+    row = issue(params, client, old.get("id", ""))
     return result(True, row["certificate"], old, rules.describe(row["certificate"]), why)
 
 
@@ -164,6 +170,7 @@ def result(changed: bool, certificate: str, old: dict[str, t.Any], new: dict[str
         "certificate": certificate,
         "certificate_id": new.get("id", ""),
         "expires_on": new.get("expires_on", ""),
+        "days_left": (new["expires"] - datetime.datetime.now(datetime.timezone.utc)).days if new else 0,
         "reasons": why,
         "diff": {"before": shown(old), "after": shown(new)},
     }

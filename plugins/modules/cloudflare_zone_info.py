@@ -12,7 +12,9 @@ short_description: Describe a Cloudflare zone and what the token may do with it
 version_added: "0.1.0"
 description:
   - Tells the zone's identifier, plan, name servers and page rule quota.
-  - With O(permissions) each permission is tried with a harmless read; whether it may also write shows only when it writes.
+  - With O(permissions) each permission is tried, all at once. Reads change nothing; writes are such as Cloudflare refuses for their content,
+    which it looks at only after the permission.
+  - Without Zone Read no other permission can be tried.
 extends_documentation_fragment:
   - quetrex.platform.cloudflare
   - quetrex.platform.cloudflare.zone
@@ -31,8 +33,13 @@ options:
     description: Permissions to try.
     type: list
     elements: str
-    choices: [dns, zone_settings, page_rules, cache_rules, bot_management, ssl_and_certificates]
+    choices: [dns, zone_settings, page_rules, cache_rules, bot_management, ssl_and_certificates, cache_purge]
     default: []
+  access:
+    description: What to try. Purging cannot be read, it is only tried with V(write).
+    type: str
+    choices: [read, write]
+    default: read
 author:
   - Quetrex (@quetrex)
 """
@@ -43,12 +50,13 @@ EXAMPLES = r"""
     api_token: "{{ cloudflare_token }}"
     zone: example.com
     permissions: [dns, zone_settings, page_rules]
+    access: write
   register: zone
 """
 
 RETURN = r"""
 zone:
-  description: C(id), C(name), C(status), C(plan), C(name_servers) and C(page_rule_quota).
+  description: C(id), C(name), C(status), C(plan), C(name_servers) and C(page_rule_quota). Empty when the token lacks Zone Read.
   returned: success
   type: dict
 missing_permissions:
@@ -56,6 +64,11 @@ missing_permissions:
   returned: success
   type: list
   elements: str
+  sample: [DNS Edit]
+requests:
+  description: How many requests were sent.
+  returned: success
+  type: int
 failure:
   description: Why it failed. C(code) is Cloudflare's error code or a word, C(details) has more.
   returned: failure
@@ -66,32 +79,53 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client, MissingError
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, connect, fail
 
-# permission: (the dashboard's name, a read that needs it)
-PROBES = {
-    "dns": ("DNS", "/zones/{zone}/dns_records?per_page=1"),
-    "zone_settings": ("Zone Settings", "/zones/{zone}/settings/ssl"),
-    "page_rules": ("Page Rules", "/zones/{zone}/pagerules"),
-    "cache_rules": ("Cache Rules", "/zones/{zone}/rulesets/phases/http_request_cache_settings/entrypoint"),
-    "bot_management": ("Bot Management", "/zones/{zone}/bot_management"),
-    "ssl_and_certificates": ("SSL and Certificates", "/certificates?zone_id={zone}"),
+PHASE = "/zones/{zone}/rulesets/phases/http_request_cache_settings/entrypoint"
+NOTHING: dict[str, t.Any] = {}
+# permission: the dashboard's name, a read that needs it, and a write that is refused for its content
+PROBES: dict[str, tuple[str, str, tuple[str, str, dict[str, t.Any]]]] = {
+    "dns": ("DNS", "/zones/{zone}/dns_records?per_page=1", ("POST", "/zones/{zone}/dns_records", NOTHING)),
+    "zone_settings": ("Zone Settings", "/zones/{zone}/settings/ssl", ("PATCH", "/zones/{zone}/settings/ssl", {"value": "permission-probe"})),
+    "page_rules": ("Page Rules", "/zones/{zone}/pagerules", ("POST", "/zones/{zone}/pagerules", NOTHING)),
+    "cache_rules": ("Cache Rules", PHASE, ("PUT", PHASE, {"rules": [{"action": "permission-probe", "expression": "true"}]})),
+    "bot_management": ("Bot Management", "/zones/{zone}/bot_management", ("PUT", "/zones/{zone}/bot_management", {"fight_mode": "permission-probe"})),
+    "ssl_and_certificates": ("SSL and Certificates", "/certificates?zone_id={zone}", ("POST", "/certificates", NOTHING)),
+    "cache_purge": ("Cache Purge", "", ("POST", "/zones/{zone}/purge_cache", NOTHING)),
 }
 
 
-def allowed(client: Client, path: str) -> bool:
-    """Whether a read is permitted. What is permitted but not there is permitted."""
+def allowed(client: Client, method: str, path: str, body: dict[str, t.Any] | None) -> bool:
+    """Whether a call is permitted. What is permitted but not there, or permitted but nonsense, is permitted."""
     try:
-        client.call("GET", path)
-    except MissingError:
-        return True
+        client.call(method, path, body)
     except CloudflareError as error:
-        if error.status not in (401, 403):
-            raise
-        return False
+        return error.status not in (401, 403)
     return True
+
+
+def lacking(client: Client, zone: str, names: list[str], access: str) -> list[str]:
+    """The permissions the token lacks, as the dashboard calls them."""
+
+    def missing(name: str) -> list[str]:
+        label, read, (method, path, body) = PROBES[name]
+        calls = [(f"{label} Edit" if label != "Cache Purge" else label, method, path, body)] if access == "write" else [(f"{label} Read", "GET", read, None)]
+        return [text for text, *call in calls if call[1] and not allowed(client, call[0], call[1].format(zone=zone), call[2])]
+
+    return [label for found in client.together(missing, names) for label in found]
+
+
+def look_up(client: Client, name: str) -> dict[str, t.Any] | None:
+    """The zone, or None when the token is good but may not read zones."""
+    try:
+        return client.zone(name)
+    except CloudflareError as error:
+        if error.status != 403:
+            raise
+    client.call("GET", "/user/tokens/verify")
+    return None
 
 
 def describe(zone: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -113,16 +147,16 @@ def main() -> None:
         **CONNECTION,
         "zone": {"type": "str", "required": True},
         "permissions": {"type": "list", "elements": "str", "choices": list(PROBES), "default": []},
+        "access": {"type": "str", "choices": ["read", "write"], "default": "read"},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    client = connect(module)
+    client, params = connect(module), module.params
     try:
-        zone = client.zone(module.params["zone"])
-        wanted = [PROBES[name] for name in module.params["permissions"]]
-        missing = [label for label, path in wanted if not allowed(client, path.format(zone=zone["id"]))]
+        zone = look_up(client, params["zone"])
+        missing = lacking(client, zone["id"], params["permissions"], params["access"]) if zone else ["Zone Read"]
     except CloudflareError as error:
         fail(module, error)
-    module.exit_json(changed=False, zone=describe(zone), missing_permissions=missing)
+    module.exit_json(changed=False, zone=describe(zone) if zone else {}, missing_permissions=missing, requests=client.requests)
 
 
 if __name__ == "__main__":

@@ -148,6 +148,10 @@ def text(value: Any) -> Optional[str]:
     return None if isinstance(value, str) and value.strip() else f"is {value!r}; write a text"
 
 
+def boolean(value: Any) -> Optional[str]:
+    return None if isinstance(value, bool) or str(value).lower() in ("true", "false", "yes", "no") else f"is {value!r}; write true or false"
+
+
 def pem(value: Any) -> Optional[str]:
     return None if isinstance(value, str) and "-----BEGIN CERTIFICATE-----" in value else "is no certificate; give the text of a PEM file"
 
@@ -200,6 +204,8 @@ SETTINGS: dict[str, Setting] = {
     "platform_hetzner_api_url": Setting(url),
     "platform_cloudflare_api_token": Setting(secret("make one in the Cloudflare dashboard under My Profile > API Tokens"), required=True),
     "platform_cloudflare_api_url": Setting(url),
+    "platform_origin_pulls": Setting(boolean),
+    "platform_origin_pull_ca": Setting(pem),
     "platform_supabase_url": Setting(url, required=True),
     "platform_supabase_anon_key": Setting(secret("copy it from the Supabase dashboard, Settings > API"), required=True),
     "platform_supabase_service_role_key": Setting(secret("copy it from the Supabase dashboard, Settings > API"), required=True),

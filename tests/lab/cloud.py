@@ -90,7 +90,8 @@ def _describe(lab: Lab, parts: dict[str, Any]) -> dict[str, Any]:
     dns.publish(lab, "supabase", {name: [address] for name, address in database.get("names", {}).items()})
     facts = {
         "name": lab.name, "domain": lab.domain, "apis": apis, "edge_ipv4": lab.edge, "ca": str(pki.ca(lab)), "dns": lab.control,
-        "supabase": database, "registry": images | {"ca": str(pki.ca(lab))}, "state_dir": str(lab.folder("controller")), "ssh_key": str(_ssh_key(lab)),
+        "supabase": database, "registry": images | {"ca": str(pki.ca(lab))},
+        "origin_pull_ca": str(edge.pull_authority(lab)[1]), "state_dir": str(lab.folder("controller")), "ssh_key": str(_ssh_key(lab)),
     }  # fmt: skip
     path = lab.path("lab.json")
     scratch = path.with_suffix(".new")

@@ -92,7 +92,7 @@ def cache_rule(rule: Json) -> Json:
     """What the edge needs of a cache rule."""
     parameters = rule.get("action_parameters") or {}
     edge = parameters.get("edge_ttl") or {}
-    ttl = {"override_origin": edge.get("default"), "respect_origin": 0, "bypass_by_default": 0}.get(edge.get("mode"))
+    ttl = {"override_origin": edge.get("default"), "respect_origin": 0, "bypass_by_default": 0}.get(edge.get("mode", ""))
     return {
         "tree": parse(rule["expression"]),
         "cache": parameters.get("cache"),

@@ -46,3 +46,20 @@ def test_a_certificate_is_issued_once(cloudflare_api: CloudflareServer, run_clou
     cloudflare_api.fault({"match": {"method": "POST"}, "effect": effect, "times": 1})
     run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS)
     assert len(cloudflare_api.cloud.state["certificates"]) == 1
+
+
+def test_what_an_interrupted_run_had_issued_is_used(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    first = run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS)
+    again = run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS)
+    assert again["certificate_id"] == first["certificate_id"]
+    assert len(cloudflare_api.cloud.state["certificates"]) == 1
+    assert again["days_left"] == 364
+
+
+@pytest.mark.parametrize("effect", TROUBLE, ids=str)
+def test_a_certificate_is_revoked_once(cloudflare_api: CloudflareServer, run_cloudflare: Run, effect: dict[str, Any]) -> None:
+    made = run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS)
+    cloudflare_api.fault({"match": {"method": "DELETE"}, "effect": effect, "times": 1})
+    run_cloudflare("origin_certificate", revoke=made["certificate_id"])
+    assert "failed" not in run_cloudflare("origin_certificate", revoke=made["certificate_id"])
+    assert cloudflare_api.cloud.state["certificates"][made["certificate_id"]]["revoked_at"]
