@@ -96,6 +96,17 @@ class Database:
         except psycopg2.Error as error:
             raise self._refused(error, sql) from error
 
+    def copy_in(self, sql: str, source: Any) -> None:
+        """Feed COPY … FROM STDIN from something that can be read."""
+        self.queries.append(sql)
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.copy_expert(sql, source)
+        except psycopg2.Error as error:
+            if self._connection.closed:
+                raise ConnectionLost(self._words(error)) from error
+            raise self._refused(error, sql) from error
+
     def transaction(self, *, isolation: str = "READ COMMITTED") -> contextlib.AbstractContextManager[Database]:
         """A transaction that is rolled back, whatever happens in it."""
         return _rolled_back(self, isolation)
@@ -144,7 +155,7 @@ def _rolled_back(database: Database, isolation: str) -> Iterator[Database]:
 
 
 def _connect(target: Target) -> Any:
-    with _ca_file(target) as ca_path:
+    with ca_file(target) as ca_path:
         arguments: dict[str, Any] = {
             "host": target.host,
             "hostaddr": target.address,
@@ -173,7 +184,7 @@ def _connect(target: Target) -> Any:
 
 
 @contextlib.contextmanager
-def _ca_file(target: Target) -> Iterator[str | None]:
+def ca_file(target: Target) -> Iterator[str | None]:
     """Path of the CA certificate for libpq, which reads files only."""
     given = target.ca_certificate
     if not given:

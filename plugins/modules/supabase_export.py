@@ -1,0 +1,138 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module supabase_export: a copy of a database that can prove what it holds."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: supabase_export
+short_description: Export a Supabase or PostgreSQL database with proof of what it holds
+version_added: "0.1.0"
+description:
+  - Writes a folder with a dump (C(pg_dump), custom format, of at least the server's version) and a manifest with rows and a digest per table, the ledger,
+    privileges, policies and triggers, all of one snapshot.
+  - The folder appears under its name only when it is complete and on the disk. An export is never written over.
+  - With O(state=compared) it tells which tables have changed since.
+extends_documentation_fragment:
+  - quetrex.platform.database
+options:
+  path:
+    description: The export's folder. If it is there already and whole, nothing is done.
+    type: path
+    required: true
+  state:
+    description: V(present) takes the export, V(compared) compares the database with it.
+    type: str
+    choices: [present, compared]
+    default: present
+  managed_tables:
+    description: Tables of Supabase's own whose rows belong to the platform. Rows of others are counted in RV(left_behind).
+    type: list
+    elements: str
+    default: [auth.users, auth.identities]
+  bin_dir:
+    description: Folder of C(pg_dump), if it is not found by itself.
+    type: path
+attributes:
+  check_mode:
+    support: partial
+    description: Says that the export would be taken; the digests are read only then.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+    description: An export of this name is left alone.
+author:
+  - Quetrex (@quetrex)
+"""
+
+EXAMPLES = r"""
+- name: Keep a copy of today
+  quetrex.platform.supabase_export:
+    host: db.abcdefghijklmnopqrst.supabase.co
+    password: "{{ vault_database_password }}"
+    ca_certificate: /etc/ssl/supabase.pem
+    path: /srv/exports/2026-11-28
+"""
+
+RETURN = r"""
+path:
+  description: The export's folder.
+  type: str
+  returned: always
+tables:
+  description: Rows per table.
+  type: dict
+  returned: when there is an export
+left_behind:
+  description: Rows of Supabase's own tables that a migration does not carry (files, sessions, jobs).
+  type: dict
+  returned: when there is an export
+source:
+  description: Where it was taken.
+  type: str
+  returned: when there is an export
+moved_on:
+  description: Tables that have changed since.
+  type: list
+  elements: str
+  returned: when O(state=compared)
+failure:
+  description: What went wrong, for code.
+  type: dict
+  returned: on failure
+  contains:
+    code: {description: A short constant., type: str, returned: always}
+    details: {description: What the code needs to know., type: dict, returned: always}
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import export
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
+
+
+def argument_spec() -> dict[str, Any]:
+    return {
+        **connection_spec(),
+        "path": {"type": "path", "required": True},
+        "state": {"type": "str", "choices": ["present", "compared"], "default": "present"},
+        "managed_tables": {"type": "list", "elements": "str", "default": ["auth.users", "auth.identities"]},
+        "bin_dir": {"type": "path"},
+    }
+
+
+def told(manifest: dict[str, Any]) -> dict[str, Any]:
+    rows = {name: table["rows"] for name, table in manifest["tables"].items()}
+    return {"tables": rows, **{name: manifest[name] for name in ("left_behind", "source", "created")}}
+
+
+def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    source, path = target(parameters, "supabase_export"), parameters["path"]
+    if parameters["state"] == "compared":
+        manifest = export.read(path)
+        return {"changed": False, "path": path, "moved_on": export.moved_on(source, manifest), **told(manifest)}
+    if Path(path).exists():
+        return {"changed": False, "path": path, **told(export.read(path))}
+    if check:
+        return {"changed": True, "path": path}
+    manifest = export.take(source, path, managed_tables=parameters["managed_tables"], bin_dir=parameters["bin_dir"])
+    return {"changed": True, "path": path, **told(manifest)}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec(), supports_check_mode=True)
+    try:
+        module.exit_json(**run(module.params, check=module.check_mode))
+    except Failure as error:
+        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details})
+
+
+if __name__ == "__main__":
+    main()
