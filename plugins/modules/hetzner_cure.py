@@ -1,0 +1,161 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module hetzner_cure: power a server on, reset, rebuild, or remove it for a new one."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: hetzner_cure
+short_description: Give a dead server the cure that was chosen
+version_added: "0.1.0"
+description:
+  - Powers a server on, resets it, puts a fresh image on its disk, or deletes it so that M(quetrex.platform.hetzner_server) makes another.
+  - Takes a protection against deletion off where it is in the way; the next run of M(quetrex.platform.hetzner_server) puts it back.
+  - Volumes and Primary IPs are not touched.
+extends_documentation_fragment:
+  - quetrex.platform.hetzner
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: partial
+    details: A server is reset or rebuilt each time; power and deletion are idempotent.
+options:
+  name:
+    description: Name of the server.
+    type: str
+    required: true
+  labels:
+    description: Labels that together name the one server.
+    type: dict
+    required: true
+  cure:
+    description: What to do.
+    type: str
+    required: true
+    choices: [power_on, reset, rebuild, recreate]
+  images:
+    description: Names or ids of images for a rebuild, the preferred first. The next is taken when one does not exist any more.
+    type: list
+    elements: str
+    default: [debian-13]
+  action_budget:
+    description: Seconds to wait for what Hetzner does.
+    type: float
+    default: 300
+author:
+  - Quetrex (@quetrex)
+"""
+
+EXAMPLES = r"""
+- name: Cut its power and give it back
+  quetrex.platform.hetzner_cure:
+    name: quetrex-production-app
+    labels: {platform: quetrex, environment: production, role: app}
+    cure: reset
+"""
+
+RETURN = r"""
+steps:
+  description: What was done, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+failure:
+  description: The failure as data.
+  returned: failure
+  type: dict
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Answer, Client
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server import Wanted, find
+
+NO_SUCH_IMAGE = frozenset({"not_found", "invalid_input", "image_not_found"})
+
+
+class Doctor:
+    """Gives one server its cure."""
+
+    def __init__(self, client: Client, server: Answer, budget: float) -> None:
+        self.client, self.server, self.budget = client, server, budget
+        self.path = f"/servers/{server['id']}"
+
+    def steps(self, cure: str) -> list[str]:
+        """Return what is to do, in words."""
+        name = self.server["name"]
+        if cure == "power_on":
+            return [] if self.server["status"] == "running" else [f"power {name} on"]
+        unprotect = [f"take the protection off {name}"] if cure in ("rebuild", "recreate") and self.server["protection"]["delete"] else []
+        words = {"reset": f"reset {name}", "rebuild": f"put a fresh image on {name}", "recreate": f"delete {name}; its volume and address stay"}
+        return [*unprotect, words[cure]]
+
+    def give(self, cure: str, images: t.Sequence[str]) -> None:
+        """Do it and wait until it is done."""
+        if cure in ("rebuild", "recreate") and self.server["protection"]["delete"]:
+            self._act("change_protection", {"delete": False, "rebuild": False}, "take its protection off")
+        if cure == "recreate":
+            answer = self.client.request("DELETE", self.path)
+            self.client.wait([answer["action"]], budget=self.budget, doing="delete it")
+        elif cure == "rebuild":
+            self._rebuild(list(images))
+        else:
+            self._act({"power_on": "poweron", "reset": "reset"}[cure], None, cure.replace("_", " "))
+
+    def _rebuild(self, images: list[str]) -> None:
+        for position, image in enumerate(images):
+            try:
+                self._act("rebuild", {"image": image}, f"rebuild it from {image}")
+            except HetznerError as error:
+                if error.code not in NO_SUCH_IMAGE or position + 1 == len(images):
+                    raise
+            else:
+                return
+
+    def _act(self, action: str, body: t.Any, doing: str) -> None:
+        self.client.act(f"{self.path}/actions/{action}", body, budget=self.budget, doing=doing, repeatable=True)
+
+
+def cure_it(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    """Find the server and do what was asked for."""
+    given = module.params
+    labels = {str(key): str(value) for key, value in given["labels"].items()}
+    server = find(client, Wanted(given["name"], labels, tuple(labels), (), "", ""))
+    if server is None:
+        if given["cure"] != "recreate":
+            raise HetznerError("not_found", f"there is no server {given['name']} to {given['cure'].replace('_', ' ')}")
+        return {"changed": False, "steps": []}
+    doctor = Doctor(client, server, given["action_budget"])
+    steps = doctor.steps(given["cure"])
+    if steps and not module.check_mode:
+        doctor.give(given["cure"], given["images"])
+    return {"changed": bool(steps), "steps": steps}
+
+
+def main() -> None:
+    """Run the module."""
+    spec = {
+        **ARGUMENTS,
+        "name": {"type": "str", "required": True},
+        "labels": {"type": "dict", "required": True},
+        "cure": {"type": "str", "required": True, "choices": ["power_on", "reset", "rebuild", "recreate"]},
+        "images": {"type": "list", "elements": "str", "default": ["debian-13"]},
+        "action_budget": {"type": "float", "default": 300},
+    }
+    run(AnsibleModule(argument_spec=spec, supports_check_mode=True), cure_it)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module platform_diagnosis: what is wrong with the server, and the cheapest cure."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: platform_diagnosis
+short_description: Find out why the platform does not answer and which cure is the cheapest
+version_added: "0.1.0"
+description:
+  - Asks Hetzner's API, pings, logs in by SSH, writes to the disk, and asks the health page on the server and through the edge, all at once.
+  - Chooses the cheapest cure that can work. Only looks; M(quetrex.platform.hetzner_cure) does it.
+  - A server that seems dead is looked at twice. While visitors are served the choice is C(none).
+extends_documentation_fragment:
+  - quetrex.platform.hetzner
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: full
+options:
+  name:
+    description: Name of the server and of its Primary IPv4.
+    type: str
+    required: true
+  labels:
+    description: Labels that together name the one server.
+    type: dict
+    required: true
+  domain:
+    description: Name that visitors use.
+    type: str
+    required: true
+  path:
+    description: Page that answers 200 when the application works.
+    type: str
+    default: /api/health
+  edge:
+    description: Address to connect to instead of asking the DNS for O(domain).
+    type: str
+  ca_path:
+    description: File with the authorities to trust instead of the system's.
+    type: path
+  user:
+    description: Account for SSH.
+    type: str
+    required: true
+  key_file:
+    description: Private key for SSH.
+    type: path
+    required: true
+  known_hosts:
+    description: File with the server's recorded host key.
+    type: path
+    required: true
+  database:
+    description: Host or address of the database. Not looked at when not given.
+    type: str
+  database_port:
+    description: Port of the database.
+    type: int
+    default: 5432
+  supabase_url:
+    description: Address of the Supabase project, which tells when it is paused.
+    type: str
+  tried:
+    description: Cures that did not help.
+    type: list
+    elements: str
+    default: []
+  told:
+    description: A cure somebody insists on, also when the server is healthy.
+    type: str
+    choices: [power_on, reset, rebuild, recreate]
+  wait:
+    description: Seconds to go on looking until the server works, for example after a cure.
+    type: float
+    default: 0
+  pause:
+    description: Seconds between two looks.
+    type: float
+    default: 2
+author:
+  - Quetrex (@quetrex)
+"""
+
+EXAMPLES = r"""
+- name: What is wrong
+  quetrex.platform.platform_diagnosis:
+    name: quetrex-production-app
+    labels: {platform: quetrex, environment: production, role: app}
+    domain: example.com
+    user: ops
+    key_file: ~/.ssh/id_ed25519
+    known_hosts: /var/lib/quetrex/known_hosts
+  register: diagnosis
+"""
+
+RETURN = r"""
+line:
+  description: What was seen, in one line.
+  returned: success
+  type: str
+cure:
+  description: C(none), C(converge), C(power_on), C(reset), C(rebuild), C(recreate), C(wait), or C(stop) when a person has to look.
+  returned: success
+  type: str
+reason:
+  description: Why it is this one.
+  returned: success
+  type: str
+situation:
+  description: What was seen, as data.
+  returned: success
+  type: dict
+address:
+  description: The server's IPv4, or the one kept for it.
+  returned: success
+  type: str
+looks:
+  description: How often it was looked.
+  returned: success
+  type: int
+"""
+
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import ENDPOINT, Client
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server import Wanted, find
+from ansible_collections.quetrex.platform.plugins.module_utils.recovery.choice import LADDER, Choice, Situation, choose, line
+from ansible_collections.quetrex.platform.plugins.module_utils.recovery.look import Target, look, look_until
+
+API_PATIENCE = 10.0
+
+
+class Known(t.NamedTuple):
+    """What the API says: ok or why not, the server's status, and an address."""
+
+    api: str
+    server: t.Optional[str]
+    address: t.Optional[str]
+
+
+def known(params: dict[str, t.Any]) -> Known:
+    """Ask the API; its failure is part of the diagnosis."""
+    labels = {str(key): str(value) for key, value in params["labels"].items()}
+    try:
+        client = Client(params["api_token"] or "", params["api_endpoint"] or ENDPOINT, timeout=API_PATIENCE, retry_budget=API_PATIENCE)
+        server = find(client, Wanted(params["name"], labels, tuple(labels), (), "", ""))
+        if server:
+            return Known("ok", str(server["status"]), (server["public_net"]["ipv4"] or {}).get("ip"))
+        kept = client.all("/primary_ips", "primary_ips", [("name", params["name"])])
+    except HetznerError as error:
+        return Known(str(error.code), None, None)
+    return Known("ok", None, kept[0]["ip"] if kept else None)
+
+
+def main() -> None:
+    """Run the module."""
+    spec = {
+        **ARGUMENTS,
+        "name": {"type": "str", "required": True},
+        "labels": {"type": "dict", "required": True},
+        "domain": {"type": "str", "required": True},
+        "path": {"type": "str", "default": "/api/health"},
+        "edge": {"type": "str"},
+        "ca_path": {"type": "path"},
+        "user": {"type": "str", "required": True},
+        "key_file": {"type": "path", "required": True, "no_log": False},
+        "known_hosts": {"type": "path", "required": True},
+        "database": {"type": "str"},
+        "database_port": {"type": "int", "default": 5432},
+        "supabase_url": {"type": "str"},
+        "tried": {"type": "list", "elements": "str", "default": []},
+        "told": {"type": "str", "choices": list(LADDER)},
+        "wait": {"type": "float", "default": 0},
+        "pause": {"type": "float", "default": 2},
+    }
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    given = module.params
+    target = Target(
+        given["domain"], given["path"], given["edge"], given["ca_path"], given["user"], given["key_file"], given["known_hosts"],
+        given["database"], given["database_port"], given["supabase_url"],
+    )  # fmt: skip
+    addresses: list[t.Optional[str]] = []
+
+    def see() -> tuple[Situation, Choice]:
+        facts = known(given)
+        addresses.append(facts.address)
+        seen = look(facts.api, facts.server, facts.address, target)
+        return seen, choose(seen, given["tried"], given["told"] or "")
+
+    seen, choice, looks = look_until(see, given["wait"], given["pause"], time.monotonic, time.sleep)
+    module.exit_json(changed=False, line=line(seen), cure=choice.cure, reason=choice.reason, situation=seen._asdict(), address=addresses[-1] or "", looks=looks)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each cure does what its name says to the one server, and nothing to what has to survive it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lab.api.hetzner.testing import HetznerApi
+
+Run = Callable[..., dict[str, Any]]
+LABELS = {"platform": "quetrex", "environment": "test", "role": "app"}
+WHICH: dict[str, Any] = {"name": "app", "labels": LABELS}
+
+
+@pytest.fixture
+def server(hetzner: HetznerApi) -> int:
+    """A running server with a volume and a kept address."""
+    from hcloud import Client
+
+    client = Client(hetzner.token, api_endpoint=hetzner.url)
+    volume = client.request("POST", "/volumes", json={"name": "app", "size": 10, "location": "ash"})["volume"]["id"]
+    address = {"name": "app", "type": "ipv4", "assignee_type": "server", "location": "ash", "auto_delete": False}
+    ip = client.request("POST", "/primary_ips", json=address)["primary_ip"]["id"]
+    body = {"name": "app", "server_type": "cpx31", "image": "debian-13", "location": "ash", "labels": LABELS, "volumes": [volume]}
+    made = client.request("POST", "/servers", json={**body, "user_data": "#cloud-config\n{}", "public_net": {"ipv4": ip}})
+    client.actions.get_by_id(made["action"]["id"])
+    hetzner.forget()
+    return int(made["server"]["id"])
+
+
+def protect(hetzner: HetznerApi, server: int) -> None:
+    """Protect a server as production's is."""
+    from hcloud import Client
+
+    path = f"/servers/{server}/actions/change_protection"
+    Client(hetzner.token, api_endpoint=hetzner.url).request("POST", path, json={"delete": True, "rebuild": True})
+    hetzner.forget()
+
+
+def test_power_on_is_done_once(hetzner: HetznerApi, run_hetzner: Run, server: int) -> None:
+    hetzner.hardware.on.discard(server)
+    assert run_hetzner("cure", check=True, cure="power_on", **WHICH)["steps"] == ["power app on"]
+    assert hetzner.writes() == []
+    assert run_hetzner("cure", cure="power_on", **WHICH)["changed"] is True
+    assert server in hetzner.hardware.on
+    assert run_hetzner("cure", cure="power_on", **WHICH)["changed"] is False
+
+
+def test_reset_keeps_the_disk(hetzner: HetznerApi, run_hetzner: Run, server: int) -> None:
+    assert run_hetzner("cure", cure="reset", **WHICH)["steps"] == ["reset app"]
+    assert hetzner.writes() == [f"POST /v1/servers/{server}/actions/reset"]
+
+
+def test_rebuild_takes_the_protection_off_and_the_next_image_when_one_is_gone(hetzner: HetznerApi, run_hetzner: Run, server: int) -> None:
+    protect(hetzner, server)
+    done = run_hetzner("cure", cure="rebuild", images=["424242", "debian-13"], **WHICH)
+    assert done["steps"] == ["take the protection off app", "put a fresh image on app"]
+    assert [call for call in hetzner.hardware.calls if call[0] == "rebuild"] == [("rebuild", server, "#cloud-config\n{}")]
+    (one,) = hetzner.servers()
+    assert (one["id"], one["status"]) == (server, "running")
+
+
+def test_recreate_leaves_volume_and_address(hetzner: HetznerApi, run_hetzner: Run, server: int) -> None:
+    protect(hetzner, server)
+    assert run_hetzner("cure", check=True, cure="recreate", **WHICH)["changed"] is True
+    assert hetzner.writes() == []
+    run_hetzner("cure", cure="recreate", **WHICH)
+    assert hetzner.servers() == []
+    assert [one["server"] for one in hetzner.project.all("volumes")] == [None]
+    assert [one["assignee_id"] for one in hetzner.project.all("primary_ips") if one["name"] == "app"] == [None]
+    assert run_hetzner("cure", cure="recreate", **WHICH) == {"changed": False, "steps": []}
+
+
+def test_what_is_not_there_cannot_be_powered_on(hetzner: HetznerApi, run_hetzner: Run) -> None:
+    failed = run_hetzner("cure", cure="power_on", **WHICH)
+    assert failed["failure"]["code"] == "not_found"

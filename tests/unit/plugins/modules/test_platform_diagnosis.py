@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The diagnosis as Ansible calls it: it says what it sees, changes nothing, and an API that fails is part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.quetrex.platform.plugins.modules import platform_diagnosis
+from lab.api.hetzner.testing import HetznerApi
+
+LABELS = {"platform": "quetrex", "environment": "test", "role": "app"}
+Run = Callable[..., dict[str, Any]]
+
+
+class Ended(Exception):
+    """A module's exit_json."""
+
+
+@pytest.fixture
+def diagnose(hetzner: HetznerApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the module. Nothing listens at the edge it is given."""
+
+    def end(_module: AnsibleModule, **result: Any) -> None:
+        raise Ended(result)
+
+    monkeypatch.setattr(AnsibleModule, "exit_json", end)
+
+    def call(**more: Any) -> dict[str, Any]:
+        given = {
+            "api_token": hetzner.token, "api_endpoint": hetzner.url, "name": "app", "labels": LABELS, "domain": "app.example", "edge": "127.0.0.254",
+            "user": "ops", "key_file": str(tmp_path / "key"), "known_hosts": str(tmp_path / "known_hosts"), "pause": 0, **more,
+        }  # fmt: skip
+        with patch_module_args(given), pytest.raises(Ended) as ended:
+            platform_diagnosis.main()
+        result: dict[str, Any] = ended.value.args[0]
+        return result
+
+    return call
+
+
+def order(hetzner: HetznerApi) -> int:
+    """Order a server of the platform and return its id."""
+    from hcloud import Client
+
+    body = {"name": "app", "server_type": "cpx31", "image": "debian-13", "location": "ash", "labels": LABELS}
+    client = Client(hetzner.token, api_endpoint=hetzner.url)
+    made = client.request("POST", "/servers", json=body)
+    client.actions.get_by_id(made["action"]["id"])
+    return int(made["server"]["id"])
+
+
+def test_a_server_that_does_not_exist(hetzner: HetznerApi, diagnose: Run) -> None:
+    found = diagnose()
+    assert (found["cure"], found["changed"]) == ("recreate", False)
+    assert "server does not exist" in found["line"]
+    assert hetzner.writes() == []
+
+
+def test_a_server_that_is_off(hetzner: HetznerApi, diagnose: Run) -> None:
+    hetzner.hardware.on.discard(order(hetzner))
+    hetzner.forget()
+    assert diagnose()["cure"] == "power_on"
+    assert diagnose(tried=["power_on"])["cure"] == "rebuild"
+    assert hetzner.writes() == []
+
+
+def test_an_api_that_refuses_is_said_and_stops(diagnose: Run) -> None:
+    found = diagnose(api_token="0" * 64)
+    assert (found["cure"], found["situation"]["api"]) == ("stop", "unauthorized")
