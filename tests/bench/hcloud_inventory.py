@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory plugin beside hetzner.hcloud's, in the same run, on the same answers: wall, CPU, requests, memory. JSON to stdout.
+
+`python tests/bench/hcloud_inventory.py [--servers 25 1000 10000] [--runs 3] [--latency-ms 50]`. Each measurement is one `ansible-inventory
+--list` of its own process. The floor is an inventory of no plugin at all. Pages are put together before anything is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import uvicorn
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests")]
+PER_PAGE = 50
+PLUGINS = {"ours": "quetrex.platform.hcloud", "peer": "hetzner.hcloud.hcloud"}
+KEYED = {"keyed_groups": [{"key": "hcloud_location", "prefix": "loc"}, {"key": "hcloud_labels.role", "prefix": "role"}]}
+NATIVE = {"group_by": ["location", "role"]}
+
+
+class Vendor:
+    """Answers GET /servers and the like from pages made beforehand, each after the latency."""
+
+    def __init__(self, latency: float) -> None:
+        self.latency, self.pages, self.requests = latency, dict[int, bytes](), 0
+
+    def hold(self, count: int) -> None:
+        """Have that many servers."""
+        from lab.api.hetzner.testing import hetzner_api
+
+        with tempfile.TemporaryDirectory() as folder, hetzner_api(Path(folder)) as api:
+            from hcloud import Client
+
+            body = {"name": "a", "server_type": "cpx31", "image": "debian-13", "location": "ash"}
+            made = Client(api.token, api_endpoint=api.url).request("POST", "/servers", json=body)["server"]
+            sample = Client(api.token, api_endpoint=api.url).request("GET", f"/servers/{made['id']}")["server"]
+        last = max(1, -(-count // PER_PAGE))
+        servers = [{**sample, "id": 1000 + n, "name": f"s{n}", "status": "running", "labels": {"role": f"r{n % 5}", "n": str(n)}} for n in range(count)]
+        self.pages = {}
+        for page in range(1, last + 1):
+            numbers = {"page": page, "per_page": PER_PAGE, "last_page": last, "total_entries": count}
+            numbers["next_page"], numbers["previous_page"] = (page + 1 if page < last else None), (page - 1 if page > 1 else None)
+            self.pages[page] = json.dumps({"servers": servers[(page - 1) * PER_PAGE : page * PER_PAGE], "meta": {"pagination": numbers}}).encode()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        self.requests += 1
+        await asyncio.sleep(self.latency)
+        query = parse_qs(scope["query_string"].decode())
+        if scope["path"].endswith("/servers"):
+            body = self.pages[int(query.get("page", ["1"])[0])]
+        else:
+            kind, one = (
+                scope["path"].rsplit("/", 1)[1],
+                {"page": 1, "per_page": 50, "last_page": 1, "total_entries": 0, "next_page": None, "previous_page": None},
+            )
+            body = json.dumps({kind: [], "meta": {"pagination": one}}).encode()
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]}
+        )
+        await send({"type": "http.response.body", "body": body})
+
+
+def serve(vendor: Vendor) -> str:
+    """Serve from a thread; return the address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(vendor, log_level="error", lifespan="off", access_log=False))
+    threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
+    return f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+
+
+def measure(folder: Path, options: dict[str, Any] | None, vendor: Vendor) -> dict[str, float]:
+    """Run one inventory to its end; `options` None is the floor."""
+    path = folder / "hcloud.yml"
+    if options is None:
+        path = folder / "hosts.yml"
+        path.write_text("all: {}\n")
+    else:
+        path.write_text(json.dumps(options))
+    from conftest import _tree
+
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(_tree()), "ANSIBLE_HOME": str(folder), "ANSIBLE_INVENTORY_CACHE": "False"}
+    vendor.requests = 0
+    command = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", str(path), "--list", "--output", str(folder / "out.json")]
+    begun = time.monotonic()
+    child = subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    _pid, status, used = os.wait4(child.pid, 0)
+    wall = time.monotonic() - begun
+    if status:
+        raise RuntimeError(f"{command}: {child.stderr.read().decode() if child.stderr else status}")
+    hosts = len(json.loads((folder / "out.json").read_text())["_meta"]["hostvars"]) if options else 0
+    return {"wall": wall, "cpu": used.ru_utime + used.ru_stime, "requests": vendor.requests, "memory_mb": used.ru_maxrss / 1024, "hosts": hosts}
+
+
+def cases(url: str) -> dict[str, dict[str, Any] | None]:
+    """Return what is measured for each number of servers."""
+    base = {"api_endpoint": url, "api_token": "x" * 64}
+    found: dict[str, dict[str, Any] | None] = {"floor": None}
+    for who, plugin in PLUGINS.items():
+        found[who] = {"plugin": plugin, **base}
+        found[f"{who}, two keyed groups"] = {"plugin": plugin, **base, **KEYED}
+    found["ours, two native groups"] = {"plugin": PLUGINS["ours"], **base, **NATIVE}
+    return found
+
+
+def main() -> None:
+    """Measure in turns, so that what else the machine does meets all alike."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--servers", type=int, nargs="+", default=[25, 1000, 10000])
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--latency-ms", type=float, default=50)
+    arguments = parser.parse_args()
+    vendor = Vendor(arguments.latency_ms / 1000)
+    url, report = serve(vendor), {}
+    with tempfile.TemporaryDirectory() as name:
+        for count in arguments.servers:
+            vendor.hold(count)
+            runs: dict[str, list[dict[str, float]]] = {case: [] for case in cases(url)}
+            for _run in range(arguments.runs):
+                for case, options in cases(url).items():
+                    runs[case].append(measure(Path(name), options, vendor))
+            medians = {case: {key: round(statistics.median(one[key] for one in all_), 3) for key in all_[0]} for case, all_ in runs.items()}
+            ratios = {
+                "plain": medians["ours"]["wall"] / medians["peer"]["wall"],
+                "keyed groups": medians["ours, two keyed groups"]["wall"] / medians["peer, two keyed groups"]["wall"],
+                "native groups": medians["ours, two native groups"]["wall"] / medians["peer, two keyed groups"]["wall"],
+            }
+            over = medians["ours"]["wall"] - medians["floor"]["wall"]
+            report[str(count)] = {"medians": medians, "wall_to_peer": {key: round(one, 3) for key, one in ratios.items()}, "over_floor": round(over, 3)}
+            print(f"{count} servers: {report[str(count)]['wall_to_peer']}, over the floor {over:.2f} s", file=sys.stderr)
+    load = [round(one, 1) for one in os.getloadavg()]
+    print(json.dumps({"latency_ms": arguments.latency_ms, "runs": arguments.runs, "load": load, "servers": report}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

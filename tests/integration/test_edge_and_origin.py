@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Between the edge and the origin: only the edge gets in, visitors keep their address, and certificates change under visitors' eyes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from typing import Any, Self
+
+import pytest
+
+from lab import net
+
+from .conftest import Platform
+
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+BUDGET = 240.0
+
+
+class Visitors:
+    """One request after the other, five a second, at most for `BUDGET` seconds; what each was answered."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.seen: list[int] = []
+        self._platform = platform
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def _work(self) -> None:
+        end = time.monotonic() + BUDGET
+        while not self._stop.wait(0.2) and time.monotonic() < end:
+            self.seen.append(self._platform.status("/api/health"))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def served_serial(platform: Platform) -> str:
+    """Serial number of the certificate that nginx serves, as Cloudflare writes it."""
+    script = f"openssl s_client -connect 127.0.0.1:443 -servername {platform.lab.domain} </dev/null 2>/dev/null | openssl x509 -noout -serial"
+    return str(int(platform.on_server(script).strip().partition("=")[2], 16))
+
+
+def cloudflare(platform: Platform) -> dict[str, Any]:
+    """What the Cloudflare API has stored."""
+    state: dict[str, Any] = json.loads(platform.lab.path("api", "cloudflare.json").read_text())
+    return state
+
+
+def from_the_edge(platform: Platform, *args: str) -> str:
+    """Status of a request to the origin from the edge's own address, but not by the edge."""
+    words = ["curl", "-sk", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", f"{platform.lab.domain}:443:{platform.server_ipv4}"]
+    space = net.netns_name(platform.lab, "edge")
+    return subprocess.run(["ip", "netns", "exec", space, *words, *args, f"https://{platform.lab.domain}/"], capture_output=True, text=True, check=False).stdout
+
+
+def test_www_is_sent_to_the_apex(platform: Platform) -> None:
+    answer = platform.curl(f"https://www.{platform.lab.domain}/a?b=c", "--output", "/dev/null", "--write-out", "%{http_code} %{redirect_url}")
+    assert answer.stdout == f"301 https://{platform.lab.domain}/a?b=c"
+
+
+def test_the_edges_address_alone_does_not_open_the_origin(platform: Platform) -> None:
+    assert from_the_edge(platform) == "403"
+    client = platform.lab.path("pki", "origin-pull")
+    assert from_the_edge(platform, "--cert", str(client / "client.pem"), "--key", str(client / "client.key")) == "200"
+
+
+def test_the_log_shows_the_visitor_not_the_edge(platform: Platform) -> None:
+    mark = f"/visitor-{time.time_ns()}"
+    platform.curl(f"https://{platform.lab.domain}{mark}", "--interface", platform.lab.control, "--header", "CF-Connecting-IP: 203.0.113.9")
+    lines = platform.on_server(f"docker logs --tail 200 platform-nginx 2>/dev/null | grep -F {mark}").splitlines()
+    seen = json.loads(lines[-1])
+    assert seen["remote_addr"] == platform.lab.control
+    assert seen["edge"] in (platform.lab.edge, platform.lab.address6(1))
+
+
+def test_a_certificate_is_renewed_before_its_threshold_and_nobody_notices(platform: Platform) -> None:
+    old = served_serial(platform)
+    untouched = platform.play("certificate_renew")
+    assert (untouched.code, untouched.changed, served_serial(platform)) == (0, 0, old), untouched.explain()
+    with Visitors(platform) as visitors:
+        run = platform.play("certificate_renew", "-e", "origin_certificate_renew_before=366")
+    assert run.code == 0, run.explain()
+    new = served_serial(platform)
+    assert new != old
+    certificates = cloudflare(platform)["certificates"]
+    assert "revoked_at" in certificates[old]
+    assert "revoked_at" not in certificates[new]
+    assert set(visitors.seen) == {200}, visitors.seen
+    assert len(visitors.seen) > 10
+    assert platform.play("certificate_renew").changed == 0
+
+
+def test_the_old_certificate_stays_when_the_new_one_is_not_served(platform: Platform) -> None:
+    """nginx refuses its configuration: the run ends there, and the next one finishes what it began."""
+    old = served_serial(platform)
+    broken = platform.play("certificate_renew", "-e", "origin_certificate_renew_before=366", "-e", "origin_certificate_reload=false")
+    assert broken.code != 0
+    assert "revoked_at" not in cloudflare(platform)["certificates"][old]
+    assert served_serial(platform) == old
+    assert platform.status("/api/health") == 200
+    assert platform.play("certificate_renew").code == 0
+    assert served_serial(platform) != old
+    assert "revoked_at" in cloudflare(platform)["certificates"][old]
+    assert platform.status("/api/health") == 200
+
+
+def test_the_key_never_leaves_the_server(platform: Platform) -> None:
+    key = platform.on_server("sed -n 2p /opt/platform/nginx/tls/origin.key").strip()
+    assert len(key) > 20
+    places = [platform.lab.root / "log", platform.lab.root / "api", platform.lab.root / "controller", platform.lab.root / "ansible"]
+    found = subprocess.run(["grep", "-rlF", key, *map(str, places)], capture_output=True, text=True, check=False).stdout
+    assert found == ""
+
+
+def test_origin_pulls_go_off_and_on_again_without_a_failed_request(platform: Platform) -> None:
+    with Visitors(platform) as visitors:
+        off = platform.play("site", "-e", "platform_origin_pulls=false")
+        assert off.code == 0, off.explain()
+        assert from_the_edge(platform) == "200"
+        on = platform.play("site")
+        assert on.code == 0, on.explain()
+    assert from_the_edge(platform) == "403"
+    assert set(visitors.seen) == {200}, visitors.seen
+
+
+def test_a_token_without_permissions_is_refused_before_anything_is_touched(platform: Platform) -> None:
+    before = len([line for line in platform.exchanges("hetzner") if line["method"] != "GET"])
+    run = platform.play("site", "-e", "cloudflare_zone_api_token=" + "0" * 40)
+    assert run.code != 0
+    assert "Make a new token" in run.output
+    assert len([line for line in platform.exchanges("hetzner") if line["method"] != "GET"]) == before

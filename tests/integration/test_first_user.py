@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a new user does first: copies the example, forgets a value, reads the output over somebody's shoulder."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab import cloud
+from lab.config import CHECKOUT, Lab, LabError
+
+from .conftest import Platform
+
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+
+
+def test_the_example_inventory_names_every_value_to_fill_in_and_touches_nothing(platform: Platform, tmp_path: Path) -> None:
+    example = tmp_path / "platform"
+    shutil.copytree(CHECKOUT / "inventories" / "production", example)
+    (example / "group_vars/all/vault.yml.example").rename(example / "group_vars/all/vault.yml")
+    hetzner = platform.facts["apis"]["hetzner"]
+    before = len(platform.exchanges("cloudflare"))
+    environment = {**platform.environment, "HCLOUD_ENDPOINT": hetzner["url"], "HCLOUD_TOKEN": hetzner["token"], "HOME": str(tmp_path)}
+    done = subprocess.run(platform.command("site", "-i", str(example)), cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode != 0
+    for name in ("platform_admin_ssh_public_keys", "platform_web_image", "platform_cloudflare_api_token", "platform_supabase_anon_key"):
+        assert name in done.stdout + done.stderr, f"{name} is not named:\n{done.stdout}"
+    assert "nothing was touched" in done.stdout + done.stderr
+    assert len(platform.exchanges("cloudflare")) == before
+
+
+def secrets_of(platform: Platform) -> dict[str, str]:
+    """Everything a run must never print."""
+    facts = platform.facts
+    tokens = {f"token of {api}": entry["token"] for api, entry in facts["apis"].items()}
+    database = {"database password": facts["supabase"]["password"], "service role key": facts["supabase"]["service_role_key"]}
+    redis = (Path(facts["state_dir"]) / "redis-password").read_text().split()[0]
+    key = next(path for path in Path(facts["state_dir"]).glob("*") if path.read_bytes().startswith(b"-----BEGIN OPENSSH") and path.name != "id_ed25519")
+    host_key = key.read_text().splitlines()[2]
+    return {**tokens, **database, "registry password": facts["registry"]["password"], "redis password": redis, "SSH host key": host_key}
+
+
+def test_no_secret_is_in_the_output_even_at_vvv(platform: Platform) -> None:
+    # Every task again, with every diff: the stack's files are made to differ.
+    platform.on_server("echo '# touched' >> /opt/platform/compose.yml; rm -f /opt/platform/env/* /opt/platform/secrets/* 2>/dev/null || true")
+    run = platform.play("site", "--diff", "-vvv")
+    assert run.code == 0, run.explain()
+    leaked = [name for name, secret in secrets_of(platform).items() if secret in run.output]
+    assert leaked == []
+    assert platform.status("/api/health") == 200
+
+
+def test_a_lab_of_the_same_name_in_another_checkout_is_left_alone(lab: Lab, tmp_path: Path) -> None:
+    elsewhere = type("Elsewhere", (Lab,), {"root": property(lambda _self: tmp_path / "lab")})(
+        **{field.name: getattr(lab, field.name) for field in dataclasses.fields(lab)}
+    )
+    with pytest.raises(LabError, match=f"from {lab.root}"):
+        cloud.up(elsewhere, print)
+    with pytest.raises(LabError, match="another LAB_NAME"):
+        cloud.down(elsewhere)
+    assert cloud.status(lab)["up"]
