@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab import cloud, net, slots
-from lab.config import Lab
+from lab.config import Lab, LabError
 from lab.process import until
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab-net")]
@@ -76,6 +76,24 @@ def test_a_rule_for_others_does_not_let_us_in(lab: Lab) -> None:
 def test_no_rules_at_all_drop_everything(lab: Lab) -> None:
     net.set_firewall(lab, "s1", [])
     assert not any(reaches(22, address) for address in addresses(lab))
+
+
+def test_a_change_of_rules_is_one_step(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is allowed before and after is never cut off in between, and a set that is refused leaves the one before."""
+    ssh = {"direction": "in", "protocol": "tcp", "port": "22", "source_ips": ANYONE}
+    out = {"direction": "out", "protocol": "tcp", "port": "1-65535", "destination_ips": ANYONE}
+    net.set_firewall(lab, "s1", [ssh, out])
+    scripts: list[str] = []
+    real = net.run
+    monkeypatch.setattr(net, "run", lambda *words, **more: (scripts.append(str(more.get("stdin"))) if "-f" in words else None, real(*words, **more))[1])
+    net.set_firewall(lab, "s1", [ssh])
+    assert len(scripts) == 1
+    with pytest.raises(LabError):
+        net.set_firewall(lab, "s1", [{**ssh, "port": "nonsense-port"}])
+    assert all(reaches(22, address) for address in addresses(lab))
+    net.set_firewall(lab, "s1", None)
+    net.set_firewall(lab, "s1", None)
+    assert reaches(80, addresses(lab)[0])
 
 
 def test_a_pulled_cable_and_its_return(lab: Lab) -> None:
