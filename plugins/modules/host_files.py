@@ -15,7 +15,7 @@ description:
   - An activation (a reload, a restart) runs when one of its files changed, when its last run was interrupted before it worked, or when its check fails.
     A run that was killed between writing and reloading is therefore finished by the next one.
   - With O(guard) the server itself puts the old files back unless the change is confirmed in time, so that a change of the SSH server or the
-    firewall can lock nobody out, even if the controller dies in the middle.
+    firewall can lock nobody out, even if the controller dies in the middle. A server that restarts in that time starts with the old files.
 author:
   - Quetrex (@quetrex)
 options:
@@ -50,6 +50,11 @@ options:
         description: Permissions as an octal number in quotes.
         type: str
         default: "0644"
+      settings:
+        description:
+          - Instead of O(files[].content), single settings of a file that belongs to a package. The line that begins with a name gets its value,
+            missing ones are added, all other lines, owner and permissions stay. A file that does not exist is not made.
+        type: dict
       validate:
         description:
           - Command that judges the new content before it replaces the old one; C(%s) stands for a scratch file with that content.
@@ -76,6 +81,11 @@ options:
         description: Command that succeeds while the running system follows the files.
         type: list
         elements: str
+  record:
+    description:
+      - Name under which the server remembers the paths of this call. A file that an earlier call of the same name wrote, and this one does not name
+        any more, is removed. Files with O(files[].settings) or of O(files[].state=absent) are not remembered.
+    type: str
   guard:
     description: Name of a guarded change. The old files come back after O(guard_seconds) unless the change is confirmed.
     type: str
@@ -154,6 +164,7 @@ pending:
   type: bool
 """
 
+import os
 import shutil
 from typing import Any
 
@@ -161,7 +172,17 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.host import files as disk
 from ansible_collections.quetrex.platform.plugins.module_utils.host import guard
-from ansible_collections.quetrex.platform.plugins.module_utils.host.plan import Activation, Plan, Wanted, make_plan, parse_activations, parse_files, stamp
+from ansible_collections.quetrex.platform.plugins.module_utils.host.plan import (
+    Activation,
+    Plan,
+    Wanted,
+    forgotten,
+    make_plan,
+    parse_activations,
+    parse_files,
+    resolve,
+    stamp,
+)
 
 FILE_OPTIONS: dict[str, Any] = {
     "path": {"type": "path", "required": True},
@@ -170,6 +191,7 @@ FILE_OPTIONS: dict[str, Any] = {
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
     "mode": {"type": "str", "default": "0644"},
+    "settings": {"type": "dict"},
     "validate": {"type": "list", "elements": "str"},
 }
 ACTIVATE_OPTIONS: dict[str, Any] = {
@@ -184,7 +206,9 @@ class HostFiles:
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
-        self.wanted: list[Wanted] = parse_files(module.params["files"])
+        self.requested: list[Wanted] = parse_files(module.params["files"])
+        self.wanted: list[Wanted] = self.requested
+        self.record: str | None = module.params["record"]
         self.activations: list[Activation] = parse_activations(module.params["activate"])
         self.guard: str | None = module.params["guard"]
 
@@ -195,7 +219,9 @@ class HostFiles:
 
     def fetch(self) -> tuple[Plan, list[dict[str, str]]]:
         """Read the server and compare."""
-        found = {item.path: disk.read(item.path) for item in self.wanted}
+        removals = forgotten(disk.read_record(self.record), self.requested) if self.record else []
+        found = {item.path: disk.read(item.path) for item in [*self.requested, *removals]}
+        self.wanted = [resolve(item, found[item.path]) for item in [*self.requested, *removals]]
         stamps = {item: disk.read_stamp(item) for item in self.activations}
         failing = [item for item in self.activations if item.check and not self.passes(item.check)]
         plan = make_plan(self.wanted, found, self.activations, stamps, failing)
@@ -215,8 +241,14 @@ class HostFiles:
         """Write, then activate; a stamp is left only by what worked."""
         if self.guard and plan.changed:
             guard.arm(self.guard, plan, self.module.params["undo"], self.module.params["guard_seconds"], self.run)
+        kept = [item.path for item in self.requested if item.state.content is not None and not item.settings]
+        if self.record:
+            # what is about to be written is remembered before, what is about to go is forgotten after: a killed run leaves no orphan
+            disk.write_record(self.record, [*{*kept, *disk.read_record(self.record)}])
         for item in plan.writes:
             disk.write(item)
+        if self.record:
+            disk.write_record(self.record, kept)
         for activation in plan.activations:
             code, output = self.run(activation.command)
             if code != 0:
@@ -278,6 +310,7 @@ def main() -> None:
         argument_spec={
             "files": {"type": "list", "elements": "dict", "default": [], "options": FILE_OPTIONS},
             "activate": {"type": "list", "elements": "dict", "default": [], "options": ACTIVATE_OPTIONS},
+            "record": {"type": "str"},
             "guard": {"type": "str"},
             "guard_seconds": {"type": "int", "default": 60},
             "undo": {"type": "list", "elements": "list", "default": []},
@@ -286,6 +319,8 @@ def main() -> None:
         required_if=[("state", "confirmed", ["guard"]), ("state", "restored", ["guard"])],
         supports_check_mode=True,
     )
+    # folders this makes are for everyone to enter, whatever the login's umask
+    os.umask(0o022)
     task = HostFiles(module)
     state = module.params["state"]
     try:

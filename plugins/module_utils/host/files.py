@@ -82,6 +82,22 @@ def write(wanted: Wanted) -> None:
         raise
 
 
+def record_path(name: str) -> str:
+    """Return where the paths written under a name are remembered."""
+    return str(STATE / "written" / name)
+
+
+def read_record(name: str) -> list[str]:
+    """Return the paths that earlier calls wrote under a name."""
+    return (read(record_path(name)).content or "").splitlines()
+
+
+def write_record(name: str, paths: Sequence[str]) -> None:
+    """Remember paths, if they differ from what is remembered."""
+    if read_record(name) != sorted(paths):
+        write(Wanted(record_path(name), FileState(content="".join(path + "\n" for path in sorted(paths)), mode=0o600)))
+
+
 def stamp_path(activation: Activation) -> str:
     """Return where the stamp of an activation lies."""
     return str(STATE / "activated" / hashlib.sha256("\0".join(activation.command + activation.paths).encode()).hexdigest()[:20])

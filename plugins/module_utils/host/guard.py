@@ -5,6 +5,7 @@
 
 Before the first write the old files are copied aside and a systemd timer is started that puts them back.
 A proved new connection confirms the change. A controller that dies in between needs nothing: the timer fires.
+A server that restarts in between loses the timer, so a unit for the next start puts the files back before anything reads them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 
 from ansible_collections.quetrex.platform.plugins.module_utils.host.files import STATE, HostFileError, Run, stamp_path
 from ansible_collections.quetrex.platform.plugins.module_utils.host.plan import Plan
+
+UNITS = Path("/etc/systemd/system")
 
 
 def folder(name: str) -> Path:
@@ -34,6 +37,36 @@ def pending(name: str) -> bool:
     return folder(name).is_dir()
 
 
+def boot_unit(name: str) -> Path:
+    """Return the unit that puts the old files back when the server restarts before the confirmation."""
+    return UNITS / f"platform-guard-boot-{name}.service"
+
+
+def _boot_link(name: str) -> Path:
+    return UNITS / "sysinit.target.wants" / boot_unit(name).name
+
+
+def _boot_text(name: str) -> str:
+    """Write the unit: after the disks are there, before any service reads the files."""
+    return f"""[Unit]
+Description=Return to the settings before the unproved change {name}
+DefaultDependencies=no
+After=local-fs.target
+Before=sysinit.target network-pre.target platform-firewall.service ssh.service
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh {folder(name) / "restore"} boot
+"""
+
+
+def _forget(name: str) -> None:
+    """Leave nothing that would undo the change."""
+    _boot_link(name).unlink(missing_ok=True)
+    boot_unit(name).unlink(missing_ok=True)
+    shutil.rmtree(folder(name), ignore_errors=True)
+
+
 Saved = Sequence["tuple[str, Path | None]"]
 
 
@@ -47,8 +80,11 @@ def restore_script(name: str, saved: Saved, stamps: Saved, undo: Sequence[Sequen
     lines = ["#!/bin/sh", "# puts back what a change that nobody confirmed had replaced"]
     lines += [_back(path, copy) for path, copy in saved]
     lines += [shlex.join(["rm", "-f", path]) for path, _copy in stamps]
+    # at boot everything starts from these files anyway, and a unit that waits for others would wait for ever
+    lines += ['if [ "$1" != boot ]; then', "true"]
     lines += [shlex.join(command) + " || failed=1" for command in undo]
     lines += ['[ -n "$failed" ] || ' + _back(path, copy) for path, copy in stamps]
+    lines += ["fi", shlex.join(["rm", "-f", str(_boot_link(name)), str(boot_unit(name))])]
     return "\n".join([*lines, shlex.join(["rm", "-rf", str(folder(name))]), ""])
 
 
@@ -70,9 +106,15 @@ def arm(name: str, plan: Plan, undo: Sequence[Sequence[str]], seconds: int, run:
     stamps = [_save(stamp_path(item), where / f"stamp-{number}") for number, item in enumerate(plan.activations)]
     script = where / "restore"
     script.write_text(restore_script(name, saved, stamps, undo or [item.command for item in plan.activations]), encoding="utf-8")
+    _boot_link(name).parent.mkdir(parents=True, exist_ok=True)
+    boot_unit(name).write_text(_boot_text(name), encoding="utf-8")
+    _boot_link(name).unlink(missing_ok=True)
+    _boot_link(name).symlink_to(boot_unit(name))
+    # a power cut must not keep the change and lose the way back
+    os.sync()
     code, output = run(["systemd-run", "--collect", "--quiet", "--unit", unit(name), "--on-active", f"{seconds}s", "/bin/sh", str(script)])
     if code != 0:
-        shutil.rmtree(where)
+        _forget(name)
         raise HostFileError(f"nothing was changed: the timer that would undo the change cannot be started: {output.strip()}")
 
 
@@ -81,7 +123,7 @@ def confirm(name: str, run: Run) -> None:
     run(["systemctl", "stop", unit(name) + ".timer"])
     if not pending(name):
         raise HostFileError(f"the change {name} was undone before it could be confirmed: run again, with a longer guard if the server is slow")
-    shutil.rmtree(folder(name))
+    _forget(name)
 
 
 def restore(name: str, run: Run) -> None:
@@ -90,7 +132,7 @@ def restore(name: str, run: Run) -> None:
     script = folder(name) / "restore"
     if not script.exists():
         # killed while the copies were being made: nothing had been written yet
-        shutil.rmtree(folder(name), ignore_errors=True)
+        _forget(name)
         return
     code, output = run(["/bin/sh", str(script)])
     if code != 0:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -33,6 +33,7 @@ class Wanted:
     path: str
     state: FileState
     validate: tuple[str, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,37 @@ def parse_files(raw: Sequence[Mapping[str, Any]]) -> list[Wanted]:
                 mode=int(item["mode"], 8),
             ),
             validate=tuple(item["validate"] or ()),
+            settings=tuple(sorted((str(name), str(value)) for name, value in (item.get("settings") or {}).items())),
         )
         for item in raw
     ]
+
+
+def merge_settings(text: str, settings: Sequence[tuple[str, str]]) -> str:
+    """Give each setting (a line that begins with its name) its value, add the missing ones, leave every other line alone."""
+    lines = text.splitlines()
+    for name, value in settings:
+        places = [number for number, line in enumerate(lines) if line.split()[:1] == [name]]
+        if not places:
+            lines.append(f"{name}\t{value}")
+        elif any(lines[number].split() != [name, *value.split()] for number in places) or len(places) > 1:
+            lines[places[0]] = f"{name}\t{value}"
+            lines = [line for number, line in enumerate(lines) if number not in places[1:]]
+    return "".join(line + "\n" for line in lines)
+
+
+def resolve(wanted: Wanted, found: FileState) -> Wanted:
+    """Turn single settings into the whole content that follows from the file as it is; a file that is absent stays so."""
+    if not wanted.settings:
+        return wanted
+    content = None if found.content is None else merge_settings(found.content, wanted.settings)
+    return replace(wanted, state=replace(found, content=content))
+
+
+def forgotten(recorded: Sequence[str], wanted: Sequence[Wanted]) -> list[Wanted]:
+    """Return the removal of every file an earlier call wrote and this one does not name."""
+    named = {item.path for item in wanted}
+    return [Wanted(path, FileState(content=None)) for path in recorded if path not in named]
 
 
 def parse_activations(raw: Sequence[Mapping[str, Any]]) -> list[Activation]:

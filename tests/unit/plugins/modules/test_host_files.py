@@ -99,3 +99,17 @@ def test_absent_removes_and_stays_removed(host: Host) -> None:
     assert host.run("", state="absent")["changed"]
     assert not host.path.exists()
     assert not host.run("", state="absent")["changed"]
+
+
+def test_a_file_that_is_not_named_any_more_goes_and_its_record_too(host: Host, tmp_path: Path) -> None:
+    owner = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name, "content": "x\n"}
+    results = []
+    for names in (["a", "b"], ["a"], ["a"]):
+        args = {"files": [{"path": str(tmp_path / name), **owner} for name in names], "record": "test"}
+        with patch_module_args(args), pytest.raises(SystemExit):
+            host_files.main()
+        results.append(json.loads(host.capsys.readouterr().out))
+    assert [result["changed"] for result in results] == [True, True, False]
+    assert (tmp_path / "a").exists()
+    assert not (tmp_path / "b").exists()
+    assert disk.read_record("test") == [str(tmp_path / "a")]

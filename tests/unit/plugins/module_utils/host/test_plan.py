@@ -6,7 +6,16 @@
 from __future__ import annotations
 
 from ansible_collections.quetrex.platform.plugins.module_utils.host.guard import restore_script
-from ansible_collections.quetrex.platform.plugins.module_utils.host.plan import Activation, FileState, Wanted, make_plan, stamp
+from ansible_collections.quetrex.platform.plugins.module_utils.host.plan import (
+    Activation,
+    FileState,
+    Wanted,
+    forgotten,
+    make_plan,
+    merge_settings,
+    resolve,
+    stamp,
+)
 
 WANTED = Wanted("/etc/a", FileState("new\n"))
 OTHER = Wanted("/etc/b", FileState("b\n"))
@@ -50,7 +59,28 @@ def test_the_way_back_removes_what_was_not_there_and_quotes_names() -> None:
     assert script.splitlines()[2:] == [
         "rm -f '/etc/a b'",
         "rm -f /stamp",
+        'if [ "$1" != boot ]; then',
+        "true",
         "systemctl reload ssh.service || failed=1",
         '[ -n "$failed" ] || rm -f /stamp',
+        "fi",
+        "rm -f /etc/systemd/system/sysinit.target.wants/platform-guard-boot-ssh.service /etc/systemd/system/platform-guard-boot-ssh.service",
         "rm -rf /var/lib/platform-host/guard/ssh",
     ]
+
+
+def test_settings_replace_their_line_drop_doubles_and_add_what_is_missing() -> None:
+    text = "# UMASK 022\nUMASK\t\t022\nOTHER a\nUMASK 077\n"
+    merged = merge_settings(text, (("NEW", "1"), ("UMASK", "027")))
+    assert merged == "# UMASK 022\nUMASK\t027\nOTHER a\nNEW\t1\n"
+    assert merge_settings(merged, (("NEW", "1"), ("UMASK", "027"))) == merged
+
+
+def test_settings_keep_owner_and_mode_and_make_no_file() -> None:
+    item = Wanted("/etc/a", FileState("", mode=0o644), settings=(("A", "1"),))
+    assert resolve(item, FileState("A 2\n", mode=0o600)).state == FileState("A\t1\n", mode=0o600)
+    assert not make_plan([resolve(item, FileState(None))], {"/etc/a": FileState(None)}, [], {}).changed
+
+
+def test_what_an_earlier_call_wrote_and_nobody_names_any_more_goes() -> None:
+    assert forgotten(["/etc/a", "/etc/old"], [WANTED]) == [Wanted("/etc/old", FileState(None))]
