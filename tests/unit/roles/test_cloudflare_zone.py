@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role cloudflare_zone against the local API: several zones and hosts, both engines, and what `prepare` refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.api.cloudflare.state import new_zone
+from lab.api.cloudflare.testing import CloudflareServer, cloudflare_server
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+PEM = "-----BEGIN CERTIFICATE-----\n"
+OTHER = "second.test"
+
+
+@dataclass
+class Role:
+    """The role, its API, and a second zone of the same account."""
+
+    api: CloudflareServer
+    folder: Path
+
+    def run(self, *, tasks_from: str = "main", ok: bool = True, **settings: Any) -> str:
+        """Run the role; its output."""
+        values = {
+            "cloudflare_zone_api_token": self.api.token, "cloudflare_zone_api_url": self.api.url, "cloudflare_zone_name": self.api.zone["name"],
+            "cloudflare_zone_origin_ipv4": "192.0.2.1", "cloudflare_zone_origin_ipv6": "", "cloudflare_zone_origin_pull_ca": PEM, **settings,
+        }  # fmt: skip
+        call = {"ansible.builtin.import_role": {"name": "quetrex.platform.cloudflare_zone", "tasks_from": tasks_from}}
+        play = self.folder / "play.json"
+        play.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [call]}]))
+        (self.folder / "values.json").write_text(json.dumps(values))
+        words = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(play)]
+        words += ["-e", f"ansible_python_interpreter={sys.executable}", "-e", f"@{self.folder / 'values.json'}"]
+        environment = {**os.environ, "ANSIBLE_HOME": str(self.folder / "ansible"), "NO_COLOR": "1"}
+        done = subprocess.run(words, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        assert (done.returncode == 0) is ok, done.stdout
+        return done.stdout
+
+    def zone(self, name: str) -> dict[str, Any]:
+        """A zone's state."""
+        return next(zone for zone in self.api.cloud.state["zones"].values() if zone["name"] == name)
+
+    def records(self, name: str) -> set[tuple[str, str, str]]:
+        """A zone's records."""
+        return {(row["name"], row["type"], row["content"]) for row in self.zone(name)["records"].values()}
+
+
+@pytest.fixture
+def role(tmp_path: Path) -> Iterator[Role]:
+    """A fresh account with two zones."""
+    with cloudflare_server(tmp_path / "api") as api:
+        second = new_zone(OTHER)
+        api.cloud.state["zones"][second["id"]] = second
+        yield Role(api, tmp_path)
+    assert api.violations() == []
+
+
+def test_two_zones_and_hosts_of_their_own(role: Role) -> None:
+    files = {"name": "files", "ipv4": ["192.0.2.20", "192.0.2.21"], "ipv6": "2001:db8::20"}
+    zones = [
+        {"name": "quetrex.test", "proxied_names": ["@", "www", files]},
+        {"name": OTHER, "proxied_names": ["@"], "origin_ipv6": "2001:db8::2", "cache_engine": "cache_rules", "settings": {"ssl": "flexible"}, "records": []},
+    ]
+    role.run(cloudflare_zone_zones=zones)
+    assert role.records("quetrex.test") == {
+        ("quetrex.test", "A", "192.0.2.1"), ("www.quetrex.test", "A", "192.0.2.1"), ("files.quetrex.test", "A", "192.0.2.20"),
+        ("files.quetrex.test", "A", "192.0.2.21"), ("files.quetrex.test", "AAAA", "2001:db8::20"),
+    }  # fmt: skip
+    assert role.records(OTHER) == {(OTHER, "A", "192.0.2.1"), (OTHER, "AAAA", "2001:db8::2")}
+    assert [len(role.zone(name)["page_rules"]) for name in ("quetrex.test", OTHER)] == [2, 0]
+    assert len(role.zone(OTHER)["rulesets"]["http_request_cache_settings"]["rules"]) == 2
+    assert role.zone(OTHER)["settings"]["ssl"]["value"] == "flexible"
+    role.api.forget()
+    assert "changed=0" in role.run(cloudflare_zone_zones=zones)
+    assert role.api.writes() == []
+    role.api.forget()
+    role.run(cloudflare_zone_zones=zones, cloudflare_zone_origin_ipv4="192.0.2.9")
+    assert [line.rpartition("/")[2] for line in role.api.writes()] == ["batch", "batch"], "a fail-over is one write in each zone"
+
+
+def test_a_server_without_ipv6_leaves_no_address_of_the_one_before(role: Role) -> None:
+    role.run(cloudflare_zone_origin_ipv6="2001:db8::1")
+    assert {kind for _name, kind, _content in role.records("quetrex.test")} == {"A", "AAAA"}
+    role.api.forget()
+    role.run(cloudflare_zone_origin_ipv4="192.0.2.2")
+    assert role.records("quetrex.test") == {("quetrex.test", "A", "192.0.2.2"), ("www.quetrex.test", "A", "192.0.2.2")}
+    assert len(role.api.writes()) == 1
+
+
+def test_the_engine_changes_there_and_back(role: Role) -> None:
+    role.run()
+    role.run(cloudflare_zone_cache_engine="cache_rules")
+    zone = role.zone("quetrex.test")
+    assert (zone["page_rules"], len(zone["rulesets"]["http_request_cache_settings"]["rules"])) == ([], 2)
+    assert "changed=0" in role.run(cloudflare_zone_cache_engine="cache_rules")
+    role.run()
+    assert (len(zone["page_rules"]), zone["rulesets"]["http_request_cache_settings"]["rules"]) == (2, [])
+
+
+def test_prepare_names_every_missing_permission_and_touches_nothing(role: Role) -> None:
+    role.api.cloud.state["tokens"][role.api.token]["scopes"] = ["Zone Read", "DNS Write", "Page Rules Read"]
+    before = json.dumps(role.api.cloud.state["zones"], sort_keys=True)
+    text = role.run(tasks_from="prepare", ok=False)
+    for name in ("Zone Settings Edit", "Bot Management Edit", "SSL and Certificates Edit", "Page Rules Edit"):
+        assert name in text
+    assert "DNS Edit" not in text
+    assert json.dumps(role.api.cloud.state["zones"], sort_keys=True) == before
+
+
+def test_prepare_says_where_the_authority_of_origin_pulls_is(role: Role) -> None:
+    text = role.run(tasks_from="prepare", ok=False, cloudflare_zone_origin_pull_ca="")
+    assert "authenticated_origin_pull_ca.pem" in text
+    assert role.api.log() == []
+    role.run(tasks_from="prepare")
+    assert role.zone("quetrex.test")["settings"]["tls_client_auth"]["value"] == "on"
+    role.run(tasks_from="prepare", cloudflare_zone_origin_pulls=False)
+    assert role.zone("quetrex.test")["settings"]["tls_client_auth"]["value"] == "on", "off only after the origins"
+    role.run(cloudflare_zone_origin_pulls=False)
+    assert role.zone("quetrex.test")["settings"]["tls_client_auth"]["value"] == "off"
