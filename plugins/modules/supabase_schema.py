@@ -66,6 +66,12 @@ options:
     description: How often a file is tried again after it could not get a lock in time, or met a deadlock.
     type: int
     default: 5
+  drift:
+    description:
+      - Whether to fail when the live schema is not the one the migrations make. Only with O(state=verified).
+      - Runs all migrations in a shadow database on the same server, which is dropped afterwards; O(user) needs C(CREATEDB) and a direct connection.
+    type: bool
+    default: false
   return_queries:
     description: Whether to return every SQL text that was sent.
     type: bool
@@ -174,6 +180,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import drift
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.runner import Limits
@@ -192,6 +199,7 @@ def argument_spec() -> dict[str, Any]:
         "lock_timeout": {"type": "float", "default": 5},
         "statement_timeout": {"type": "float", "default": 300},
         "retries": {"type": "int", "default": 5},
+        "drift": {"type": "bool", "default": False},
         "return_queries": {"type": "bool", "default": False},
     }
 
@@ -220,6 +228,14 @@ def result(module: AnsibleModule, report: Report) -> dict[str, Any]:
     return found
 
 
+def refuse_drift(parameters: dict[str, Any], report: Report) -> None:
+    gone, come = drift.find(target(parameters, "supabase_schema drift"), parameters["migrations"], wanted(parameters).limits)
+    if gone or come:
+        report.difference = (gone, come)
+        words = [f"without {line}" for line in gone] + [f"besides {line}" for line in come]
+        raise Failure(f"The schema was changed past the migrations: {'; '.join(words)[:3000]}", "drift", gone=gone, come=come)
+
+
 def _text(lines: list[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
@@ -229,6 +245,8 @@ def main() -> None:
     report = Report()
     try:
         converge(target(module.params, "supabase_schema"), wanted(module.params), report, check=module.check_mode, diff=bool(module._diff))  # noqa: SLF001 - the only way to ask
+        if module.params["drift"] and module.params["state"] == "verified":
+            refuse_drift(module.params, report)
     except Failure as error:
         module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, **result(module, report))
     module.exit_json(**result(module, report))

@@ -107,6 +107,19 @@ def test_an_unreachable_server_is_explained(capfd: pytest.CaptureFixture[str], d
     assert result["msg"].startswith("Cannot connect to postgres@")
 
 
+def test_drift_is_found(capfd: pytest.CaptureFixture[str], database: Scratch) -> None:
+    folder = str(Path(__file__).resolve().parents[4] / "roles/supabase_database/files/migrations")
+    run(capfd, database, folder)
+    assert "failed" not in run(capfd, database, folder, state="verified", drift=True)
+    database.sql("GRANT UPDATE ON public.profiles TO anon; DROP INDEX public.projects_user_id_idx; ALTER TABLE public.projects DISABLE ROW LEVEL SECURITY")
+    found = run(capfd, database, folder, state="verified", drift=True)["failure"]
+    assert found["code"] == "drift"
+    told = found["details"]
+    assert told["come"] == ["grant table public.profiles to anon: UPDATE", "table public.projects row security OFF"]
+    assert [line.split()[0] for line in told["gone"]] == ["index", "table"]
+    assert database.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'quetrex_shadow%'") == [(0,)]
+
+
 PLAYBOOK = """
 - hosts: localhost
   gather_facts: false
