@@ -105,8 +105,8 @@ def _bootstrap(place: Path, suite: str, packages: Sequence[str], variant: str, c
         root.rename(place)
 
 
-def server_root(lab: Lab) -> Path:
-    """The vendor's Debian 13 image: systemd, sshd, cloud-init, nothing else."""
+def server_root(lab: Lab, suite: str = "trixie") -> Path:
+    """The vendor's Debian image (13 unless another suite is named): systemd, sshd, cloud-init, nothing else."""
     parts = [GUEST / "lab-guest", GUEST / "cloud.cfg"]
     salt = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
     customize = [
@@ -117,4 +117,4 @@ def server_root(lab: Lab) -> Path:
         'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/machine-id" "$1/var/lib/dbus/machine-id" "$1/etc/resolv.conf"',
         ': > "$1/etc/machine-id"',
     ]
-    return debian_root(lab, "trixie", SERVER_PACKAGES, customize=customize, salt=salt)
+    return debian_root(lab, suite, SERVER_PACKAGES, customize=customize, salt=salt)

@@ -46,10 +46,19 @@ class Machines:
         return facts
 
     def create(
-        self, server: int, *, ipv4: str | None, ipv6: str | None, user_data: str, ssh_keys: Sequence[str], hostname: str, image: Path | None = None
+        self,
+        server: int,
+        *,
+        ipv4: str | None,
+        ipv6: str | None,
+        user_data: str,
+        ssh_keys: Sequence[str],
+        hostname: str,
+        image: Path | None = None,
+        suite: str = "trixie",
     ) -> None:
-        """Puts an image on a new disk; `image` is a snapshot's folder, None the vendor's Debian 13. Does not power on."""
-        facts = {"hostname": hostname, "addresses": [address for address in (ipv4, ipv6) if address], "ssh_keys": list(ssh_keys), "volumes": {}}
+        """Puts an image on a new disk; `image` is a snapshot's folder, None the vendor's image of that Debian suite. Does not power on."""
+        facts = {"suite": suite, "hostname": hostname, "addresses": [address for address in (ipv4, ipv6) if address], "ssh_keys": list(ssh_keys), "volumes": {}}
         self._folder(server).mkdir(parents=True, exist_ok=True)
         (self._folder(server) / "server.json").write_text(json.dumps(facts))
         self._install(server, user_data, image)
@@ -94,7 +103,7 @@ class Machines:
         root.mkdir(exist_ok=True)
         (folder / "work").mkdir(exist_ok=True)
         if not root.is_mount():
-            layers = f"lowerdir={base.server_root(self.lab)},upperdir={folder / 'upper'},workdir={folder / 'work'}"
+            layers = f"lowerdir={base.server_root(self.lab, self._facts(server).get('suite', 'trixie'))},upperdir={folder / 'upper'},workdir={folder / 'work'}"
             run("mount", "-t", "overlay", "overlay", "-o", layers, root)
         return root
 
