@@ -112,7 +112,9 @@ def arm(name: str, plan: Plan, undo: Sequence[Sequence[str]], seconds: int, run:
     _boot_link(name).symlink_to(boot_unit(name))
     # a power cut must not keep the change and lose the way back
     os.sync()
-    code, output = run(["systemd-run", "--collect", "--quiet", "--unit", unit(name), "--on-active", f"{seconds}s", "/bin/sh", str(script)])
+    # without an accuracy of its own systemd may let a timer fire a minute late
+    timer = ["--on-active", f"{seconds}s", "--timer-property", "AccuracySec=1s"]
+    code, output = run(["systemd-run", "--collect", "--quiet", "--unit", unit(name), *timer, "/bin/sh", str(script)])
     if code != 0:
         _forget(name)
         raise HostFileError(f"nothing was changed: the timer that would undo the change cannot be started: {output.strip()}")
