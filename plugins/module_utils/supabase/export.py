@@ -83,7 +83,7 @@ def describe(database: Database, target: Target, managed_tables: list[str]) -> d
 
 def _left_behind(database: Database, found: dict[str, Any], ours: dict[str, Any]) -> dict[str, int]:
     """Tables of Supabase's own with rows, which a migration does not carry: {name: rows}. Files, sessions, secrets, jobs."""
-    others = {}
+    others: dict[str, int] = {}
     for name, table in found.items():
         if name in ours or table["schema"] in {"supabase_migrations", *EXCLUDED} or table["table"].endswith("migrations"):
             continue
