@@ -28,6 +28,9 @@ options:
       - Address of the API.
       - Without it the environment variable E(CLOUDFLARE_BASE_URL) is used, then Cloudflare's own address.
     type: str
+  etag:
+    description: The RV(etag) of an earlier answer. RV(differs) then says whether the networks are others now.
+    type: str
   timeout:
     description: Seconds after which the packaged list is used.
     type: int
@@ -62,6 +65,10 @@ etag:
   description: Changes when the networks do. Of the packaged list it is the date of publication.
   returned: success
   type: str
+differs:
+  description: Whether the networks are others than those with O(etag). Never true of the packaged list, which is no news.
+  returned: when O(etag) is given
+  type: bool
 source:
   description: V(api) or V(packaged).
   returned: success
@@ -91,13 +98,19 @@ def ask(url: str, timeout: int) -> dict[str, t.Any]:
 
 def main() -> None:
     """Run the module."""
-    spec = {"api_url": {"type": "str", "fallback": (env_fallback, ["CLOUDFLARE_BASE_URL"])}, "timeout": {"type": "int", "default": 15}}
+    spec = {
+        "api_url": {"type": "str", "fallback": (env_fallback, ["CLOUDFLARE_BASE_URL"])},
+        "etag": {"type": "str"},
+        "timeout": {"type": "int", "default": 15},
+    }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     try:
         found = ask(module.params["api_url"] or DEFAULT_URL, module.params["timeout"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         module.warn(f"Cloudflare's networks could not be asked for ({error}); those published on {ips.PUBLISHED} are used.")
         found = {"ipv4_cidrs": ips.IPV4, "ipv6_cidrs": ips.IPV6, "etag": ips.PUBLISHED, "source": "packaged"}
+    if module.params["etag"]:
+        found["differs"] = found["source"] == "api" and found["etag"] != module.params["etag"]
     module.exit_json(changed=False, cidrs=[*found["ipv4_cidrs"], *found["ipv6_cidrs"]], **found)
 
 

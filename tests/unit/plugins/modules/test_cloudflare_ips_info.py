@@ -16,8 +16,12 @@ Run = Callable[..., dict[str, Any]]
 
 
 def test_networks(cloudflare_api: CloudflareServer, run_cloudflare: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run_cloudflare("ips_info")["source"] == "api"
+    first = run_cloudflare("ips_info")
+    assert first["source"] == "api"
+    assert run_cloudflare("ips_info", etag=first["etag"])["differs"] is False
+    assert run_cloudflare("ips_info", etag="older")["differs"] is True
     cloudflare_api.fault({"match": {}, "effect": {"html": 502}})
     packaged = run_cloudflare("ips_info")
     assert packaged["source"] == "packaged"
+    assert run_cloudflare("ips_info", etag="older")["differs"] is False
     assert "173.245.48.0/20" in packaged["cidrs"]
