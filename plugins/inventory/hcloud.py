@@ -145,6 +145,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.hosts import Selection, hosts_of, native_groups
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.options import problem
 
 SHAPE = 1
 """Part of the cache's key: raised when what is cached changes its shape."""
@@ -182,10 +183,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for name in _TEMPLATED:
             value = self.get_option(name)
             options[name] = self.templar.template(value) if value else value
+        options.update({name: self.get_option(name) or "" for name in ("hostvars_prefix", "hostvars_suffix")})
         options["projects"] = options["projects"] or [{"api_token": options["api_token"]}]
-        for position, project in enumerate(options["projects"]):
-            if not project.get("api_token"):
-                raise AnsibleParserError(f"projects[{position}]: api_token is missing; give it in the file, as a template, or as HCLOUD_TOKEN")
+        wrong = problem(options)
+        if wrong:
+            raise AnsibleParserError(wrong)
         return options
 
     def _key(self, path: str, options: dict[str, t.Any]) -> str:
@@ -269,7 +271,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if not template:
             return str(server["name"])
         self.templar.available_variables = {**hostvars, **(self._vars or {})}
-        return str(self.templar.template(template))
+        name = self.templar.template(template)
+        if not isinstance(name, str) or not name.strip():
+            raise AnsibleParserError(f"hostname: gives {name!r} for the server {server['name']}, which is no name")
+        return name
 
     def _construct(self, name: str) -> None:
         strict, inventory = self.get_option("strict"), t.cast("t.Any", self.inventory)

@@ -85,6 +85,12 @@ def serve(vendor: Vendor) -> str:
     return f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
 
 
+def resident_peak(pid: int) -> float:
+    """Return the most memory a process had so far, in MB; 0 when it is just going."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    return next((float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
+
+
 def measure(folder: Path, options: dict[str, Any] | None, vendor: Vendor) -> dict[str, float]:
     """Run one inventory to its end; `options` None is the floor."""
     path = folder / "hcloud.yml"
@@ -100,15 +106,20 @@ def measure(folder: Path, options: dict[str, Any] | None, vendor: Vendor) -> dic
     command = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", str(path), "--list", "--output", str(folder / "out.json")]
     begun = time.monotonic()
     child = subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    _pid, status, used = os.wait4(child.pid, 0)
+    peak, pid = 0.0, 0
+    while not pid:
+        # not ru_maxrss: that of a child begins with what its parent had
+        peak = max(peak, resident_peak(child.pid))
+        time.sleep(0.02)
+        pid, status, used = os.wait4(child.pid, os.WNOHANG)
     wall = time.monotonic() - begun
     if status:
         raise RuntimeError(f"{command}: {child.stderr.read().decode() if child.stderr else status}")
     hosts = len(json.loads((folder / "out.json").read_text())["_meta"]["hostvars"]) if options else 0
-    return {"wall": wall, "cpu": used.ru_utime + used.ru_stime, "requests": vendor.requests, "memory_mb": used.ru_maxrss / 1024, "hosts": hosts}
+    return {"wall": wall, "cpu": used.ru_utime + used.ru_stime, "requests": vendor.requests, "memory_mb": peak, "hosts": hosts}
 
 
-def cases(url: str) -> dict[str, dict[str, Any] | None]:
+def cases(url: str, only: list[str]) -> dict[str, dict[str, Any] | None]:
     """Return what is measured for each number of servers."""
     base = {"api_endpoint": url, "api_token": "x" * 64}
     found: dict[str, dict[str, Any] | None] = {"floor": None}
@@ -116,7 +127,14 @@ def cases(url: str) -> dict[str, dict[str, Any] | None]:
         found[who] = {"plugin": plugin, **base}
         found[f"{who}, two keyed groups"] = {"plugin": plugin, **base, **KEYED}
     found["ours, two native groups"] = {"plugin": PLUGINS["ours"], **base, **NATIVE}
-    return found
+    return {case: options for case, options in found.items() if not only or case in only}
+
+
+RATIOS = {
+    "plain": ("ours", "peer"),
+    "keyed groups": ("ours, two keyed groups", "peer, two keyed groups"),
+    "native groups": ("ours, two native groups", "peer, two keyed groups"),
+}
 
 
 def main() -> None:
@@ -124,6 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--servers", type=int, nargs="+", default=[25, 1000, 10000])
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", nargs="+", default=[], help="cases to measure, for example 'ours' 'peer'; all without it")
     parser.add_argument("--latency-ms", type=float, default=50)
     arguments = parser.parse_args()
     vendor = Vendor(arguments.latency_ms / 1000)
@@ -131,19 +150,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for count in arguments.servers:
             vendor.hold(count)
-            runs: dict[str, list[dict[str, float]]] = {case: [] for case in cases(url)}
+            runs: dict[str, list[dict[str, float]]] = {case: [] for case in cases(url, arguments.only)}
             for _run in range(arguments.runs):
-                for case, options in cases(url).items():
+                for case, options in cases(url, arguments.only).items():
                     runs[case].append(measure(Path(name), options, vendor))
             medians = {case: {key: round(statistics.median(one[key] for one in all_), 3) for key in all_[0]} for case, all_ in runs.items()}
-            ratios = {
-                "plain": medians["ours"]["wall"] / medians["peer"]["wall"],
-                "keyed groups": medians["ours, two keyed groups"]["wall"] / medians["peer, two keyed groups"]["wall"],
-                "native groups": medians["ours, two native groups"]["wall"] / medians["peer, two keyed groups"]["wall"],
-            }
-            over = medians["ours"]["wall"] - medians["floor"]["wall"]
-            report[str(count)] = {"medians": medians, "wall_to_peer": {key: round(one, 3) for key, one in ratios.items()}, "over_floor": round(over, 3)}
-            print(f"{count} servers: {report[str(count)]['wall_to_peer']}, over the floor {over:.2f} s", file=sys.stderr)
+            pairs = {key: (medians.get(one), medians.get(other)) for key, (one, other) in RATIOS.items()}
+            ratios = {key: round(one["wall"] / other["wall"], 3) for key, (one, other) in pairs.items() if one and other}
+            over = round(medians["ours"]["wall"] - medians["floor"]["wall"], 3) if {"ours", "floor"} <= set(medians) else None
+            report[str(count)] = {"medians": medians, "wall_to_peer": ratios, "over_floor": over}
+            print(f"{count} servers: {ratios}, over the floor {over} s", file=sys.stderr)
     load = [round(one, 1) for one in os.getloadavg()]
     print(json.dumps({"latency_ms": arguments.latency_ms, "runs": arguments.runs, "load": load, "servers": report}, indent=1))
 

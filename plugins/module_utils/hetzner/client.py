@@ -45,8 +45,12 @@ class Client:
         clock: t.Callable[[], float] = time.monotonic,
         sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
-        parts = urlsplit(endpoint.rstrip("/"))
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(endpoint.rstrip("/"))
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0 and endpoint.isascii() and endpoint.isprintable()
+        except ValueError:
+            usable = False
+        if not usable:
             raise HetznerError("bad_address", f"{endpoint!r} is not the address of an API, which begins with https://")
         if not re.fullmatch(r"[\x21-\x7e]+", token):
             raise HetznerError("unauthorized", "the API token is empty or holds a space, a line break or another character no token has")
