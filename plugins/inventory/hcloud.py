@@ -167,7 +167,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
         """Add hosts, variables and groups."""
         super().parse(inventory, loader, path, cache)
-        self._read_config_data(path)
+        try:
+            self._read_config_data(path)
+        except AttributeError:
+            # the core takes for granted that the file is a mapping
+            raise AnsibleParserError(f"{path}: has to have options, beginning with `plugin: {self.NAME}`") from None
         options = self._options_of(path)
         key = self._key(path, options)
         hosts = self._cached(key) if cache and self.get_option("cache") else None
