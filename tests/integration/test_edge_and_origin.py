@@ -18,7 +18,7 @@ from lab import net
 from .conftest import Platform
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
-BUDGET = 240.0
+BUDGET = 480.0
 
 
 class Visitors:
