@@ -140,10 +140,11 @@ def measure(scratch: Path) -> dict[str, Any]:
     found["records"] = {}
     for who, ours in (("quetrex.platform", True), ("community.general", False)):
         with cloudflare_server(scratch / who) as api:
-            rows = found["records"][who] = {
+            rows: dict[str, Any] = {
                 "first": records(api, FIRST, ours=ours), "no_change": records(api, FIRST, ours=ours), "failover": records(api, SECOND, ours=ours),
             }  # fmt: skip
             rows["records_afterwards"] = sorted(f"{row['name']} {row['content']}" for row in api.zone["records"].values())
+            found["records"][who] = rows
     return found
 
 

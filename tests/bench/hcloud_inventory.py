@@ -54,7 +54,7 @@ class Vendor:
         servers = [{**sample, "id": 1000 + n, "name": f"s{n}", "status": "running", "labels": {"role": f"r{n % 5}", "n": str(n)}} for n in range(count)]
         self.pages = {}
         for page in range(1, last + 1):
-            numbers = {"page": page, "per_page": PER_PAGE, "last_page": last, "total_entries": count}
+            numbers: dict[str, int | None] = {"page": page, "per_page": PER_PAGE, "last_page": last, "total_entries": count}
             numbers["next_page"], numbers["previous_page"] = (page + 1 if page < last else None), (page - 1 if page > 1 else None)
             self.pages[page] = json.dumps({"servers": servers[(page - 1) * PER_PAGE : page * PER_PAGE], "meta": {"pagination": numbers}}).encode()
 

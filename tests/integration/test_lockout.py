@@ -117,7 +117,7 @@ def test_the_server_undoes_what_a_dead_controller_left(solo: Solo, variables: Ma
 
 @pytest.mark.parametrize(("variables", "role", "guard"), [(LOCKED_OUT, "ssh_hardening", "ssh"), (WALLED_OUT, "host_firewall", "firewall")])
 def test_a_power_cut_before_the_proof_returns_to_the_old_settings(solo: Solo, variables: Mapping[str, Any], role: str, guard: str) -> None:
-    armed_and_dead(solo, variables | {"ssh_hardening_guard_seconds": 600, "host_firewall_guard_seconds": 600}, role, guard)
+    armed_and_dead(solo, dict(variables) | {"ssh_hardening_guard_seconds": 600, "host_firewall_guard_seconds": 600}, role, guard)
     solo.reboot()
     assert solo.reachable(30)
     assert not waits(solo, guard)

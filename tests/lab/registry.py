@@ -52,7 +52,7 @@ def bcrypt(word: str) -> str:
     library.crypt.restype = ctypes.c_char_p
     alphabet = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
     # The last of the 22 characters carries two bits only; these four are canonical.
-    salt = "".join(secrets.choice(alphabet) for _ in range(21)) + secrets.choice(".Oeu")
+    salt = "".join(secrets.choice(alphabet) for _position in range(21)) + secrets.choice(".Oeu")
     made = library.crypt(word.encode(), f"$2b$08${salt}".encode())
     if not made or not made.startswith(b"$2b$"):
         raise LabError("This system's libcrypt knows no bcrypt, which docker-registry needs.")

@@ -53,7 +53,7 @@ def converge(fetch: Callable[[], State], plan: Callable[[State], Plan[State]], a
     steps: list[Json] = []
     warnings: list[str] = []
     lost: UncertainError | None = None
-    for _ in range(ROUNDS):
+    for _round in range(ROUNDS):
         todo = plan(current)
         warnings = list(dict.fromkeys([*warnings, *todo.warnings]))
         if not todo.steps:

@@ -164,7 +164,7 @@ def locations(state: Json, zone: Json, label: str, files: Files) -> str:
 
 def caching(name: str) -> str:
     """How one behaviour caches. An edge TTL overrules what the origin says and takes its cookies away."""
-    mode, _, ttl = name.partition("_")
+    mode, _separator, ttl = name.partition("_")
     if mode == "bypass":
         return "set $cache_rule dynamic;"
     common = (

@@ -54,7 +54,7 @@ class Trust:
 
 async def connect(address: str, name: str, context: ssl.SSLContext | None) -> int | None:
     """Connect, with a handshake when there is a context; the status that describes a failure, or None."""
-    host, _, port = address.rpartition(":")
+    host, _colon, port = address.rpartition(":")
     try:
         server = name if context else None
         _reader, writer = await asyncio.wait_for(asyncio.open_connection(host.strip("[]"), int(port), ssl=context, server_hostname=server), PATIENCE)
@@ -93,7 +93,7 @@ async def diagnose(headers: Mapping[str, str], trust: Trust) -> int:
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, trust: Trust) -> None:
     """One request from nginx."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[1:]
-    headers = {key.lower(): value for key, _, value in (line.partition(": ") for line in head)}
+    headers = {key.lower(): value for key, _colon, value in (line.partition(": ") for line in head)}
     status = await diagnose(headers, trust)
     body = f"<!DOCTYPE html>\n<title>{headers.get('x-name', '')} | {status}: {TEXTS[status]}</title>\n<h1>Error {status}</h1>\n<p>{TEXTS[status]}</p>\n"
     head_lines = (f"HTTP/1.1 {status} {TEXTS[status]}", "Content-Type: text/html; charset=UTF-8", "Cache-Control: no-store", f"Content-Length: {len(body)}")

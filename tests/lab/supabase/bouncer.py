@@ -68,7 +68,7 @@ class Bouncer:
 
     def ready(self) -> bool:
         try:
-            host = self.listen.split(",")[0] or str(self.folder)
+            host = self.listen.split(",", maxsplit=1)[0] or str(self.folder)
             psycopg2.connect(host=host, port=self.port, user=self.users[0], password=self.password, dbname="postgres", connect_timeout=5).close()
         except psycopg2.OperationalError:
             return False

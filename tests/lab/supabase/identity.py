@@ -71,7 +71,7 @@ def _encode(data: bytes) -> bytes:
 
 def new_ref() -> str:
     """A project reference as the vendor makes them: twenty lower-case letters."""
-    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(20))
+    return "".join(secrets.choice(string.ascii_lowercase) for _position in range(20))
 
 
 def load(lab: HasPath) -> Identity:

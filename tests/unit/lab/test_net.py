@@ -9,12 +9,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from lab import cloud, net, slots
 from lab.config import Lab, LabError
 from lab.process import until
+from lab.shell import run
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab-net")]
 LISTEN = (
@@ -84,8 +86,13 @@ def test_a_change_of_rules_is_one_step(lab: Lab, monkeypatch: pytest.MonkeyPatch
     out = {"direction": "out", "protocol": "tcp", "port": "1-65535", "destination_ips": ANYONE}
     net.set_firewall(lab, "s1", [ssh, out])
     scripts: list[str] = []
-    real = net.run
-    monkeypatch.setattr(net, "run", lambda *words, **more: (scripts.append(str(more.get("stdin"))) if "-f" in words else None, real(*words, **more))[1])
+
+    def recorded(*words: str, **more: Any) -> str:
+        if "-f" in words:
+            scripts.append(str(more.get("stdin")))
+        return run(*words, **more)
+
+    monkeypatch.setattr(net, "run", recorded)
     net.set_firewall(lab, "s1", [ssh])
     assert len(scripts) == 1
     with pytest.raises(LabError):

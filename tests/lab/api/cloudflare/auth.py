@@ -26,7 +26,7 @@ def authenticate(cloud: Cloud, request: Request) -> tuple[str, Json]:
         if "x-auth-key" in request.headers:
             raise ApiError(403, 9103, "Unknown X-Auth-Key or X-Auth-Email")
         raise ApiError(400, 9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers")
-    kind, _, value = header.partition(" ")
+    kind, _space, value = header.partition(" ")
     if kind.lower() != "bearer" or not 40 <= len(value.strip()) <= 80:
         raise ApiError(400, 6003, "Invalid request headers", chain=(6111, "Invalid format for Authorization header"))
     token: Json | None = cloud.state["tokens"].get(value.strip())

@@ -152,7 +152,7 @@ def select(zone: Json, query: dict[str, str]) -> list[Json]:
     }
     rows = list(zone["records"].values())
     for key, wanted in query.items():
-        field, _, operator = key.partition(".")
+        field, _dot, operator = key.partition(".")
         if field in ("name", "content", "comment") and (operator or "exact") in tests:
             rows = [row for row in rows if tests[operator or "exact"]((row[field] or "").lower(), wanted.lower())]
         elif key == "type":

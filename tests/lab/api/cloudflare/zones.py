@@ -121,7 +121,7 @@ def zone_view(cloud: Cloud, zone: Json) -> Json:
 def select_zones(cloud: Cloud, token: Json, query: dict[str, str]) -> list[Json]:
     """The zones a token may see, by exact name or `operator:name`."""
     rows = [zone for key, zone in cloud.state["zones"].items() if token["zones"] is None or key in token["zones"]]
-    operator, _, wanted = query.get("name", "").rpartition(":")
+    operator, _colon, wanted = query.get("name", "").rpartition(":")
     tests: dict[str, Any] = {
         "": lambda name: name == wanted,
         "equal": lambda name: name == wanted,

@@ -162,7 +162,10 @@ def refresh(project: Project, server: int) -> None:
 
 def _apply(project: Project, firewall: Resource, server: int, command: str = "apply_firewall") -> Resource:
     rules = rules_of(project, server)
-    work = lambda: project.world.hardware.set_firewall(server, rules)  # noqa: E731
+
+    def work() -> None:
+        project.world.hardware.set_firewall(server, rules)
+
     return view_action(project.act(command, [("firewall", firewall["id"]), ("server", server)], seconds=0.3, work=work))
 
 

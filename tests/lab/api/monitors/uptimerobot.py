@@ -93,7 +93,7 @@ class _Api:
         cursor = int(request.query_params.get("cursor", "0"))
         found = [item for key, item in sorted(self.store.data["monitors"].items()) if int(key) > cursor]
         page = found[:PAGE]
-        following = f"{str(request.url).split('?')[0]}?cursor={page[-1]['id']}" if len(found) > PAGE else None
+        following = f"{str(request.url).split('?', maxsplit=1)[0]}?cursor={page[-1]['id']}" if len(found) > PAGE else None
         return 200, {"nextLink": following, "data": [self._shown(item) for item in page]}
 
     def create(self, _request: Request, body: Any) -> tuple[int, Any]:

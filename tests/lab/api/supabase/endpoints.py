@@ -144,7 +144,7 @@ def cancel_restore(world: World, engine: Engine, ref: str, _query: Mapping[str, 
 
 def restore_versions(world: World, _engine: Engine, ref: str, _query: Mapping[str, str], _body: Any) -> Answer:
     found = world.project(ref)
-    engine = str(found["version"]).split(".")[0]
+    engine = str(found["version"]).split(".", maxsplit=1)[0]
     return 200, {"available_versions": [{"version": found["version"], "release_channel": "ga", "postgres_engine": engine}]}
 
 

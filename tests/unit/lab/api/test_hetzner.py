@@ -213,7 +213,9 @@ def test_label_selectors(world: World, selector: str, names: list[str]) -> None:
 
 
 def test_strict_bodies(world: World) -> None:
-    post = lambda path, body: world.code(world.client.request, "POST", path, json=body)  # noqa: E731
+    def post(path: str, body: dict[str, Any]) -> str:
+        return world.code(world.client.request, "POST", path, json=body)
+
     assert post("/ssh_keys", {"name": "a", "public_key": KEY, "extra": 1}) == "422 invalid_input"
     assert post("/ssh_keys", {"name": "a"}) == "422 invalid_input"
     assert post("/ssh_keys", {"name": "a", "public_key": "ssh-ed25519 AAAA"}) == "422 invalid_input"

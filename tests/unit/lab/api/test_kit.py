@@ -88,13 +88,13 @@ def test_wrong_answers_and_accepted_wrong_requests_are_violations(url: str, lab:
 
 def test_a_status_strikes_as_often_as_asked_without_effect(url: str) -> None:
     fault(url, {"status": 503}, times=2, match={"method": "POST"})
-    assert [ask(url, "POST", "/v1/ssh_keys", {})[0] for _ in range(3)] == [503, 503, 201]
+    assert [ask(url, "POST", "/v1/ssh_keys", {})[0] for _attempt in range(3)] == [503, 503, 201]
     assert calls == ["POST"]
 
 
 def test_faults_can_spare_the_first_calls(url: str) -> None:
     fault(url, {"status": 500}, times=1, after=1)
-    assert [ask(url, "GET", "/v1/ssh_keys/1")[0] for _ in range(3)] == [200, 500, 200]
+    assert [ask(url, "GET", "/v1/ssh_keys/1")[0] for _attempt in range(3)] == [200, 500, 200]
 
 
 @pytest.mark.parametrize(("effect", "header"), [({"rate_limited": {}}, None), ({"rate_limited": {"retry_after": 7}}, "7")])

@@ -88,10 +88,10 @@ class World:
         """Ask the edge as a visitor who trusts the lab's public authority."""
         command = ["curl", "-s", "-i", "--max-time", "30", "--cacert", str(pki.ca(self.lab)), "--connect-to", f"::{self.lab.edge}:", *options, url]
         done = subprocess.run(command, check=False, capture_output=True)
-        head, _, body = done.stdout.decode().partition("\r\n\r\n")
+        head, _blank, body = done.stdout.decode().partition("\r\n\r\n")
         lines = head.split("\r\n")
         status = int(lines[0].split()[1]) if done.returncode == 0 and lines[0] else 0
-        return Answer(status, {k.lower(): v for k, _, v in (line.partition(": ") for line in lines[1:])}, body, done.returncode)
+        return Answer(status, {k.lower(): v for k, _colon, v in (line.partition(": ") for line in lines[1:])}, body, done.returncode)
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """The edge follows the API within moments, as the vendor's does."""
@@ -134,7 +134,7 @@ def site(world: World) -> World:
         world.api.call("POST", "/zones/{zone}/dns_records", {"type": "A", "name": name, "content": world.origin_ip, "proxied": True})
     world.set("ssl", "strict")
     world.set("min_tls_version", "1.2")
-    _, certificate, key = world.certificate("quetrex.test", "*.quetrex.test")
+    _name, certificate, key = world.certificate("quetrex.test", "*.quetrex.test")
     world.serve(certificate, key)
     world.until(lambda: world.curl("https://quetrex.test/").status == 200, "the site answers")
     return world

@@ -76,7 +76,7 @@ def test_526_for_each_kind_of_bad_certificate(site: World) -> None:
     key, certificate = pki.issue(site.lab, ["quetrex.test"])
     site.serve(certificate, key)
     assert site.curl(SITE).status == 200, "a publicly trusted certificate is fine"
-    _, certificate, key = site.certificate("www.quetrex.test")
+    _name, certificate, key = site.certificate("www.quetrex.test")
     site.serve(certificate, key)
     assert site.curl(SITE).status == 526, "another name"
     stranger, stranger_key = site.lab.path("test", "stranger.pem"), site.lab.path("test", "stranger.key")
@@ -127,7 +127,7 @@ def test_530_without_an_origin(site: World) -> None:
 
 
 def test_origin_pulls_show_a_certificate(site: World) -> None:
-    _, certificate, key = site.certificate("quetrex.test")
+    _name, certificate, key = site.certificate("quetrex.test")
     site.serve(certificate, key, edge.pull_authority(site.lab)[1])
     assert site.curl(SITE).status in (520, 525)
     site.set("tls_client_auth", "on")
@@ -136,10 +136,10 @@ def test_origin_pulls_show_a_certificate(site: World) -> None:
 
 
 def test_cache_without_rules(site: World) -> None:
-    assert [cached(site, "/page") for _ in range(2)] == ["DYNAMIC", "DYNAMIC"]
-    assert [cached(site, "/app.js") for _ in range(2)] == ["MISS", "HIT"]
-    assert [cached(site, "/private.js?cc=private") for _ in range(2)] == ["BYPASS", "BYPASS"]
-    assert [cached(site, "/cookie.js?cookie=a%3Db") for _ in range(2)] == ["BYPASS", "BYPASS"]
+    assert [cached(site, "/page") for _visit in range(2)] == ["DYNAMIC", "DYNAMIC"]
+    assert [cached(site, "/app.js") for _visit in range(2)] == ["MISS", "HIT"]
+    assert [cached(site, "/private.js?cc=private") for _visit in range(2)] == ["BYPASS", "BYPASS"]
+    assert [cached(site, "/cookie.js?cookie=a%3Db") for _visit in range(2)] == ["BYPASS", "BYPASS"]
     assert cached(site, "/app.js", "-X", "POST", "-d", "x") == "DYNAMIC"
 
 
@@ -147,18 +147,18 @@ def test_cache_by_page_rule(site: World) -> None:
     site.api.call("POST", "/zones/{zone}/pagerules", rule("quetrex.test/_next/static/*", ("cache_level", "cache_everything"), ("edge_cache_ttl", 2419200)))
     site.api.call("POST", "/zones/{zone}/pagerules", rule("quetrex.test/api/*", ("cache_level", "bypass")))
     site.until(lambda: cached(site, "/_next/static/probe") in ("MISS", "HIT"), "the rule arrives")
-    first, second = (site.curl(f"{SITE}/_next/static/page?cookie=a%3Db&cc=no-store") for _ in range(2))
+    first, second = (site.curl(f"{SITE}/_next/static/page?cookie=a%3Db&cc=no-store") for _visit in range(2))
     assert [first.headers["cf-cache-status"], second.headers["cf-cache-status"]] == ["MISS", "HIT"]
     assert "set-cookie" not in first.headers
     assert first.body == second.body
-    assert {cached(site, "/api/data.js") for _ in range(3)} == {"DYNAMIC"}
+    assert {cached(site, "/api/data.js") for _visit in range(3)} == {"DYNAMIC"}
 
 
 def test_the_highest_page_rule_wins_alone(site: World) -> None:
     site.api.call("POST", "/zones/{zone}/pagerules", rule("quetrex.test/*", ("cache_level", "cache_everything"), ("edge_cache_ttl", 7200)))
     site.api.call("POST", "/zones/{zone}/pagerules", {**rule("quetrex.test/api/*", ("cache_level", "bypass")), "priority": 2})
     site.until(lambda: cached(site, "/probe") in ("MISS", "HIT"), "the rule arrives")
-    assert [cached(site, "/api/x") for _ in range(2)] == ["DYNAMIC", "DYNAMIC"]
+    assert [cached(site, "/api/x") for _visit in range(2)] == ["DYNAMIC", "DYNAMIC"]
     low = site.api.call("GET", "/zones/{zone}/pagerules").json()["result"][0]["id"]
     site.api.call("PATCH", f"/zones/{{zone}}/pagerules/{low}", {"priority": 1})
     site.until(lambda: cached(site, "/api/x") in ("MISS", "HIT"), "the order changes")
@@ -181,7 +181,7 @@ def test_cache_rules_win_over_page_rules_and_the_last_one_over_the_others(site: 
     site.until(lambda: cached(site, "/a/x") in ("MISS", "HIT"), "the cache rule wins")
     site.api.call("PUT", entry, {"rules": [everything, nothing]})
     site.until(lambda: cached(site, "/a/x") == "DYNAMIC", "the last one wins")
-    assert [cached(site, "/a/b") for _ in range(2)] == ["MISS", "HIT"]
+    assert [cached(site, "/a/b") for _visit in range(2)] == ["MISS", "HIT"]
 
 
 def test_forwarding(site: World) -> None:
@@ -192,7 +192,7 @@ def test_forwarding(site: World) -> None:
 
 @pytest.mark.parametrize("order", [{"purge_everything": True}, {"files": [f"{SITE}/p.js"]}, {"hosts": ["quetrex.test"]}, {"prefixes": ["quetrex.test/p"]}])
 def test_purge(site: World, order: dict[str, Any]) -> None:
-    assert [cached(site, "/p.js") for _ in range(2)] == ["MISS", "HIT"]
+    assert [cached(site, "/p.js") for _visit in range(2)] == ["MISS", "HIT"]
     before = json.loads(site.curl(f"{SITE}/p.js").body)["count"]
     site.api.call("POST", "/zones/{zone}/purge_cache", order)
     site.until(lambda: json.loads(site.curl(f"{SITE}/p.js").body)["count"] > before, "the purge arrives")

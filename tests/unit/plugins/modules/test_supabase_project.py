@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["lab.supabase.management"]
 
 PASSWORD = "correct-horse-battery"
-NEW = {"name": "second", "organization": "quetrex-lab", "region": "us-east-1", "database_password": PASSWORD}
+NEW: dict[str, Any] = {"name": "second", "organization": "quetrex-lab", "region": "us-east-1", "database_password": PASSWORD}
 
 
 def run(capfd: pytest.CaptureFixture[str], server: ManagementServer, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
