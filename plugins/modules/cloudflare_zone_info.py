@@ -110,9 +110,15 @@ def lacking(client: Client, zone: str, names: list[str], access: str) -> list[st
     """The permissions the token lacks, as the dashboard calls them."""
 
     def missing(name: str) -> list[str]:
-        label, read, (method, path, body) = PROBES[name]
-        calls = [(f"{label} Edit" if label != "Cache Purge" else label, method, path, body)] if access == "write" else [(f"{label} Read", "GET", read, None)]
-        return [text for text, *call in calls if call[1] and not allowed(client, call[0], call[1].format(zone=zone), call[2])]
+        label, read, write = PROBES[name]
+        if access == "write":
+            text = label if label == "Cache Purge" else f"{label} Edit"
+            method, path, body = write
+            permitted = allowed(client, method, path.format(zone=zone), body)
+        else:
+            text = f"{label} Read"
+            permitted = not read or allowed(client, "GET", read.format(zone=zone), None)
+        return [] if permitted else [text]
 
     return [label for found in client.together(missing, names) for label in found]
 

@@ -54,7 +54,7 @@ class Client:
             raise HetznerError("bad_address", f"{endpoint!r} is not the address of an API, which begins with https://")
         if not re.fullmatch(r"[\x21-\x7e]+", token):
             raise HetznerError("unauthorized", "the API token is empty or holds a space, a line break or another character no token has")
-        self._host, self._port, self._secure, self._base = parts.hostname, parts.port, parts.scheme == "https", parts.path
+        self._host, self._port, self._secure, self._base = parts.hostname or "", parts.port, parts.scheme == "https", parts.path
         self._headers = {"Authorization": f"Bearer {token}", "User-Agent": "quetrex.platform", "Accept": "application/json"}
         self._timeout, self._retry_budget, self.clock, self.sleep = timeout, retry_budget, clock, sleep
         self._local = threading.local()
