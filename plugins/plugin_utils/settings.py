@@ -250,13 +250,15 @@ def across(given: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def problems(given: Mapping[str, Any]) -> list[str]:
-    """One line per wrong setting: its name, what is wrong, how to put it right."""
+def problems(given: Mapping[str, Any], unreadable: Optional[Mapping[str, str]] = None) -> list[str]:
+    """One line per wrong setting: its name, what is wrong, how to put it right. `unreadable`: name -> why it has no value."""
+    broken = unreadable or {}
     found = [f"{name} is no setting of this platform{suggestion(name, SETTINGS) or '; remove it'}" for name in sorted(given) if name not in SETTINGS]
     for name, setting in SETTINGS.items():
         if name in given:
             problem = setting.check(given[name])
             found += [f"{name} {problem}"] if problem else []
-        elif setting.required:
+        elif setting.required and name not in broken:
             found.append(f"{name} is not set; add it to the inventory")
+    found += [f"{name} cannot be read: {why}" for name, why in sorted(broken.items())]
     return found or across(given)

@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lookup that lists what is wrong with the platform's settings."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: platform_problems
+short_description: List what is wrong with the platform's settings
+version_added: "0.1.0"
+author:
+  - Quetrex (@quetrex)
+description:
+  - Looks at all C(platform_*) settings together and says for each wrong one what is wrong and how to put it right.
+  - Unknown names are wrong as well, and so are values that cannot be made, as when a file is not there. Values of secrets are never shown.
+options:
+  _terms:
+    description: Name prefixes of variables that are no settings, because they belong to roles.
+    type: list
+    elements: str
+"""
+
+EXAMPLES = r"""
+- name: Show what is wrong
+  ansible.builtin.debug:
+    msg: "{{ query('quetrex.platform.platform_problems', 'platform_verify_') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: One line per problem; an empty list when all is well.
+  type: list
+  elements: str
+"""
+
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import problems
+
+
+class LookupModule(LookupBase):
+    """Reads each setting by itself, so that one that cannot be read does not hide the others."""
+
+    def run(self, terms: list[str], variables: Optional[Mapping[str, Any]] = None, **kwargs: Any) -> list[str]:
+        self.set_options(var_options=variables, direct=kwargs)
+        given, unreadable = {}, {}
+        for name, value in (variables or {}).items():
+            if not name.startswith("platform_") or name.startswith(tuple(terms)):
+                continue
+            try:
+                given[name] = self._templar.template(value)
+            except AnsibleError as error:
+                unreadable[name] = " ".join(str(error).split())
+        return problems(given, unreadable)
