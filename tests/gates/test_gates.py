@@ -32,7 +32,6 @@ def test_sanity(tmp_path: Path) -> None:
 
 
 @pytest.mark.gate
-@pytest.mark.xdist_group("artifact")
 class TestArtifact:
     """What a user installs."""
 

@@ -112,7 +112,6 @@ def test_source_defect(gate: kit.Gate, files: dict[str, str], says: str, tmp_pat
 
 
 @pytest.mark.gate
-@pytest.mark.xdist_group("sanity")
 @pytest.mark.parametrize(
     ("test", "module", "says"),
     [

@@ -17,7 +17,7 @@ from lab import net
 
 from .conftest import Platform
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.lab]
 BUDGET = 480.0
 
 

@@ -17,7 +17,7 @@ from lab.config import CHECKOUT, Lab, LabError
 
 from .conftest import Platform
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.lab]
 
 
 def test_the_example_inventory_names_every_value_to_fill_in_and_touches_nothing(platform: Platform, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from lab.config import CHECKOUT
 
 from .conftest import Platform
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("interrupted")]
+pytestmark = [pytest.mark.lab]
 SEED = int(os.environ.get("TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 
 

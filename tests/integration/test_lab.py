@@ -19,7 +19,7 @@ from lab.shell import run
 
 from .conftest import Platform
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.lab]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from lab.process import until
 from lab.shell import run
 from lab.solo import Solo
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lockout")]
+pytestmark = [pytest.mark.lab]
 SEED = int(os.environ.get("TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 SSH_AND_FIREWALL = ("ssh_hardening", "host_firewall")
 GUARD = 12

@@ -14,7 +14,7 @@ from lab.shell import run
 
 from .conftest import Look, Platform, Run
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.lab]
 
 
 def test_check_mode_on_an_empty_account_lists_what_would_be_made_and_touches_nothing(first_look: Look) -> None:

@@ -14,7 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.lab
-@pytest.mark.xdist_group("molecule")
 @pytest.mark.parametrize("scenario", sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")))
 def test_scenario(scenario: str) -> None:
     done = subprocess.run([ROOT / "tools" / "molecule", scenario], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

@@ -18,7 +18,7 @@ from lab.config import Lab, LabError
 from lab.process import until
 from lab.shell import run
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab-net")]
+pytestmark = [pytest.mark.lab]
 LISTEN = (
     "import socket,sys,time\n"
     "for port in map(int, sys.argv[1:]):\n"

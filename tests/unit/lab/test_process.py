@@ -13,7 +13,7 @@ import pytest
 from lab import cloud, process, slots
 from lab.config import Lab, LabError
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab-process")]
+pytestmark = [pytest.mark.lab]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from lab import edge, net, pki, process
+from lab import cloud, edge, net, pki, process, slots
 from lab.api.cloudflare import BASE, create_app
 from lab.api.cloudflare.testing import CloudflareServer
 from lab.api.kit import wrap
@@ -105,10 +105,10 @@ class World:
 def world() -> Iterator[World]:
     """The world, on a /20 of its own."""
     os.environ["LAB_EDGE_CONNECT_TIMEOUT"] = "2"
-    lab = Lab.named("edget", "10.215.0.0/20")
-    process.kill(lab)
-    net.down(lab)
-    shutil.rmtree(lab.root, ignore_errors=True)
+    slot = slots.take()
+    lab = slot.lab(13, "edge")
+    cloud.down(lab, abandoned=True)
+    lab.folder()
     net.up(lab)
     try:
         net.add_namespace(lab, "origin", [lab.address(4, 200)])
@@ -119,10 +119,8 @@ def world() -> Iterator[World]:
             yield World(lab, CloudflareServer(lab.root, app, url))
         assert BASE
     finally:
-        edge.down(lab)
-        process.kill(lab)
-        net.down(lab)
-        shutil.rmtree(lab.root, ignore_errors=True)
+        cloud.down(lab, abandoned=True)
+        slot.lock.close()
 
 
 @pytest.fixture

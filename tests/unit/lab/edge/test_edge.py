@@ -15,7 +15,7 @@ from lab.shell import run
 
 from .conftest import World, needs_root
 
-pytestmark = [needs_root, pytest.mark.lab, pytest.mark.xdist_group("edge")]
+pytestmark = [needs_root, pytest.mark.lab]
 SITE = "https://quetrex.test"
 
 
@@ -146,7 +146,7 @@ def test_cache_without_rules(site: World) -> None:
 def test_cache_by_page_rule(site: World) -> None:
     site.api.call("POST", "/zones/{zone}/pagerules", rule("quetrex.test/_next/static/*", ("cache_level", "cache_everything"), ("edge_cache_ttl", 2419200)))
     site.api.call("POST", "/zones/{zone}/pagerules", rule("quetrex.test/api/*", ("cache_level", "bypass")))
-    site.until(lambda: cached(site, "/_next/static/probe") in ("MISS", "HIT"), "the rule arrives")
+    site.until(lambda: cached(site, "/_next/static/probe") in ("MISS", "HIT") and cached(site, "/api/probe.js") == "DYNAMIC", "the rules arrive")
     first, second = (site.curl(f"{SITE}/_next/static/page?cookie=a%3Db&cc=no-store") for _visit in range(2))
     assert [first.headers["cf-cache-status"], second.headers["cf-cache-status"]] == ["MISS", "HIT"]
     assert "set-cookie" not in first.headers
@@ -157,7 +157,7 @@ def test_cache_by_page_rule(site: World) -> None:
 def test_the_highest_page_rule_wins_alone(site: World) -> None:
     site.api.call("POST", "/zones/{zone}/pagerules", rule("quetrex.test/*", ("cache_level", "cache_everything"), ("edge_cache_ttl", 7200)))
     site.api.call("POST", "/zones/{zone}/pagerules", {**rule("quetrex.test/api/*", ("cache_level", "bypass")), "priority": 2})
-    site.until(lambda: cached(site, "/probe") in ("MISS", "HIT"), "the rule arrives")
+    site.until(lambda: cached(site, "/probe") in ("MISS", "HIT") and cached(site, "/api/probe") == "DYNAMIC", "the rules arrive")
     assert [cached(site, "/api/x") for _visit in range(2)] == ["DYNAMIC", "DYNAMIC"]
     low = site.api.call("GET", "/zones/{zone}/pagerules").json()["result"][0]["id"]
     site.api.call("PATCH", f"/zones/{{zone}}/pagerules/{low}", {"priority": 1})

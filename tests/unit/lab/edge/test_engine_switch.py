@@ -24,7 +24,7 @@ from lab import pki
 from .conftest import World, needs_root
 from .test_edge import cached
 
-pytestmark = [needs_root, pytest.mark.lab, pytest.mark.xdist_group("edge")]
+pytestmark = [needs_root, pytest.mark.lab]
 CACHE = [("quetrex.test/api/*", "bypass", None), ("quetrex.test/*", "everything", "1 month")]
 BUDGET = 30.0
 ENTRY = "/zones/{zone}/rulesets/phases/http_request_cache_settings/entrypoint"
