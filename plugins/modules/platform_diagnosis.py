@@ -200,7 +200,7 @@ def main() -> None:
     def see() -> tuple[Situation, Choice]:
         facts = known(given)
         addresses.append(facts.address)
-        seen = look(facts.api, facts.server, facts.address, target)
+        seen = look(module.run_command, facts.api, facts.server, facts.address, target)
         return seen, choose(seen, given["tried"], given["told"] or "")
 
     seen, choice, looks = look_until(see, given["wait"], given["pause"], time.monotonic, time.sleep)

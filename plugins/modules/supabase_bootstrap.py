@@ -19,10 +19,13 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
+    description: Reads what is missing and makes nothing.
   diff_mode:
     support: full
+    description: Shows what is made.
   idempotent:
     support: full
+    description: A database that has all of it is left alone.
 author:
   - Quetrex (@quetrex)
 """

@@ -38,9 +38,11 @@ options:
 attributes:
   check_mode:
     support: partial
-    description: Says that the export would be taken; the digests are read only then.
+    description: Tells whether an export would be taken.
+    details: The tables and what is left behind are not returned, for they are read only while the export is taken.
   diff_mode:
     support: none
+    description: Rows are not shown.
   idempotent:
     support: full
     description: An export of this name is left alone.
@@ -93,6 +95,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.run_command import RunCommand
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import export
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
@@ -113,7 +116,7 @@ def told(manifest: dict[str, Any]) -> dict[str, Any]:
     return {"tables": rows, **{name: manifest[name] for name in ("left_behind", "source", "created")}}
 
 
-def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
+def run(command: RunCommand, parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     source, path = target(parameters, "supabase_export"), parameters["path"]
     if parameters["state"] == "compared":
         manifest = export.read(path)
@@ -122,14 +125,14 @@ def run(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
         return {"changed": False, "path": path, **told(export.read(path))}
     if check:
         return {"changed": True, "path": path}
-    manifest = export.take(source, path, managed_tables=parameters["managed_tables"], bin_dir=parameters["bin_dir"])
+    manifest = export.take(command, source, path, managed_tables=parameters["managed_tables"], bin_dir=parameters["bin_dir"])
     return {"changed": True, "path": path, **told(manifest)}
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     try:
-        module.exit_json(**run(module.params, check=module.check_mode))
+        module.exit_json(**run(module.run_command, module.params, check=module.check_mode))
     except Failure as error:
         module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details})
 

@@ -48,10 +48,13 @@ options:
 attributes:
   check_mode:
     support: full
+    description: Reads the project and its settings, and tells what would change.
   diff_mode:
     support: full
+    description: Shows the settings that change.
   idempotent:
     support: full
+    description: A project that is as wanted is left alone.
 author:
   - Quetrex (@quetrex)
 """
@@ -80,7 +83,7 @@ changes:
   elements: dict
   returned: always
   contains:
-    what: {description: V(project), V(status), V(ssl_enforced) or V(allowed_networks)., type: str, returned: always}
+    what: {description: "V(project), V(status), V(ssl_enforced) or V(allowed_networks).", type: str, returned: always}
     before: {description: What was., type: raw, returned: always}
     after: {description: What is wanted., type: raw, returned: always}
 failure:

@@ -35,10 +35,13 @@ options:
 attributes:
   check_mode:
     support: full
+    description: Only reads, also in check mode.
   diff_mode:
     support: none
+    description: There is nothing to change.
   idempotent:
     support: full
+    description: Never reports a change.
 author:
   - Quetrex (@quetrex)
 """
@@ -64,7 +67,7 @@ usage:
   elements: dict
   returned: success
   contains:
-    name: {description: V(database_bytes) V(auth_users) V(connections) or V(disk_bytes)., type: str, returned: always}
+    name: {description: "V(database_bytes), V(auth_users), V(connections) or V(disk_bytes).", type: str, returned: always}
     used: {description: How much., type: float, returned: always}
     limit: {description: How much there may be., type: float, returned: always}
     share: {description: used / limit., type: float, returned: always}

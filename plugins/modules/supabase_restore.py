@@ -32,8 +32,10 @@ options:
 attributes:
   check_mode:
     support: full
+    description: Compares the target with the export and loads nothing.
   diff_mode:
     support: none
+    description: Rows are not shown.
   idempotent:
     support: full
     description: A target with the same rows is left alone.
@@ -99,7 +101,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     given, report = module.params, restore.Report()
     try:
-        restore.load(target(given, "supabase_restore"), given["path"], report, replace=given["replace"], bin_dir=given["bin_dir"], check=module.check_mode)
+        wanted = {"replace": given["replace"], "bin_dir": given["bin_dir"], "check": module.check_mode}
+        restore.load(module.run_command, target(given, "supabase_restore"), given["path"], report, **wanted)
     except Failure as error:
         module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, **asdict(report))
     module.exit_json(**asdict(report))

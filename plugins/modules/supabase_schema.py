@@ -244,7 +244,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True, required_if=[("state", "adopted", ["adopt_version"])])
     report = Report()
     try:
-        converge(target(module.params, "supabase_schema"), wanted(module.params), report, check=module.check_mode, diff=bool(module._diff))  # noqa: SLF001 - the only way to ask
+        diff = bool(module._diff)  # noqa: SLF001 - the only way to ask
+        converge(target(module.params, "supabase_schema"), wanted(module.params), report, check=module.check_mode, diff=diff)
         if module.params["drift"] and module.params["state"] == "verified":
             refuse_drift(module.params, report)
     except Failure as error:

@@ -32,10 +32,13 @@ options:
 attributes:
   check_mode:
     support: full
+    description: Tells whether it would be started or removed.
   diff_mode:
     support: none
+    description: There is nothing to show but whether it runs.
   idempotent:
     support: full
+    description: One that runs, or is gone, is left alone.
 author:
   - Quetrex (@quetrex)
 """
@@ -82,9 +85,9 @@ def main() -> None:
     try:
         if changed and not module.check_mode:
             if started:
-                scratch.start(folder, module.params["major"], module.params["bin_dir"])
+                scratch.start(module.run_command, folder, module.params["major"], module.params["bin_dir"])
             else:
-                scratch.remove(folder)
+                scratch.remove(module.run_command, folder)
     except Failure as error:
         module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details})
     connection = {"host": str(folder), "port": 5432, "user": scratch.USER, "database": "postgres", "sslmode": "disable"}

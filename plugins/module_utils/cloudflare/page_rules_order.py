@@ -44,7 +44,7 @@ def exposed(rules: list[Json], protected: set[str]) -> Pairs:
 def options(rules: list[Json], job: Json, placed: list[Json], done: set[str]) -> Iterator[tuple[list[Json], int]]:
     """The states one write can lead to, with the priority that does it: right above what is settled below it, or right below what is above."""
     rest = [rule for rule in rules if rule["key"] != job["key"]]
-    at = next(index for index, rule in enumerate(placed) if rule["key"] == job["key"])
+    at = [rule["key"] for rule in placed].index(job["key"])
     where = {rule["key"]: index for index, rule in enumerate(rest)}
     lower = next((where[rule["key"]] for rule in placed[at + 1 :] if rule["key"] in done), len(rest))
     higher = next((where[rule["key"]] + 1 for rule in reversed(placed[:at]) if rule["key"] in done), 0)

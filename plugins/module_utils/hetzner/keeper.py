@@ -59,9 +59,11 @@ class Keeper:
 
     def apply(self, server: Answer | None, steps: list[Step], belongings: Belongings) -> Answer:
         """Do all steps and return the server as it is afterwards."""
+        if server is None:
+            # The only step of a server that is not there is to make it.
+            server, steps = self.create(belongings), []
         for step in steps:
-            server = self.create(belongings) if server is None else self._do(server, step)
-        assert server is not None
+            server = self._do(server, step)
         return self.reread(server)
 
     def reread(self, server: Answer) -> Answer:

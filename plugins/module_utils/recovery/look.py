@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import shutil
 import socket
-import subprocess
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ..http_probe import ProbeError, Question, ask
+from ..run_command import RunCommand, run_within
 from .choice import Choice, Situation
 
 PAUSED = 540
@@ -45,14 +45,14 @@ class Target(t.NamedTuple):
     timeout: float = 5.0
 
 
-def look(api: str, server: t.Optional[str], address: t.Optional[str], target: Target) -> Situation:
+def look(command: RunCommand, api: str, server: t.Optional[str], address: t.Optional[str], target: Target) -> Situation:
     """Look at everything at once. `server` is the vendor's status; without an address only the edge and the database are asked."""
     alive = address is not None and server == "running"
     with ThreadPoolExecutor(5) as pool:
         edge, database = pool.submit(_edge, target), pool.submit(_database, target)
-        pinged = pool.submit(_ping, str(address)) if alive else None
+        pinged = pool.submit(_ping, command, str(address)) if alive else None
         banner = pool.submit(_banner, str(address), target.timeout) if alive else None
-        login = pool.submit(_login, str(address), target) if alive else None
+        login = pool.submit(_login, command, str(address), target) if alive else None
         said, origin = login.result() if login else ("silent", None)
         return Situation(
             api, server, pinged.result() if pinged else None, banner.result() if banner else "silent", said, origin, edge.result(), database.result()
@@ -101,11 +101,12 @@ def _database(target: Target) -> str:
     return "answers"
 
 
-def _ping(address: str) -> t.Optional[bool]:
+def _ping(command: RunCommand, address: str) -> t.Optional[bool]:
     program = shutil.which("ping")
     if not program:
         return None
-    return subprocess.run([program, "-n", "-c", "1", "-W", "2", address], capture_output=True, check=False).returncode == 0
+    done = run_within(command, [program, "-n", "-c", "1", "-W", "2", address], 4)
+    return done is not None and done[0] == 0
 
 
 def _banner(address: str, timeout: float) -> str:
@@ -118,18 +119,18 @@ def _banner(address: str, timeout: float) -> str:
         return "silent"
 
 
-def _login(address: str, target: Target) -> tuple[str, t.Optional[int]]:
+def _login(command: RunCommand, address: str, target: Target) -> tuple[str, t.Optional[int]]:
     options = {
         "BatchMode": "yes", "ConnectTimeout": f"{target.timeout:.0f}", "ControlPath": "none", "IdentitiesOnly": "yes", "LogLevel": "ERROR",
         "StrictHostKeyChecking": "yes", "UserKnownHostsFile": target.known_hosts,
     }  # fmt: skip
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    argv = ["ssh", *words, "-i", target.key_file, f"{target.user}@{address}", _SCRIPT.format(name=target.name, path=target.path)]
+    argv = ["ssh", "-n", *words, "-i", target.key_file, f"{target.user}@{address}", _SCRIPT.format(name=target.name, path=target.path)]
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=2 * target.timeout + 4, check=False, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.TimeoutExpired):
-        return "silent", None
-    return understood(done.returncode, done.stdout, done.stderr)
+        done = run_within(command, argv, 2 * target.timeout + 4)
+    except OSError:
+        done = None
+    return understood(*done) if done else ("silent", None)
 
 
 def understood(code: int, said: str, complained: str) -> tuple[str, t.Optional[int]]:

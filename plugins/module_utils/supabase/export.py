@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ..run_command import RunCommand
 from . import catalog, ledger, programs, tables
 from .database import Database, Target, ca_file
 from .errors import Failure
@@ -23,7 +24,7 @@ FORMAT = 1
 EXCLUDED = ("pgsodium", "pgsodium_masks", "vault", "_realtime", "_analytics", "_supavisor", "net", "pgbouncer")
 
 
-def take(target: Target, path: str, *, managed_tables: list[str], bin_dir: str | None) -> dict[str, Any]:
+def take(command: RunCommand, target: Target, path: str, *, managed_tables: list[str], bin_dir: str | None) -> dict[str, Any]:
     """Write the export to path, which appears only when it is complete; the manifest."""
     final = Path(path)
     if final.exists():
@@ -32,7 +33,7 @@ def take(target: Target, path: str, *, managed_tables: list[str], bin_dir: str |
     scratch = final.with_name(f".{final.name}.{os.getpid()}")
     scratch.mkdir(mode=0o700)
     try:
-        manifest = _write(target, scratch, managed_tables, bin_dir)
+        manifest = _write(command, target, scratch, managed_tables, bin_dir)
         _sync(scratch)
         scratch.rename(final)
         _sync(final.parent)
@@ -41,22 +42,22 @@ def take(target: Target, path: str, *, managed_tables: list[str], bin_dir: str |
     return manifest
 
 
-def _write(target: Target, folder: Path, managed_tables: list[str], bin_dir: str | None) -> dict[str, Any]:
+def _write(command: RunCommand, target: Target, folder: Path, managed_tables: list[str], bin_dir: str | None) -> dict[str, Any]:
     with Database(target) as database, database.transaction(isolation="REPEATABLE READ, READ ONLY"):
         major = int(database.run("SHOW server_version_num")[0][0]) // 10000
-        program = programs.find("pg_dump", major, bin_dir)
+        program = programs.find(command, "pg_dump", major, bin_dir)
         snapshot = str(database.run("SELECT pg_catalog.pg_export_snapshot()")[0][0])
-        _dump(target, program, snapshot, folder / DUMP)
+        _dump(command, target, program, snapshot, folder / DUMP)
         manifest = describe(database, target, managed_tables)
     manifest["dump"] = {"file": DUMP, "bytes": (folder / DUMP).stat().st_size, "sha256": checksum(folder / DUMP), "program": Path(program).parent.parent.name}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     return manifest
 
 
-def _dump(target: Target, program: str, snapshot: str, file: Path) -> None:
+def _dump(command: RunCommand, target: Target, program: str, snapshot: str, file: Path) -> None:
     with ca_file(target) as ca_path:
         argv = [program, "--format=custom", f"--snapshot={snapshot}", f"--file={file}", *(f"--exclude-schema={name}" for name in EXCLUDED)]
-        programs.run(argv, programs.environment(target, ca_path), target.password)
+        programs.run(command, argv, programs.environment(target, ca_path), target.password)
 
 
 def describe(database: Database, target: Target, managed_tables: list[str]) -> dict[str, Any]:

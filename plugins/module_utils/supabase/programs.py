@@ -8,19 +8,20 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..run_command import RunCommand
+from ..run_command import run as run_it
 from .database import Target
 from .errors import Failure, redact
 
 _FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
 
 
-def find(program: str, major: int, given: str | None = None) -> str:
+def find(command: RunCommand, program: str, major: int, given: str | None = None) -> str:
     """Path of the newest of this program that is at least of this major version."""
-    found = [(version, path) for path in _candidates(program, given) if (version := _major(path)) >= major]
+    found = [(version, path) for path in _candidates(program, given) if (version := _major(command, path)) >= major]
     if not found:
         raise Failure(f"{program} of PostgreSQL {major} or newer is needed on the controller (package postgresql-client-{major}).", "program", program=program)
     return max(found)[1]
@@ -34,12 +35,12 @@ def _candidates(program: str, given: str | None) -> Iterable[str]:
     return [path for path in [*folders, *([on_path] if on_path else [])] if os.access(path, os.X_OK)]
 
 
-def _major(path: str) -> int:
+def _major(command: RunCommand, path: str) -> int:
     try:
-        said = subprocess.run([path, "--version"], check=True, capture_output=True, text=True).stdout
-    except (OSError, subprocess.CalledProcessError):
+        code, said, _complaint = run_it(command, [path, "--version"])
+    except OSError:
         return 0
-    match = re.search(r"(\d+)", said)
+    match = re.search(r"(\d+)", said) if code == 0 else None
     return int(match[1]) if match else 0
 
 
@@ -57,14 +58,19 @@ def environment(target: Target, ca_path: str | None) -> dict[str, str]:
         "PGCONNECT_TIMEOUT": str(target.connect_timeout),
         "PGAPPNAME": target.application_name,
     }
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    return inherited | {name: value for name, value in wanted.items() if value}
+    return {name: value for name, value in wanted.items() if value}
 
 
-def run(argv: list[str], environ: dict[str, str] | None = None, secret: str | None = None) -> str:
+def run(command: RunCommand, argv: list[str], environ: dict[str, str] | None = None, secret: str | None = None) -> str:
     """Run to its end; what it printed."""
-    done = subprocess.run(argv, env=environ, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-    if done.returncode:
+    code, said, complaint = run_it(command, [*_without_inherited(environ or {}), *argv], environ)
+    if code:
         name = Path(argv[0]).name
-        raise Failure(f"{name}: {redact(done.stderr.strip()[-1500:], secret)}", "program_failed", program=name, status=done.returncode)
-    return done.stdout
+        raise Failure(f"{name}: {redact(complaint.strip()[-1500:], secret)}", "program_failed", program=name, status=code)
+    return said
+
+
+def _without_inherited(environ: dict[str, str]) -> list[str]:
+    """Words before a program's that take away what libpq would heed of the caller's environment; run_command can only add."""
+    foreign = sorted(name for name in os.environ if name.startswith("PG") and name not in environ)
+    return ["env", *(word for name in foreign for word in ("-u", name))] if foreign else []

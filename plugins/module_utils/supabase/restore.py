@@ -9,15 +9,19 @@ A plain restore of a dump would lose privileges and the triggers on Supabase's o
 from __future__ import annotations
 
 import graphlib
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..run_command import RunCommand
+from ..run_command import run as run_it
 from . import catalog, export, ledger, programs, tables
 from .database import Database, SqlError, Target
 from .errors import Failure
+
+if TYPE_CHECKING:
+    from ..run_command import Process
 
 _KEYS = "SELECT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND conrelid <> confrelid"
 _TRIGGERS = """SELECT quote_ident(tgname) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
@@ -36,7 +40,15 @@ class Report:
     left_behind: dict[str, int] = field(default_factory=dict)
 
 
-def load(target: Target, path: str, report: Report, *, replace: bool, bin_dir: str | None, check: bool) -> None:
+class Dump(NamedTuple):
+    """A dump and what reads it."""
+
+    command: RunCommand
+    path: Path
+    bin_dir: str | None
+
+
+def load(command: RunCommand, target: Target, path: str, report: Report, *, replace: bool, bin_dir: str | None, check: bool) -> None:
     """Fill the target from the export; refuses one that already holds other rows, unless they may be replaced."""
     manifest = export.read(path)
     if manifest["source"] == target.label:
@@ -45,7 +57,7 @@ def load(target: Target, path: str, report: Report, *, replace: bool, bin_dir: s
     with Database(target) as database:
         _same_ledger(database, manifest)
         with ledger.lock(database, 60), database.transaction():
-            report.changed = _fill(database, manifest, Path(path), replace=replace, bin_dir=bin_dir, check=check)
+            report.changed = _fill(database, manifest, Dump(command, Path(path) / export.DUMP, bin_dir), replace=replace, check=check)
             report.tables = {name: table["rows"] for name, table in manifest["tables"].items()}
             report.rows = sum(report.tables.values())
             if report.changed and not check:
@@ -67,7 +79,7 @@ def _same_ledger(database: Database, manifest: dict[str, Any]) -> None:
         )
 
 
-def _fill(database: Database, manifest: dict[str, Any], folder: Path, *, replace: bool, bin_dir: str | None, check: bool) -> bool:
+def _fill(database: Database, manifest: dict[str, Any], dump: Dump, *, replace: bool, check: bool) -> bool:
     database.run(tables.PLAIN)
     _complete_columns(database, manifest)
     wanted = manifest["tables"]
@@ -81,7 +93,8 @@ def _fill(database: Database, manifest: dict[str, Any], folder: Path, *, replace
         return True
     order = _order(database, list(wanted))
     switched = _silence(database, order)
-    _copy_all(database, order, wanted, programs.find("pg_restore", 9, bin_dir), folder / export.DUMP, silent=switched is None)
+    program = programs.find(dump.command, "pg_restore", 9, dump.bin_dir)
+    _copy_all(database, order, wanted, lambda table: _copy(dump, program, database, table), silent=switched is None)
     for name, value in manifest["sequences"].items():
         database.run("SELECT pg_catalog.setval(%s::regclass, %s)", (name, value))
     if different := _different(database, wanted):
@@ -145,7 +158,7 @@ def _silence(database: Database, order: list[str]) -> list[tuple[str, str]] | No
     return switched
 
 
-def _copy_all(database: Database, order: list[str], wanted: dict[str, Any], program: str, dump: Path, *, silent: bool) -> None:
+def _copy_all(database: Database, order: list[str], wanted: dict[str, Any], copy: Callable[[dict[str, Any]], None], *, silent: bool) -> None:
     ours = [name for name in order if wanted[name]["schema"] not in catalog.MANAGED]
     for name in reversed(order):
         database.run(f"DELETE FROM {name}")  # noqa: S608 - a name of the catalogue, quoted
@@ -154,19 +167,27 @@ def _copy_all(database: Database, order: list[str], wanted: dict[str, Any], prog
             # Triggers on Supabase's own tables, which only it may switch off, have made rows of ours by now.
             for item in reversed(ours):
                 database.run(f"DELETE FROM {item}")  # noqa: S608 - a name of the catalogue, quoted
-        _copy(database, program, dump, wanted[name])
+        copy(wanted[name])
 
 
-def _copy(database: Database, program: str, dump: Path, table: dict[str, Any]) -> None:
-    argv = [program, "--data-only", f"--schema={table['schema']}", f"--table={table['table']}", "--file=-", str(dump)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith(b"COPY "):
-                database.copy_in(line.decode().strip().rstrip(";"), Rows(iter(process.stdout)))
-        said = process.stderr.read().decode() if process.stderr else ""
-    if process.returncode:
-        raise Failure(f"pg_restore: {said.strip()[-500:]}", "program_failed", program="pg_restore")
+def _copy(dump: Dump, program: str, database: Database, table: dict[str, Any]) -> None:
+    """From the program's output straight into the table, however large it is."""
+    argv = [program, "--data-only", f"--schema={table['schema']}", f"--table={table['table']}", "--file=-", str(dump.path)]
+
+    def feed(process: Process) -> None:
+        lines = iter(process.stdout or ())
+        try:
+            for line in lines:
+                if line.startswith(b"COPY "):
+                    database.copy_in(line.decode().strip().rstrip(";"), Rows(lines))
+        except Failure:
+            process.kill()
+            process.communicate()
+            raise
+
+    code, _said, complaint = run_it(dump.command, argv, meanwhile=feed)
+    if code:
+        raise Failure(f"pg_restore: {complaint.strip()[-500:]}", "program_failed", program="pg_restore")
 
 
 class Rows:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
+from ..run_command import RunCommand
 from . import programs
 from .errors import Failure
 
@@ -26,32 +26,33 @@ def running(folder: Path) -> bool:
     return True
 
 
-def start(folder: Path, major: int, bin_dir: str | None) -> None:
+def start(command: RunCommand, folder: Path, major: int, bin_dir: str | None) -> None:
     """Make and start it. folder: short, for the path of a socket may hold 107 bytes."""
     if len(str(folder)) > 80:
         raise Failure(f"{folder} is too long: the path of a socket may hold 107 bytes.", "path")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not (folder / "data" / "PG_VERSION").exists():
         shutil.rmtree(folder / "data", ignore_errors=True)
-        initdb = programs.find("initdb", major, bin_dir)
+        initdb = programs.find(command, "initdb", major, bin_dir)
         argv = [initdb, "-D", str(folder / "data"), "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
-        programs.run(_unprivileged(argv))
+        programs.run(command, _unprivileged(argv))
     version = int((folder / "data" / "PG_VERSION").read_text())
-    control = programs.find("pg_ctl", version, bin_dir or _folder_of(version))
+    control = programs.find(command, "pg_ctl", version, bin_dir or _folder_of(version))
     (folder / "data" / "postmaster.pid").unlink(missing_ok=True)
     argv = [control, "-D", str(folder / "data"), "-l", str(folder / "log"), "-o", f"-k {folder} {_OPTIONS}", "-w", "-t", "60", "start"]
-    with (folder / "start.log").open("wb") as log:
-        done = subprocess.run(_unprivileged(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
-    if done.returncode:
-        raise Failure(f"PostgreSQL did not start: {(folder / 'log').read_text()[-1000:]}", "start")
+    try:
+        programs.run(command, _unprivileged(argv))
+    except Failure as error:
+        log = folder / "log"
+        raise Failure(f"PostgreSQL did not start: {log.read_text()[-1000:] if log.exists() else error.message}", "start") from error
 
 
-def remove(folder: Path) -> None:
+def remove(command: RunCommand, folder: Path) -> None:
     """Stop it at once and delete everything."""
     if running(folder):
         version = int((folder / "data" / "PG_VERSION").read_text())
-        control = programs.find("pg_ctl", version, _folder_of(version))
-        programs.run(_unprivileged([control, "-D", str(folder / "data"), "-m", "immediate", "-w", "stop"]))
+        control = programs.find(command, "pg_ctl", version, _folder_of(version))
+        programs.run(command, _unprivileged([control, "-D", str(folder / "data"), "-m", "immediate", "-w", "stop"]))
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -16,7 +16,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import bootstrap, export
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database, Target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema import Report, Wanted, converge
-from ansible_collections.quetrex.platform.plugins.modules import supabase_assertions, supabase_restore
+from ansible_collections.quetrex.platform.plugins.modules import supabase_assertions, supabase_export, supabase_restore
 
 if TYPE_CHECKING:
     from lab.supabase.testing import MakeScratch, Scratch
@@ -66,9 +66,9 @@ def source(scratch: MakeScratch) -> Scratch:
 
 
 @pytest.fixture
-def taken(source: Scratch, tmp_path: Path) -> str:
+def taken(capfd: pytest.CaptureFixture[str], source: Scratch, tmp_path: Path) -> str:
     path = str(tmp_path / "export")
-    export.take(Target(**source.options()), path, managed_tables=MANAGED_TABLES, bin_dir=None)
+    assert run(capfd, supabase_export, path=path, managed_tables=MANAGED_TABLES, **source.options())["changed"]
     return path
 
 
