@@ -53,7 +53,7 @@ class LookupModule(LookupBase):
             if not name.startswith("platform_") or name.startswith(tuple(terms)):
                 continue
             try:
-                given[name] = self._templar.template(value)
+                given[name] = self._templar.template(value) if self._templar else value
             except AnsibleError as error:
                 unreadable[name] = " ".join(str(error).split())
         return problems(given, unreadable)
