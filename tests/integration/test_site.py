@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from lab import cloud, net
+from lab.config import CHECKOUT
 from lab.shell import run
 
 from .conftest import Look, Platform, Run
@@ -48,6 +51,14 @@ def test_visitors_are_answered_through_the_edge(platform: Platform, path: str) -
 def test_health_says_which_release_runs_and_that_it_reaches_redis(platform: Platform) -> None:
     health = json.loads(platform.curl(f"https://{platform.lab.domain}/api/health").stdout)
     assert (health["version"], health["checks"]["redis"]) == ("1.0.0", "ok")
+
+
+def test_the_printed_curl_line_works_as_printed(platform: Platform) -> None:
+    words = [sys.executable, "-m", "lab", "address"]
+    printed = subprocess.run(words, cwd=CHECKOUT / "tests", env=platform.environment, capture_output=True, text=True, check=True).stdout
+    (line,) = (line for line in printed.splitlines() if line.strip().startswith("curl "))
+    answer = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
+    assert json.loads(answer.stdout)["status"] == "ok"
 
 
 def test_plain_http_is_sent_to_https(platform: Platform) -> None:

@@ -44,6 +44,11 @@ def _status(lab: Lab, args: argparse.Namespace) -> int:
     return 0
 
 
+def _address(lab: Lab, _args: argparse.Namespace) -> int:
+    print(f"\n  https://{lab.domain}/   (through the lab's edge)\n\n  {cloud.curl_line(lab, '/api/health')}\n")
+    return 0
+
+
 def _fault(lab: Lab, args: argparse.Namespace) -> int:
     method = "DELETE" if args.clear else "POST" if args.rules else "GET"
     body = args.rules.encode() if args.rules and not args.clear else None
@@ -93,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     command("up", _up, "start what is not running")
     command("down", _down, "end and remove everything but the cache")
     command("status", _status, "what runs, and how to look at it").add_argument("--json", action="store_true")
+    command("address", _address, "where the platform answers, and a curl line that works as printed")
     fault = command("fault", _fault, "show, set (a JSON list) or clear the faults of one API")
     fault.add_argument("api", choices=sorted(serve.CONTRACTS))
     fault.add_argument("rules", nargs="?")
