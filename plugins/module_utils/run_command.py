@@ -25,7 +25,8 @@ class RunCommand(t.Protocol):
         expand_user_and_vars: bool = True,
         before_communicate_callback: t.Callable[[Process], None] | None = None,
         handle_exceptions: bool = True,
-    ) -> tuple[int, str, str]: ...
+    ) -> tuple[int, str, str]:
+        """Status, output and complaints."""
 
 
 def run(
