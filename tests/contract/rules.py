@@ -247,22 +247,10 @@ def machine_paths(root: Path) -> list[str]:
     return [f"{name}: {match.group(0)}" for name, text in text_files(root) if (match := MACHINE_PATHS.search(text))]
 
 
-PUBLIC_INDEXES = {
-    "pypi.org",
-    "files.pythonhosted.org",
-    "registry.npmjs.org",
-    "deb.debian.org",
-    "security.debian.org",
-    "archive.ubuntu.com",
-    "security.ubuntu.com",
-}
-
-
 def registry_hosts(root: Path, settings: str) -> list[str]:
-    """Package hosts of this machine's own settings that stand in a file; the public ones may."""
+    """Package hosts of this machine's own settings that stand in a file."""
     hosts = {host.rpartition("@")[2].partition(":")[0] for host in re.findall(r"https?://([^/\s\"']+)", settings)} - {"", "localhost"}
-    private = sorted(hosts - PUBLIC_INDEXES)
-    return [f"{name}: {host}" for name, text in text_files(root) for host in private if host in text]
+    return [f"{name}: {host}" for name, text in text_files(root) for host in sorted(hosts) if host in text]
 
 
 def machine_settings() -> str:
