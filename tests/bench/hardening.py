@@ -4,7 +4,7 @@
 """How hard a server is, and what that costs: a fresh one untouched, ours `standard`, ours `strict`, judged by lynis and ssh-audit.
 
 Run as root; prints JSON and keeps it in `results/`. The auditors come from the server's own distribution and run on it.
-OpenSCAP and docker-bench are left out: Debian 13 has no content for itself in `ssg-debian`, and no package of docker-bench.
+OpenSCAP and docker-bench are left out: whether the packages of this system have content that fits Debian 13 has not been looked into.
 """
 
 from __future__ import annotations
