@@ -16,6 +16,7 @@ description:
   - Prints a heading with the elapsed time whenever a run reaches another role, and ends with a table of these stages.
   - A stage is a role of a play, or the play where a task belongs to no role. Handlers count for their role.
   - Works beside any stdout callback.
+  - When the run tells a budget in seconds (C(ansible.builtin.set_stats) with C(timeline_budget)), the last line holds the total against it.
   - Optionally keeps the same as JSON, written anew at every stage so that a killed run leaves how far it got.
 requirements:
   - enable in configuration, for example with C(callbacks_enabled = quetrex.platform.timeline)
@@ -124,7 +125,7 @@ class CallbackModule(CallbackBase):
         self.timeline.finish()
         if self.timeline.stages:
             self._display.banner("TIMELINE")
-            for line in self.timeline.table():
+            for line in self.timeline.table(float((stats.custom.get("_run") or {}).get("timeline_budget") or 0)):
                 self._display.display(line)
         self._write(finished=True)
 

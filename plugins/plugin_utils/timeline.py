@@ -96,8 +96,8 @@ class Timeline:
             "stages": [asdict(stage) for stage in self.stages],
         }
 
-    def table(self) -> list[str]:
-        """The closing table, one line per stage."""
+    def table(self, budget: float = 0.0) -> list[str]:
+        """The closing table, one line per stage; with a budget, the last line holds the total against it."""
         width = max([len(stage.name) for stage in self.stages] + [len("total")])
         rows = [f"{'stage':<{width}}  {'at':>7}  {'seconds':>8}  {'changed':>7}  {'failed':>6}"]
         rows += [
@@ -105,4 +105,8 @@ class Timeline:
             for stage in self.stages
         ]
         data = self.as_data(finished=True)
-        return [*rows, f"{'total':<{width}}  {'':>7}  {data['seconds']:>8.1f}  {data['changed'] or '-':>7}  {data['failed'] or '-':>6}"]
+        rows.append(f"{'total':<{width}}  {'':>7}  {data['seconds']:>8.1f}  {data['changed'] or '-':>7}  {data['failed'] or '-':>6}")
+        if budget:
+            left = budget - data["seconds"]
+            rows.append(f"{'budget':<{width}}  {'':>7}  {budget:>8.1f}  {f'{left:.1f} s left' if left >= 0 else f'exceeded by {-left:.1f} s'}")
+        return rows

@@ -83,3 +83,13 @@ def test_table_ends_with_the_total() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0, "00:00"), (7.9, "00:07"), (760, "12:40"), (3723, "1:02:03")])
 def test_clock_text(seconds: float, text: str) -> None:
     assert clock_text(seconds) == text
+
+
+def test_with_a_budget_the_last_line_holds_the_total_against_it() -> None:
+    clock = Clock()
+    line = Timeline(clock)
+    line.play("p")
+    line.task("role")
+    clock.now += 61.25
+    assert line.table(600)[-1].split() == ["budget", "600.0", "538.8", "s", "left"]
+    assert line.table(60)[-1].split() == ["budget", "60.0", "exceeded", "by", "1.2", "s"]

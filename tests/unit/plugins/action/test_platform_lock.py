@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two runs at once, from one machine and from two: real ansible-playbooks, a real database."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lab.process import until
+
+if TYPE_CHECKING:
+    from lab.supabase.testing import MakeScratch, Scratch
+
+pytest_plugins = ["lab.supabase.testing"]
+
+PLAYBOOK = """
+- name: Write
+  hosts: localhost
+  connection: local
+  gather_facts: false
+  tasks:
+    - name: Lock
+      quetrex.platform.platform_lock: &lock
+        path: "{{ path }}"
+        name: quetrex-test
+        database: "{{ database }}"
+        wait: 0.5
+    - name: Lock again
+      quetrex.platform.platform_lock:
+        <<: *lock
+    - name: Tell and go on until the test says stop
+      ansible.builtin.shell: touch {{ mark }} && while [ -e {{ mark }} ]; do sleep 0.05; done
+"""
+
+
+class Writer:
+    """One run that takes the lock on its machine (a folder stands for one) and keeps it until told to end."""
+
+    def __init__(self, tmp_path: Path, tree: str, name: str, machine: str, database: dict[str, Any], check: bool = False) -> None:
+        self.mark = tmp_path / f"{name}.mark"
+        playbook = tmp_path / f"{name}.yml"
+        playbook.write_text(PLAYBOOK)
+        given = {"path": str(tmp_path / machine / "platform.lock"), "mark": str(self.mark), "database": database}
+        self.log = tmp_path / f"{name}.log"
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": tree,
+            "ANSIBLE_HOME": str(tmp_path / "home"),
+            "NO_COLOR": "1",
+            "ANSIBLE_LOCALHOST_WARNING": "0",
+        }
+        words = [str(Path(sys.executable).parent / "ansible-playbook"), str(playbook), "-e", json.dumps(given), "-vvv", *(["--check"] if check else [])]
+        self.process = subprocess.Popen(words, env=environment, stdout=self.log.open("w"), stderr=subprocess.STDOUT, cwd=tmp_path, start_new_session=True)
+
+    def holds(self) -> bool:
+        """Whether it got the lock and works."""
+        assert until(lambda: self.mark.exists() or self.process.poll() is not None, 60)
+        return self.mark.exists()
+
+    def kill(self) -> None:
+        """End the run as a broken terminal or an impatient owner does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def said(self) -> str:
+        """All it printed, in one line."""
+        return " ".join(self.log.read_text().split())
+
+
+Start = Callable[..., Writer]
+
+
+@pytest.fixture
+def start(tmp_path: Path, collection_tree: str) -> Iterator[Start]:
+    """Start a run; all are ended with the test."""
+    writers: list[Writer] = []
+
+    def run(name: str, machine: str = "here", database: dict[str, Any] | None = None, *, check: bool = False) -> Writer:
+        writers.append(Writer(tmp_path, collection_tree, name, machine, database or {}, check))
+        return writers[-1]
+
+    yield run
+    for writer in writers:
+        if writer.process.poll() is None:
+            writer.kill()
+
+
+@pytest.fixture
+def database(scratch: MakeScratch) -> tuple[Scratch, dict[str, Any]]:
+    """A database and the setting that names it."""
+    made = scratch("new")
+    options = made.options()
+    return made, {
+        "host": options["host"],
+        "port": options["port"],
+        "name": options["database"],
+        "user": "postgres",
+        "sslmode": "disable",
+        "password": "shown-nowhere",
+    }
+
+
+def locks(scratch: Scratch) -> int:
+    """Advisory locks of the database."""
+    return int(
+        scratch.sql(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )[0][0]
+    )
+
+
+def test_the_second_comer_is_told_who_is_at_work(start: Start) -> None:
+    first = start("first")
+    assert first.holds(), first.said()
+    second = start("second")
+    assert not second.holds()
+    assert second.process.wait() != 0
+    for words in ("Nothing was done: first by ", f"@{os.uname().nodename} since 20", f"(process {first.process.pid}) is writing to quetrex-test"):
+        assert words in second.said()
+    first.mark.unlink()
+    assert first.process.wait(30) == 0, first.said()
+    assert start("third").holds()
+
+
+def test_a_killed_run_leaves_no_lock(start: Start, database: tuple[Scratch, dict[str, Any]]) -> None:
+    scratch, setting = database
+    first = start("first", database=setting)
+    assert first.holds(), first.said()
+    assert locks(scratch) == 1
+    first.kill()
+    assert until(lambda: locks(scratch) == 0, 10)
+    second = start("second", database=setting)
+    assert second.holds(), second.said()
+
+
+def test_two_machines_exclude_each_other_by_the_database(start: Start, database: tuple[Scratch, dict[str, Any]]) -> None:
+    scratch, setting = database
+    first = start("first", "here", setting)
+    assert first.holds(), first.said()
+    second = start("second", "there", setting)
+    assert not second.holds()
+    assert f"Nothing was done: first by {first_user(scratch)} since 20" in second.said()
+    assert "shown-nowhere" not in first.said() + second.said()
+    first.mark.unlink()
+    assert first.process.wait(30) == 0, first.said()
+    assert until(lambda: locks(scratch) == 0, 10)
+    assert start("third", "there", setting).holds()
+
+
+def first_user(scratch: Scratch) -> str:
+    """`user@host` of the holder as the database shows it to everybody."""
+    return str(scratch.sql("SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'first by %'")[0][0]).split()[2]
+
+
+def test_without_the_database_the_machine_is_locked_and_a_warning_says_so(start: Start) -> None:
+    nowhere = {"host": "127.0.0.1", "port": 9, "user": "postgres", "sslmode": "disable"}
+    first = start("first", database=nowhere)
+    assert first.holds(), first.said()
+    assert "The lock is held on this machine alone" in first.said()
+    assert not start("second", database=nowhere).holds()
+
+
+def test_a_pooler_of_transactions_is_not_trusted_with_a_lock(start: Start) -> None:
+    first = start("first", database={"host": "127.0.0.1", "port": 6543})
+    assert first.holds(), first.said()
+    assert "pooler in transaction mode" in first.said()
+
+
+def test_check_mode_takes_none(start: Start) -> None:
+    first = start("first")
+    assert first.holds(), first.said()
+    look = start("look", check=True)
+    assert look.process.wait(60) == 0, look.said()
