@@ -57,6 +57,15 @@ options:
     description: Name of the image.
     type: str
     default: debian-13
+  golden_labels:
+    description:
+      - Labels of snapshots that a new server is rather made from than from O(image), the newest one that fits the type of server. A value of
+        C(recipe) has to be that of the snapshot. When none fits, or a server cannot be made from it, O(image) is taken.
+    type: dict
+  golden_max_age:
+    description: Days after which a snapshot is not used any more; V(0) means never.
+    type: float
+    default: 0
   user_data:
     description: Data for cloud-init, used at creation only.
     type: str
@@ -139,6 +148,11 @@ drift:
   returned: success
   type: list
   elements: str
+golden:
+  description: The snapshot a new server was made from, or would be, by its id in C(used); C(refused) tells why others were not.
+  returned: success
+  type: dict
+  sample: {used: 4711, refused: {"4700": "it is 40 days old, 35 are allowed; make it anew with image_build"}}
 sold_out:
   description: Types that were sold out, with the API's words.
   returned: success
@@ -155,6 +169,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Answer, Client
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.images import Choice, Golden, look
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.keeper import Budgets, Keeper
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.resize import offer_of
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server import (
@@ -186,7 +201,13 @@ def wanted_of(params: dict[str, t.Any]) -> Wanted:
         ipv6=params["ipv6_name"] or params["ipv6"],
         delete_protection=params["delete_protection"],
         resize=params["resize"],
+        golden=_golden(params),
     )
+
+
+def _golden(params: dict[str, t.Any]) -> Golden | None:
+    labels = params["golden_labels"]
+    return Golden({str(key): str(value) for key, value in labels.items()}, params["golden_max_age"]) if labels else None
 
 
 def keep(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
@@ -198,7 +219,8 @@ def keep(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
         before = keeper.settled(before)
     belongings = keeper.belongings(required=not module.check_mode)
     refuse_what_belongs_to_others(before, wanted, belongings)
-    steps = plan(before, wanted, belongings, _offer(client, before, wanted))
+    keeper.golden = look(client, wanted.golden) if wanted.golden and before is None else None
+    steps = plan(before, wanted, belongings, _offer(client, before, wanted), keeper.golden and keeper.golden.of(wanted.types[0]))
     after = before
     if steps and not module.check_mode:
         after = keeper.apply(before, steps, belongings)
@@ -209,8 +231,13 @@ def keep(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
         "created": before is None,
         "drift": drift(after, wanted) if after and before else [],
         "sold_out": keeper.sold_out,
+        "golden": _used(keeper.golden),
         "diff": _diff(before, after, steps, module.check_mode),
     }
+
+
+def _used(golden: Choice | None) -> dict[str, t.Any]:
+    return {"used": golden.used["id"] if golden and golden.used else None, "refused": golden.refused if golden else {}}
 
 
 def _offer(client: Client, server: Answer | None, wanted: Wanted) -> Offer | None:
@@ -239,6 +266,8 @@ def main() -> None:
         "types": {"type": "list", "elements": "str", "required": True},
         "location": {"type": "str", "required": True},
         "image": {"type": "str", "default": "debian-13"},
+        "golden_labels": {"type": "dict"},
+        "golden_max_age": {"type": "float", "default": 0},
         "user_data": {"type": "str", "default": "", "no_log": True},
         "ssh_public_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
         "firewalls": {"type": "list", "elements": "str", "default": []},

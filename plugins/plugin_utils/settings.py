@@ -197,6 +197,7 @@ SETTINGS: dict[str, Setting] = {
             {"username": text, "password": secret("give a token that may read packages"), "ca_certificate": pem},
         )
     ),
+    "platform_golden_images": Setting(boolean),
     "platform_volume_size_gb": Setting(number(10, 10240, "write a size between 10 and 10240 GB")),
     "platform_volume_mount": Setting(absolute_path),
     "platform_stack_dir": Setting(absolute_path),

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .client import Answer, Client
 from .errors import HetznerError
+from .images import Choice
 from .resize import Resize
 from .server import Belongings, Step, Wanted, find
 
@@ -34,6 +35,7 @@ class Keeper:
     def __init__(self, client: Client, wanted: Wanted, budgets: Budgets) -> None:
         self.client, self.wanted, self.budgets = client, wanted, budgets
         self.sold_out: dict[str, str] = {}
+        self.golden: Choice | None = None
 
     def belongings(self, required: bool) -> Belongings:
         """Return the named firewalls, volumes and addresses; a missing one is refused when it is required."""
@@ -97,7 +99,7 @@ class Keeper:
         body = self._order(belongings)
         for name in self.wanted.types:
             try:
-                server = self._made({**body, "server_type": name})
+                server = self._from_the_best_image({**body, "server_type": name})
             except HetznerError as error:
                 if error.code not in NEXT_CHOICE:
                     raise
@@ -105,6 +107,21 @@ class Keeper:
                 continue
             return self._do(server, Step("protect", "protect it against deletion", True)) if self.wanted.delete_protection else server
         raise HetznerError("resource_unavailable", self._nothing_left(), details={"sold_out": self.sold_out})
+
+    def _from_the_best_image(self, body: dict[str, t.Any]) -> Answer:
+        """Order with the golden image that fits, and with the plain one when that does not work: the image is the speed, not a condition."""
+        snapshot = self.golden.of(body["server_type"]) if self.golden else None
+        if self.golden and snapshot:
+            try:
+                server = self._made({**body, "image": str(snapshot["id"])})
+            except HetznerError as error:
+                if error.maybe_done or error.code in ("timeout", "half_made", "unauthorized", "rate_limit_exceeded"):
+                    raise
+                self.golden.refused[str(snapshot["id"])] = f"a server could not be made from it: {error.message}"
+            else:
+                self.golden.used = snapshot
+                return server
+        return self._made(body)
 
     def _nothing_left(self) -> str:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in self.sold_out.items())

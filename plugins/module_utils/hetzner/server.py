@@ -9,6 +9,7 @@ import typing as t
 
 from .client import Answer, Client
 from .errors import HetznerError
+from .images import Golden
 
 
 class Wanted(t.NamedTuple):
@@ -29,6 +30,7 @@ class Wanted(t.NamedTuple):
     ipv6: str | bool = True
     delete_protection: bool | None = None
     resize: bool = False
+    golden: Golden | None = None
 
 
 class Step(t.NamedTuple):
@@ -85,10 +87,11 @@ class Belongings(t.NamedTuple):
     ipv6: Answer | None = None
 
 
-def plan(server: Answer | None, wanted: Wanted, belongings: Belongings, offer: Offer | None = None) -> list[Step]:
-    """Return what is to do. An `offer` is there when another type is wanted and a resize was asked for."""
+def plan(server: Answer | None, wanted: Wanted, belongings: Belongings, offer: Offer | None = None, snapshot: Answer | None = None) -> list[Step]:
+    """Return what is to do. An `offer` is there when another type is wanted and a resize was asked for, a `snapshot` when one fits."""
     if server is None:
-        return [Step("create", f"create {wanted.name}: {wanted.types[0]} in {wanted.location} with {wanted.image}")]
+        image = f"golden image {snapshot['id']} (else {wanted.image})" if snapshot else wanted.image
+        return [Step("create", f"create {wanted.name}: {wanted.types[0]} in {wanted.location} with {image}")]
     steps = []
     labels = {**server["labels"], **wanted.labels}
     if labels != server["labels"]:
