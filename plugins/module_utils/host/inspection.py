@@ -1,0 +1,305 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a server is, as data: what only somebody on it can see. It changes nothing.
+
+The module host_inspection asks it over SSH, and the heartbeat's timer asks the same code on the server; so it needs neither ansible nor
+anything outside Python's standard library. Programs are run by whoever asks.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import socket
+import ssl
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+Json = t.Dict[str, t.Any]  # noqa: UP006 - servers run 3.9
+RunProgram = t.Callable[[t.List[str]], t.Tuple[int, str, str]]  # noqa: UP006
+"""Runs these words; status (-1 when the program is not there), output, complaints."""
+
+RULES = "/etc/platform/firewall.nft"
+TABLE = ["inet", "platform"]
+PARTS = ("base", "disks", "memory", "listeners", "firewall", "containers", "units", "upgrades", "certificates", "releases", "backups")
+
+
+class Places(t.NamedTuple):
+    """Where the platform's things are on this server."""
+
+    stack: str = "/opt/platform"
+    state: str = "/srv/platform"
+    disks: tuple[str, ...] = ("/", "/srv/platform")
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _json(text: str, default: t.Any) -> t.Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return default
+
+
+def _age_days(path: str, now: float) -> float | None:
+    try:
+        return round((now - Path(path).stat().st_mtime) / 86400, 2)
+    except OSError:
+        return None
+
+
+def base(_run: RunProgram, _places: Places) -> Json:
+    """Load, cores, and whether a restart is waited for."""
+    return {
+        "cores": os.cpu_count() or 1,
+        "load": [float(word) for word in _text("/proc/loadavg").split()[:3]],
+        "up_seconds": float((_text("/proc/uptime").split() or ["0"])[0]),
+        "reboot_required": Path("/run/reboot-required").exists(),
+    }
+
+
+def disks(_run: RunProgram, places: Places) -> list[Json]:
+    """Room on each file system, each once."""
+    found: dict[tuple[int, int, int], Json] = {}
+    for path in places.disks:
+        try:
+            seen, device = os.statvfs(path), Path(path).stat().st_dev
+        except OSError:
+            continue
+        size = seen.f_frsize * seen.f_blocks
+        used = size - seen.f_frsize * seen.f_bfree
+        room = used + seen.f_frsize * seen.f_bavail  # without what is kept for root
+        inodes = 1 - seen.f_favail / seen.f_files if seen.f_files else 0.0
+        item = {"path": path, "size": size, "used": used, "share": round(used / room, 4) if room else 0.0, "inodes": round(inodes, 4)}
+        found.setdefault((device, size, used), item)
+    return list(found.values())
+
+
+def memory(_run: RunProgram, _places: Places) -> Json:
+    """In MB."""
+    lines = dict(re.findall(r"^(\w+):\s+(\d+) kB$", _text("/proc/meminfo"), re.MULTILINE))
+    values = {name: int(lines.get(key, 0)) // 1024 for name, key in (("total", "MemTotal"), ("available", "MemAvailable"), ("swap", "SwapTotal"))}
+    return {**values, "swap_free": int(lines.get("SwapFree", 0)) // 1024}
+
+
+def listeners(run: RunProgram, _places: Places) -> list[Json]:
+    """What other machines could reach: sockets on every address, or on one that is neither loopback nor a bridge of this server."""
+    _status, shown, _complaints = run(["ip", "-json", "address", "show"])
+    inside = {
+        address.get("local")
+        for link in _json(shown, [])
+        if str(link.get("ifname", "")).startswith(("lo", "br-", "docker"))
+        for address in link.get("addr_info") or []
+    }
+    _status, output, _complaints = run(["ss", "-H", "-n", "-l", "-t", "-u", "-p"])
+    found = []
+    for line in output.splitlines():
+        words = line.split(None, 6)
+        if len(words) < 5:
+            continue
+        address, _colon, port = words[4].rpartition(":")
+        address = address.partition("%")[0].strip("[]")
+        if port.isdigit() and address not in inside and not address.startswith(("127.", "::1", "fe80:")):
+            program = re.search(r'"([^"]+)"', words[6]) if len(words) > 6 else None
+            found.append({"protocol": words[0], "address": address, "port": int(port), "program": program.group(1) if program else ""})
+    unique = {(item["protocol"], item["port"], item["program"]): item for item in found}
+    return sorted(unique.values(), key=lambda item: (item["protocol"], item["port"]))
+
+
+def _shape(text: str) -> list[str]:
+    """A table of nft as lines that can be compared: no handles, no counters, no elements that come and go."""
+    lines = []
+    for item in (_json(text, {}) or {}).get("nftables", []):
+        for kind, content in item.items():
+            if kind == "metainfo":
+                continue
+            plain = {key: value for key, value in content.items() if key not in ("handle", "index", "comment")}
+            if kind == "set" and {"dynamic", "timeout"} & set(plain.get("flags") or []):
+                plain.pop("elem", None)
+            lines.append(f"{kind} {json.dumps(_without_counts(plain), sort_keys=True)}")
+    return lines
+
+
+def _without_counts(data: t.Any) -> t.Any:
+    if isinstance(data, dict):
+        return {key: None if key == "counter" else _without_counts(value) for key, value in data.items()}
+    return [_without_counts(item) for item in data] if isinstance(data, list) else data
+
+
+def firewall(run: RunProgram, _places: Places) -> Json:
+    """The rules in force against those of the file, both as the kernel shows them: the file is loaded into a network of its own."""
+    if not Path(RULES).exists():
+        return {"file": False, "loaded": False, "added": [], "missing": []}
+    show = ["nft", "--json", "--stateless", "list", "table", *TABLE]
+    status, live, complaints = run(show)
+    wanted_status, wanted, wanted_complaints = run(["unshare", "--net", "sh", "-c", f'nft --file {RULES} && exec "$@"', "sh", *show])
+    if wanted_status != 0:
+        return {"file": True, "loaded": status == 0, "error": wanted_complaints.strip()[-300:], "added": [], "missing": []}
+    if status != 0:
+        return {"file": True, "loaded": False, "error": complaints.strip()[-300:], "added": [], "missing": []}
+    now, meant = _shape(live), _shape(wanted)
+    return {"file": True, "loaded": True, "added": [line for line in now if line not in meant], "missing": [line for line in meant if line not in now]}
+
+
+def containers(run: RunProgram, places: Places) -> Json:
+    """Every container against what the stack's files and the release record want."""
+    status, output, complaints = run(["docker", "container", "ls", "--all", "--quiet", "--no-trunc"])
+    if status != 0:
+        return {"engine": False, "error": complaints.strip()[-300:], "items": [], "wanted": {}}
+    ids = output.split()
+    shown = _json(run(["docker", "container", "inspect", *ids])[1], []) if ids else []
+    return {"engine": True, "items": [_container(item) for item in shown], "wanted": _wanted(run, places)}
+
+
+def _container(item: Json) -> Json:
+    state, config = item.get("State") or {}, item.get("Config") or {}
+    labels = config.get("Labels") or {}
+    return {
+        "name": str(item.get("Name", "")).lstrip("/"),
+        "image": config.get("Image", ""),
+        "image_id": item.get("Image", ""),
+        "running": bool(state.get("Running")) and not state.get("Restarting"),
+        "health": (state.get("Health") or {}).get("Status", ""),
+        "restarts": int(item.get("RestartCount") or 0),
+        "started": state.get("StartedAt", ""),
+        "out_of_memory": bool(state.get("OOMKilled")),
+        "labels": {name: value for name, value in labels.items() if name.startswith("platform.")},
+        "published": sorted(port for port, bound in ((item.get("HostConfig") or {}).get("PortBindings") or {}).items() if bound),
+    }
+
+
+def _wanted(run: RunProgram, places: Places) -> Json:
+    """By container name: image, its id on this server, and the labels that carry the identity of its configuration."""
+    status, output, _complaints = run(["docker", "compose", "--project-directory", places.stack, "config", "--format", "json"])
+    if status != 0:
+        return {}
+    services = _json(output, {}).get("services") or {}
+    wanted = {
+        service.get("container_name", name): {"image": service.get("image", ""), "labels": service.get("labels") or {}} for name, service in services.items()
+    }
+    current = _json(_text(f"{places.state}/releases.json"), {}).get("current") or {}
+    if current:
+        colour, config = current.get("colour"), current.get("config")
+        wanted[f"platform-web-{colour}"] = {"image": current.get("image", ""), "labels": {"platform.config": config} if config else {}}
+    images = sorted({item["image"] for item in wanted.values() if item["image"]})
+    ids = {}
+    for image in _json(run(["docker", "image", "inspect", *images])[1], []) if images else []:
+        ids.update({name: image.get("Id", "") for name in image.get("RepoDigests") or []})
+    return {name: {**item, "image_id": ids.get(_plain(item["image"]), "")} for name, item in wanted.items()}
+
+
+def _plain(image: str) -> str:
+    """name@digest of name:tag@digest."""
+    name, at, digest = image.partition("@")
+    return re.sub(r":[\w.-]+$", "", name) + at + digest
+
+
+def units(run: RunProgram, _places: Places) -> Json:
+    """Units that failed, and every timer: whether it is to run, and whether it does."""
+    listing = ["--no-pager", "--no-legend", "--plain", "--full", "--all"]
+    failed = [line.split()[0] for line in run(["systemctl", "list-units", "--state=failed", *listing])[1].splitlines() if line.split()]
+    files = {
+        line.split()[0]: line.split()[1] for line in run(["systemctl", "list-unit-files", "--type=timer", *listing])[1].splitlines() if len(line.split()) > 1
+    }
+    states = {line.split()[0]: line.split()[2] for line in run(["systemctl", "list-units", "--type=timer", *listing])[1].splitlines() if len(line.split()) > 2}
+    timers: list[Json] = [{"name": name, "enabled": state, "active": states.get(name) == "active"} for name, state in sorted(files.items())]
+    for timer in timers:
+        # one whose conditions do not hold here was never meant to run, as fstrim's in a container
+        if timer["enabled"] == "enabled" and not timer["active"]:
+            timer["conditions"] = run(["systemctl", "show", "--property=ConditionResult", "--value", timer["name"]])[1].strip() != "no"
+    return {"failed": failed, "timers": timers}
+
+
+def upgrades(run: RunProgram, _places: Places) -> Json:
+    """What apt would upgrade, and how old its lists are."""
+    # what is kept back is no upgrade that anybody forgot; a simulation needs no lock
+    _status, output, _complaints = run(["apt-get", "--simulate", "--quiet=2", "-o", "Debug::NoLocking=true", "upgrade"])
+    pending = [line for line in output.splitlines() if line.startswith("Inst ")]
+    now = datetime.datetime.now(datetime.timezone.utc).timestamp()
+    return {
+        "pending": sorted(line.split()[1] for line in pending),
+        "security": sorted(line.split()[1] for line in pending if "security" in line.lower()),
+        "lists_days": _age_days("/var/lib/apt/lists", now),
+    }
+
+
+def certificates(run: RunProgram, places: Places) -> list[Json]:
+    """The origin's certificate, as it lies in its file and as nginx shows it."""
+    path = f"{places.stack}/nginx/tls/origin.pem"
+    found: list[Json] = []
+    der: dict[str, bytes] = {}
+    text = _text(path)
+    if "-----BEGIN CERTIFICATE-----" in text:
+        first = text[text.index("-----BEGIN CERTIFICATE-----") :]
+        first = first[: first.index("-----END CERTIFICATE-----") + 25]
+        der["file"] = ssl.PEM_cert_to_DER_cert(first)
+        found.append({"where": "file", "path": path, **_dates(run, path)})
+    name = str(_json(_text(f"{places.stack}/stack.json"), {}).get("server_name") or "localhost")
+    try:
+        same = der.get("file") == _served(name)
+    except OSError as error:
+        return [*found, {"where": "served", "error": str(error) or type(error).__name__}]
+    return [*found, {"where": "served", "same_as_file": same}]
+
+
+def _served(name: str) -> bytes | None:
+    """The certificate nginx shows for this name; who signed it and for how long is asked of the file."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", 443), timeout=5) as plain, context.wrap_socket(plain, server_hostname=name) as secure:
+        return secure.getpeercert(binary_form=True)
+
+
+def _dates(run: RunProgram, path: str) -> Json:
+    status, output, complaints = run(["openssl", "x509", "-in", path, "-noout", "-enddate", "-serial"])
+    lines = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+    if status != 0 or "notAfter" not in lines:
+        return {"error": complaints.strip()[-200:] or "no certificate"}
+    end = datetime.datetime.fromtimestamp(ssl.cert_time_to_seconds(lines["notAfter"]), datetime.timezone.utc)
+    left = (end - datetime.datetime.now(datetime.timezone.utc)).total_seconds() / 86400
+    return {"not_after": end.isoformat(timespec="seconds"), "days_left": round(left, 2), "serial": lines.get("serial", "")}
+
+
+def releases(_run: RunProgram, places: Places) -> Json:
+    """What serves, what served before, and the last lines of the log, oldest first."""
+    record = _json(_text(f"{places.state}/releases.json"), {})
+    lines = [_json(line, {}) for line in _text(f"{places.state}/releases.log").splitlines()[-20:]]
+    return {"current": record.get("current"), "previous": record.get("previous"), "log": [line for line in lines if line]}
+
+
+def backups(_run: RunProgram, places: Places) -> Json | None:
+    """What the backup of the server's state left as its last word; None where none is set up."""
+    for path in (f"{places.state}/backup.json", "/var/lib/platform/backup.json"):
+        seen = _json(_text(path), None)
+        if isinstance(seen, dict):
+            return seen
+    return None
+
+
+LOOKS: dict[str, t.Callable[[RunProgram, Places], t.Any]] = {
+    "base": base, "disks": disks, "memory": memory, "listeners": listeners, "firewall": firewall, "containers": containers, "units": units,
+    "upgrades": upgrades, "certificates": certificates, "releases": releases, "backups": backups,
+}  # fmt: skip
+
+
+def inspect(run: RunProgram, places: Places, parts: t.Sequence[str] = PARTS) -> Json:
+    """Every part, a few at once; a part that cannot be looked at says why instead of hiding the others."""
+
+    def look(part: str) -> t.Any:
+        try:
+            return LOOKS[part](run, places)
+        except Exception as error:  # noqa: BLE001 - one broken part is a finding, and hides no other
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    with ThreadPoolExecutor(4) as pool:
+        found = dict(zip(parts, pool.map(look, parts)))
+    return {**found, "at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")}

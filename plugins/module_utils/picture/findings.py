@@ -1,0 +1,410 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was seen of a platform, judged: one finding for each thing that is not as described. Pure functions over plain data."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import typing as t
+
+Json = dict[str, t.Any]
+
+PARTS = {
+    "public": "Visitors",
+    "edge": "Cloudflare",
+    "cloud": "Hetzner",
+    "server": "Server",
+    "firewall": "Firewall",
+    "containers": "Containers",
+    "release": "Release",
+    "certificates": "Certificates",
+    "database": "Database",
+    "backups": "Backups",
+    "upgrades": "Upgrades",
+    "monitoring": "Monitoring",
+    "settings": "Settings",
+}
+ROLES = {
+    "platform_preflight": "settings",
+    "platform_lock": "settings",
+    "platform_verify": "public",
+    "cloudflare_zone": "edge",
+    "hetzner_server": "cloud",
+    "host_baseline": "server",
+    "ssh_hardening": "server",
+    "docker_engine": "server",
+    "host_firewall": "firewall",
+    "origin_certificate": "certificates",
+    "app_stack": "containers",
+    "app_release": "release",
+    "supabase_project": "database",
+    "supabase_database": "database",
+    "uptime_monitors": "monitoring",
+    "host_heartbeat": "monitoring",
+}
+STATES = ("problem", "warning", "note")
+
+
+class Limits(t.NamedTuple):
+    """From where on something is a warning, and from where on a problem."""
+
+    certificate_warning_days: float = 30
+    certificate_days: float = 14
+    disk_warning: float = 0.8
+    disk: float = 0.9
+    memory_warning: float = 0.15
+    memory: float = 0.05
+    backup_hours: float = 26
+    lists_days: float = 3
+    restarts: int = 5
+
+
+class Expected(t.NamedTuple):
+    """What belongs to this platform's servers."""
+
+    sockets: tuple[str, ...] = ("tcp/22", "tcp/80", "tcp/443", "udp/68", "udp/546")
+    timers: tuple[str, ...] = ()
+    units_allowed: tuple[str, ...] = ()
+
+
+class Finding(t.NamedTuple):
+    """One thing that is not as it should be. `state` is problem (fails a check), warning or note."""
+
+    part: str
+    state: str
+    what: str
+    detail: str = ""
+    fix: str = ""
+    host: str = ""
+
+
+def part_of(role: str) -> str:
+    """The part of the platform that a role is about."""
+    if role in ROLES:
+        return ROLES[role]
+    return next((part for word, part in (("backup", "backups"), ("restic", "backups"), ("monitor", "monitoring")) if word in role), "settings")
+
+
+def drift(seen: Json) -> list[Finding]:
+    """What a run of site would change, and where it would fail."""
+    if "drift" not in seen:
+        return [Finding("settings", "problem", "Drift is not known", str(seen.get("msg", "")), "Run site with --check --diff and read what it says")]
+    return [_difference(event) for event in seen.get("drift") or []]
+
+
+def _difference(event: Json) -> Finding:
+    part, host = part_of(event["role"]), event["host"] if event["host"] != "localhost" else ""
+    name = event["task"] + (f" ({event['item']})" if event.get("item") else "")
+    if event["kind"] != "changed":
+        return Finding(
+            part, "problem", f"{name}: {event['kind']}", str(event.get("message", "")), "Put right what it says; site shows the same with --check", host
+        )
+    detail = "what differs is secret" if event.get("hidden") else "\n".join(event.get("diff") or [])
+    return Finding(part, "problem", f"{name}: differs from the inventory", detail, "Run site, or bring the inventory in line with what is wanted", host)
+
+
+def visit(seen: Json, limits: Limits) -> list[Finding]:
+    """What visitors and strangers saw."""
+    found = [
+        Finding("public", "problem", f"{check['name']} is not as it should be", f"{check.get('url', '')} {check['detail']}".strip())
+        for check in seen.get("checks") or []
+        if not check["ok"]
+    ]
+    if seen.get("certificate"):
+        found += _lasting("the edge's certificate", seen["certificate"], limits, "Cloudflare renews it by itself; look at SSL/TLS > Edge Certificates")
+    for origin in seen.get("origins") or []:
+        found += [
+            Finding("firewall", "problem", f"port {port} of {origin['address']} is open to strangers", "seen from outside", "Run site; look who opened it")
+            for port in origin["open"]
+            if port not in origin["expected"]
+        ]
+    return found
+
+
+def _lasting(what: str, certificate: Json, limits: Limits, fix: str, host: str = "") -> list[Finding]:
+    left, end = certificate["days_left"], certificate["not_after"]
+    if left > limits.certificate_warning_days:
+        return []
+    text = f"{what} ends in {left:.1f} days" if left > 0 else f"{what} ended {-left:.1f} days ago"
+    return [Finding("certificates", "problem" if left <= limits.certificate_days else "warning", text, f"valid until {end}", fix, host)]
+
+
+def server(name: str, seen: Json, expected: Expected, limits: Limits) -> list[Finding]:
+    """One server, looked at from inside."""
+    if seen.get("error"):
+        return [Finding("server", "problem", "The server could not be looked at", str(seen["error"]), "Run recover: it finds out what is wrong", name)]
+    judged = {part: content for part, content in seen.items() if isinstance(content, dict) and set(content) == {"error"}}
+    found = [Finding("server", "problem", f"{part} could not be looked at", str(content["error"]), "", name) for part, content in judged.items()]
+    views: tuple[tuple[str, t.Callable[..., list[Finding]], tuple[t.Any, ...]], ...] = (
+        ("base", _base, ()),
+        ("disks", _disks, (limits,)),
+        ("memory", _memory, (limits,)),
+        ("listeners", _listeners, (expected,)),
+        ("firewall", _firewall, ()),
+        ("containers", _containers, (limits,)),
+        ("units", _units, (expected,)),
+        ("upgrades", _upgrades, (limits,)),
+        ("certificates", _certificates, (limits,)),
+        ("backups", _backups, (limits, seen.get("at", ""))),
+    )
+    for part, judge, more in views:
+        if part not in judged and seen.get(part) is not None:
+            found += [item._replace(host=name) for item in judge(seen[part], *more)]
+    return found
+
+
+def _base(seen: Json) -> list[Finding]:
+    return (
+        [Finding("upgrades", "warning", "the server waits for a restart", fix="It restarts by itself at the hour set, or: sudo reboot")]
+        if seen["reboot_required"]
+        else []
+    )
+
+
+def _disks(seen: list[Json], limits: Limits) -> list[Finding]:
+    found = []
+    for disk in seen:
+        share = max(disk["share"], disk["inodes"])
+        if share >= limits.disk_warning:
+            what = "full" if disk["share"] >= disk["inodes"] else "full of files (no inodes left)"
+            state = "problem" if share >= limits.disk else "warning"
+            found.append(Finding("server", state, f"{disk['path']} is {share:.0%} {what}", fix="Clear up, or raise platform_volume_size_gb or platform_tier"))
+    return found
+
+
+def _memory(seen: Json, limits: Limits) -> list[Finding]:
+    share = seen["available"] / seen["total"] if seen["total"] else 1.0
+    if share >= limits.memory_warning:
+        return []
+    detail = f"{seen['available']} of {seen['total']} MB are available"
+    return [
+        Finding("server", "problem" if share < limits.memory else "warning", f"only {share:.0%} of the memory is free", detail, "docker stats says who uses it")
+    ]
+
+
+def _listeners(seen: list[Json], expected: Expected) -> list[Finding]:
+    return [
+        Finding(
+            "firewall",
+            "problem",
+            f"{item['program'] or 'a program'} listens on {item['protocol']}/{item['port']} at {item['address']}",
+            fix="End it, or allow the socket",
+        )
+        for item in seen
+        if f"{item['protocol']}/{item['port']}" not in expected.sockets
+    ]
+
+
+def _firewall(seen: Json) -> list[Finding]:
+    if not seen["loaded"]:
+        return [Finding("firewall", "problem", "the host's firewall is not loaded", seen.get("error", ""), "Run site")]
+    if seen.get("error"):
+        return [Finding("firewall", "problem", "the firewall's file does not load", seen["error"], "Run site")]
+    found = [
+        Finding("firewall", "problem", f"a rule in force that is not described: {rule_text(line)}", fix="Run site, or: nft --file /etc/platform/firewall.nft")
+        for line in seen["added"]
+    ]
+    return found + [Finding("firewall", "problem", f"a described rule is not in force: {rule_text(line)}", fix="Run site") for line in seen["missing"]]
+
+
+def rule_text(line: str) -> str:
+    """A rule of nft in words, from `kind {json}`."""
+    kind, _space, text = line.partition(" ")
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return line
+    if kind != "rule":
+        return f"{kind} {content.get('name', '')}".strip()
+    return f"{content.get('chain', '')}: " + " ".join(filter(None, (_expression(part) for part in content.get("expr") or [])))
+
+
+def _expression(part: Json) -> str:
+    (kind, content), *_rest = part.items()
+    if kind == "match":
+        sign = "" if content.get("op") in ("==", "in") else f"{content.get('op')} "
+        return f"{_operand(content.get('left'))} {sign}{_operand(content.get('right'))}"
+    return "" if kind == "counter" else f"{kind} {_operand(content)}".strip() if content else kind
+
+
+def _operand(value: t.Any) -> str:
+    if isinstance(value, dict):
+        if "payload" in value:
+            return f"{value['payload'].get('protocol', '')} {value['payload'].get('field', '')}"
+        if "set" in value:
+            return "{" + ", ".join(_operand(item) for item in value["set"]) + "}"
+        return " ".join(_operand(item) for item in value.values())
+    return "" if value is None else " ".join(_operand(item) for item in value) if isinstance(value, list) else str(value)
+
+
+def _containers(seen: Json, limits: Limits) -> list[Finding]:
+    if not seen["engine"]:
+        return [Finding("containers", "problem", "Docker does not answer", seen.get("error", ""), "systemctl status docker")]
+    wanted = seen["wanted"]
+    here = {item["name"]: item for item in seen["items"]}
+    found: list[Finding] = []
+    for name, target in wanted.items():
+        if target["labels"].get("platform.part") == "base" and name not in here:
+            found.append(Finding("containers", "problem", f"{name} is not there", fix="systemctl restart platform-stack"))
+    for item in seen["items"]:
+        if item["name"] in wanted:
+            found += _container(item, wanted[item["name"]], limits)
+        elif item["running"]:
+            found.append(
+                Finding("containers", "problem", f"{item['name']} runs beside the platform", f"image {item['image']}", f"docker rm --force {item['name']}")
+            )
+        if item["published"] and item["running"]:
+            found.append(Finding("firewall", "problem", f"{item['name']} publishes {', '.join(item['published'])} past the host's firewall", fix="Run site"))
+    return found
+
+
+def _container(item: Json, target: Json, limits: Limits) -> list[Finding]:
+    """A container of the stack against its description. The colour that does not serve is kept for a rollback and rests."""
+    name, described = item["name"], target["image"] not in ("", "unset")
+    if not described and not item["running"]:
+        return []
+    found = []
+    if described and (item["image"] != target["image"] or (target["image_id"] and item["image_id"] != target["image_id"])):
+        detail = f"runs {item['image']} ({item['image_id'][:19]}), described is {target['image']}"
+        found.append(Finding("containers", "problem", f"the image of {name} was swapped", detail, "Run site, or deploy the image that is wanted"))
+    if not item["running"]:
+        found.append(Finding("containers", "problem", f"{name} does not run", fix=f"docker logs --tail 50 {name}"))
+    elif item["health"] not in ("healthy", ""):
+        found.append(Finding("containers", "problem", f"{name} is {item['health']}", fix=f"docker logs --tail 50 {name}"))
+    config = target["labels"].get("platform.config")
+    if described and config not in (None, "", "unset") and item["labels"].get("platform.config") != config:
+        found.append(Finding("containers", "problem", f"{name} runs with another configuration than its files", fix="Run site"))
+    if item["restarts"] > limits.restarts or item["out_of_memory"]:
+        why = "ran out of memory" if item["out_of_memory"] else f"was restarted {item['restarts']} times"
+        found.append(Finding("containers", "warning", f"{name} {why}", fix=f"docker logs --tail 50 {name}; app_stack_limits"))
+    return found
+
+
+def _units(seen: Json, expected: Expected) -> list[Finding]:
+    found = [
+        Finding("server", "problem", f"{unit} has failed", fix=f"journalctl --unit {unit} --lines 50")
+        for unit in seen["failed"]
+        if unit not in expected.units_allowed
+    ]
+    timers = {timer["name"]: timer for timer in seen["timers"]}
+    ours = [name for name in timers if name.startswith("platform-")]
+    off = [name for name in dict.fromkeys([*expected.timers, *ours]) if timers.get(name, {}).get("enabled") not in ("enabled", "static")]
+    stopped = [timer["name"] for timer in seen["timers"] if timer["enabled"] == "enabled" and not timer["active"] and timer.get("conditions", True)]
+    found += [Finding("server", "problem", f"the timer {name} is stopped", fix=f"systemctl start {name}") for name in stopped]
+    return found + [Finding("server", "problem", f"the timer {name} is switched off", fix=f"systemctl enable --now {name}") for name in off]
+
+
+def _upgrades(seen: Json, limits: Limits) -> list[Finding]:
+    found = []
+    if seen["security"]:
+        names = ", ".join(seen["security"][:12])
+        found.append(
+            Finding(
+                "upgrades",
+                "warning",
+                f"{len(seen['security'])} security upgrades are pending",
+                names,
+                "unattended-upgrade runs every night; or: sudo unattended-upgrade",
+            )
+        )
+    others = len(seen["pending"]) - len(seen["security"])
+    if others > 0:
+        found.append(Finding("upgrades", "note", f"{others} other upgrades are pending", ", ".join(sorted(set(seen["pending"]) - set(seen["security"]))[:12])))
+    if seen["lists_days"] is not None and seen["lists_days"] > limits.lists_days:
+        found.append(Finding("upgrades", "warning", f"the package lists are {seen['lists_days']:.0f} days old", fix="systemctl status apt-daily.timer"))
+    return found
+
+
+def _certificates(seen: list[Json], limits: Limits) -> list[Finding]:
+    found = []
+    if not any(item["where"] == "file" for item in seen):
+        found.append(Finding("certificates", "problem", "there is no origin certificate", fix="Run site"))
+    for item in seen:
+        if item.get("error"):
+            found.append(
+                Finding("certificates", "problem", f"the origin's certificate ({item['where']}) cannot be read", item["error"], "Run certificate_renew")
+            )
+        elif item["where"] == "file":
+            found += _lasting("the origin's certificate", item, limits, "Run certificate_renew")
+        elif not item["same_as_file"]:
+            found.append(Finding("certificates", "problem", "nginx shows another certificate than its file", fix="docker kill --signal HUP platform-nginx"))
+    return found
+
+
+def _backups(seen: Json, limits: Limits, at: str) -> list[Finding]:
+    return age("the backup of the server's state", seen.get("at") or seen.get("finished") or "", at, limits.backup_hours, failed=seen.get("ok") is False)
+
+
+def age(what: str, made: str, now: str, hours: float, *, failed: bool = False) -> list[Finding]:
+    """A backup that is too old, or whose last run failed."""
+    if failed:
+        return [Finding("backups", "problem", f"{what} failed last time", f"at {made}" if made else "")]
+    try:
+        old = (moment(now) - moment(made)).total_seconds() / 3600
+    except ValueError:
+        return [Finding("backups", "problem", f"{what} does not say when it was made", made)]
+    return [Finding("backups", "problem", f"{what} is {old:.0f} hours old", f"made {made}", "Look at its timer and its log")] if old > hours else []
+
+
+def moment(text: str) -> dt.datetime:
+    """A time as any of the sources writes it; without a zone it is UTC."""
+    read = dt.datetime.fromisoformat(f"{text[:-1]}+00:00" if text.endswith("Z") else text)
+    return read if read.tzinfo else read.replace(tzinfo=dt.timezone.utc)
+
+
+def database(seen: Json) -> list[Finding]:
+    """The schema against what the migrations make of an empty database."""
+    if "msg" not in seen:
+        return []
+    failure = seen.get("failure") or {}
+    details = failure.get("details") or {}
+    if failure.get("code") != "drift":
+        return [Finding("database", "problem", "the schema is not as the migrations leave it", str(seen.get("msg", "")), "Run site with --check --diff")]
+    lines = [(f"somebody added: {line}", "come") for line in details.get("come") or []] + [
+        (f"somebody removed: {line}", "gone") for line in details.get("gone") or []
+    ]
+    return [Finding("database", "problem", text, fix="Undo it, or write it as a migration") for text, _side in lines[:40]] or [
+        Finding("database", "problem", "the schema was changed past the migrations", str(seen.get("msg", "")))
+    ]
+
+
+def project(seen: Json, now: str, limits: Limits) -> list[Finding]:
+    """The database's project: awake, writable, backed up, with room."""
+    told = seen.get("project") or {}
+    found = []
+    if told.get("status") not in (None, "ACTIVE_HEALTHY"):
+        found.append(Finding("database", "problem", f"the Supabase project is {told['status']}", fix="recover wakes a paused project"))
+    if told.get("read_only"):
+        found.append(Finding("database", "problem", "the database takes no writes", "read-only since it is full", "Take the next Supabase plan, or clear up"))
+    for item in seen.get("usage") or []:
+        if item.get("share") and item["share"] >= limits.disk_warning:
+            state = "problem" if item["share"] >= 0.95 else "warning"
+            found.append(Finding("database", state, f"{item['name']} is at {item['share']:.0%} of its limit", f"{item['used']:g} of {item['limit']:g}"))
+    backups = told.get("backups") or {}
+    if backups.get("daily") and backups.get("newest"):
+        found += age("the daily backup of the database", str(backups["newest"]), now, limits.backup_hours)
+    elif told and not backups.get("daily"):
+        found.append(Finding("backups", "note", "this Supabase plan keeps no daily backups", fix="database_export makes a verified copy"))
+    return found
+
+
+def monitors(seen: Json) -> list[Finding]:
+    """What the outside monitors say now."""
+    down = (item for item in seen.get("monitors") or [] if item.get("status") not in ("up", "pending", "unknown"))
+    return [Finding("monitoring", "problem", f"the monitor {item['name']} is {item.get('status')}", item.get("url", "")) for item in down]
+
+
+def judge(seen: Json, expected: Expected, limits: Limits) -> list[Finding]:
+    """Everything that was seen, worst first."""
+    found = drift(seen["drift"]) if seen.get("drift") else []
+    found += visit(seen["visit"], limits) if seen.get("visit") else []
+    for one in seen.get("servers") or []:
+        found += server(one["name"], one["inspection"], expected, limits)
+    found += database(seen["schema"]) if seen.get("schema") else []
+    found += project(seen["project"], seen["at"], limits) if seen.get("project") else []
+    found += monitors(seen["monitors"]) if seen.get("monitors") else []
+    if not seen.get("servers"):
+        found.append(Finding("cloud", "problem", "the inventory has no server of this platform", fix="Run site"))
+    return sorted(dict.fromkeys(found), key=lambda item: (STATES.index(item.state), list(PARTS).index(item.part)))

@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What visitors of the platform see, and what strangers find at its origin, all asked at once."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+
+from ansible_collections.quetrex.platform.plugins.module_utils.http_probe import Answer, Expected, ProbeError, Question, ask, probe_once
+
+Json = dict[str, t.Any]
+Asker = t.Callable[[Question], Answer]
+Knock = t.Callable[[str, int, float], bool]
+# What a stranger tries at a server of this kind: web, the stack's own ports, Docker's API, databases, mail, name service.
+PORTS = (80, 443, 25, 53, 111, 2375, 2376, 3000, 3306, 5432, 6379, 8000, 8080, 8086, 8087, 8088, 8443, 9000, 9090, 10250)
+HEADERS = {
+    "Strict-Transport-Security": r"max-age=\d{7,}",
+    "X-Content-Type-Options": "^nosniff$",
+    "X-Frame-Options": "^(SAMEORIGIN|DENY)$",
+    "Referrer-Policy": ".",
+}
+
+
+class Visit(t.NamedTuple):
+    """Where to go, and how."""
+
+    domain: str
+    address: str | None = None
+    ca_path: str | None = None
+    version: str = ""
+    redirected: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    open_ports: tuple[int, ...] = (22,)
+    ports: tuple[int, ...] = PORTS
+    timeout: float = 10.0
+
+
+class Check(t.NamedTuple):
+    """One question with the answer it must have."""
+
+    name: str
+    url: str
+    expected: Expected
+    tls_maximum: str | None = None
+
+
+def checks(visit: Visit) -> list[Check]:
+    """What is asked of the public address."""
+    site = f"https://{visit.domain}"
+    wanted = {"version": visit.version} if visit.version else {}
+    found = [
+        Check("the page", f"{site}/", Expected(headers=HEADERS)),
+        Check("the API", f"{site}/api/health", Expected(body_json=wanted)),
+        Check("the runner", f"{site}/runner/health", Expected()),
+        Check("the redirect to HTTPS", f"http://{visit.domain}/", Expected((301,), {"location": f"^https://{re.escape(visit.domain)}/"})),
+        Check("the refusal of TLS 1.1", f"{site}/", Expected(refused=True), "1.1"),
+        Check("TLS 1.2", f"{site}/", Expected(), "1.2"),
+    ]
+    home = Expected((301, 308), {"location": f"^{re.escape(site)}/"})
+    return found + [Check(f"the redirect of {name}", f"https://{name}/", home) for name in visit.redirected]
+
+
+def knock(address: str, port: int, timeout: float) -> bool:
+    """Whether a connection is accepted."""
+    try:
+        socket.create_connection((address, port), timeout=timeout).close()
+    except OSError:
+        return False
+    return True
+
+
+def _asked(visit: Visit, check: Check, asker: Asker, clock: t.Callable[[], float]) -> tuple[Json, Answer | None]:
+    question = Question(check.url, connect_to=visit.address, ca_path=visit.ca_path, timeout=visit.timeout, tls_maximum=check.tls_maximum)
+    began = clock()
+    try:
+        answer, problem = probe_once(question, check.expected, asker), ""
+    except ProbeError as error:
+        answer, problem = error.answer, str(error)
+    return {"name": check.name, "url": check.url, "ok": not problem, "detail": problem, "ms": round((clock() - began) * 1000)}, answer
+
+
+def _cache(visit: Visit, page: Answer | None, asker: Asker) -> list[Json]:
+    """A static file is kept at the edge, the API never is."""
+
+    def status(path: str) -> str:
+        question = Question(f"https://{visit.domain}{path}", connect_to=visit.address, ca_path=visit.ca_path, timeout=visit.timeout)
+        return asker(question).headers.get("cf-cache-status", "")
+
+    found: list[Json] = []
+    asset = re.search(r'"(/_next/static/[^"]+)"', page.body if page else "")
+    try:
+        if asset:
+            seen = [status(asset.group(1)) for _attempt in range(2)]
+            found.append(
+                {"name": "the cache of static files", "ok": seen[-1] in ("HIT", "REVALIDATED", "UPDATING"), "detail": f"edge says {seen[-1] or 'nothing'}"}
+            )
+        kept = [state for state in (status("/api/health") for _attempt in range(2)) if state in ("HIT", "MISS", "EXPIRED", "STALE")]
+        found.append({"name": "no cache for the API", "ok": not kept, "detail": f"edge says {kept[0]}" if kept else ""})
+    except ProbeError as error:
+        found.append({"name": "the cache", "ok": False, "detail": str(error)})
+    return found
+
+
+def _certificate(page: Answer | None, now: datetime) -> Json | None:
+    """The certificate visitors see, and how long it lasts."""
+    end = (page.tls or {}).get("not_after") if page else None
+    if not end:
+        return None
+    return {"not_after": end, "days_left": round((datetime.fromisoformat(end) - now).total_seconds() / 86400, 2)}
+
+
+def look(visit: Visit, asker: Asker = ask, knocker: Knock = knock, clock: t.Callable[[], float] = time.monotonic) -> Json:
+    """All of it: `checks`, `certificate`, and for each origin the ports that are open."""
+    asked = checks(visit)
+    doors = [(origin, port) for origin in visit.origins for port in dict.fromkeys((*visit.ports, *visit.open_ports))]
+    with ThreadPoolExecutor(16) as pool:
+        opened = pool.map(lambda door: knocker(door[0], door[1], 2.0), doors)
+        answers = list(pool.map(lambda check: _asked(visit, check, asker, clock), asked))
+        seen = dict(zip(doors, opened))
+    page = answers[0][1]
+    origins = [
+        {"address": origin, "open": [port for (address, port), is_open in seen.items() if address == origin and is_open], "expected": list(visit.open_ports)}
+        for origin in visit.origins
+    ]
+    return {
+        "checks": [check for check, _answer in answers] + _cache(visit, page, asker),
+        "certificate": _certificate(page, datetime.now(timezone.utc)),
+        "origins": origins,
+    }

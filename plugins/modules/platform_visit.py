@@ -1,0 +1,111 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module platform_visit: what visitors and strangers see of the platform."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: platform_visit
+short_description: Look at the platform as visitors do, and at its origin as strangers do
+version_added: "0.1.0"
+description:
+  - Asks the public address for pages, health, redirects, TLS versions, headers and cache behaviour, all at once, and judges nothing but each answer.
+  - Knocks at ports of the origin that only the edge may reach. Run it where the edge is not.
+options:
+  domain:
+    description: The name visitors use.
+    type: str
+    required: true
+  address:
+    description: Connect to this address instead of asking the DNS.
+    type: str
+  ca_path:
+    description: File with the certificates to trust instead of the system's.
+    type: path
+  version:
+    description: The version that C(/api/health) has to name; any when empty.
+    type: str
+    default: ""
+  redirected:
+    description: Names that are sent to O(domain).
+    type: list
+    elements: str
+    default: []
+  origins:
+    description: Addresses of the origin.
+    type: list
+    elements: str
+    default: []
+  open_ports:
+    description: Ports of the origin that may be open to everybody.
+    type: list
+    elements: int
+    default: [22]
+  timeout:
+    description: Seconds one answer may take.
+    type: float
+    default: 10
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: full
+author:
+  - Quetrex (@quetrex)
+"""
+
+EXAMPLES = r"""
+- name: What is seen from outside
+  quetrex.platform.platform_visit:
+    domain: example.com
+    redirected: [www.example.com]
+    origins: [192.0.2.7]
+  delegate_to: localhost
+  register: visit
+"""
+
+RETURN = r"""
+visit:
+  description: C(checks) with C(name), C(ok), C(detail) and C(ms); C(certificate) with its end; C(origins) with the ports that are C(open).
+  returned: success
+  type: dict
+seconds:
+  description: How long it took.
+  returned: success
+  type: float
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.quetrex.platform.plugins.module_utils.picture.visit import Visit, look
+
+
+def main() -> None:
+    """Run the module."""
+    spec = {
+        "domain": {"type": "str", "required": True},
+        "address": {"type": "str"},
+        "ca_path": {"type": "path"},
+        "version": {"type": "str", "default": ""},
+        "redirected": {"type": "list", "elements": "str", "default": []},
+        "origins": {"type": "list", "elements": "str", "default": []},
+        "open_ports": {"type": "list", "elements": "int", "default": [22]},
+        "timeout": {"type": "float", "default": 10},
+    }
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in module.params.items()}
+    began = time.monotonic()
+    module.exit_json(changed=False, visit=look(Visit(**given)), seconds=round(time.monotonic() - began, 2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The visit: what is asked, and what counts as right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.quetrex.platform.plugins.module_utils.http_probe import Answer, ProbeError, Question
+from ansible_collections.quetrex.platform.plugins.module_utils.picture.visit import Visit, look
+
+GOOD = {
+    "strict-transport-security": "max-age=31536000", "x-content-type-options": "nosniff", "x-frame-options": "DENY", "referrer-policy": "no-referrer",
+}  # fmt: skip
+TLS = {"version": "TLSv1.3", "not_after": "2099-01-01T00:00:00+00:00"}
+
+
+def site(question: Question, **wrong: Any) -> Answer:
+    """A platform as it should be, but for what is `wrong`."""
+    if question.tls_maximum == "1.1" and not wrong.get("old_tls"):
+        raise ProbeError("tls_refused", "no")
+    url = question.url
+    if url.startswith("http://") or "//www." in url:
+        return Answer(301, {"location": "https://example.com/"}, "", None, "")
+    if "/api/health" in url:
+        return Answer(200, {"cf-cache-status": wrong.get("api_cache", "DYNAMIC")}, '{"version": "1.2.3"}', TLS, "")
+    if "/_next/static" in url:
+        return Answer(200, {"cf-cache-status": wrong.get("static_cache", "HIT")}, "", TLS, "")
+    return Answer(200, wrong.get("headers", GOOD), '<script src="/_next/static/a.js">', TLS, "")
+
+
+def visit(*opened: int, **wrong: Any) -> dict[str, Any]:
+    where = Visit("example.com", version=wrong.pop("version", "1.2.3"), redirected=("www.example.com",), origins=("192.0.2.7",))
+    return look(where, lambda question: site(question, **wrong), lambda _address, port, _timeout: port in (22, *opened))
+
+
+def bad(seen: dict[str, Any]) -> list[str]:
+    return [check["name"] for check in seen["checks"] if not check["ok"]]
+
+
+def test_a_good_platform_passes_every_check() -> None:
+    seen = visit()
+    assert bad(seen) == []
+    assert len(seen["checks"]) == 9
+    assert seen["certificate"]["days_left"] > 1000
+    assert seen["origins"] == [{"address": "192.0.2.7", "open": [22], "expected": [22]}]
+
+
+def test_each_fault_is_seen() -> None:
+    assert bad(visit(version="9")) == ["the API"]
+    assert bad(visit(headers={**GOOD, "x-frame-options": "ALLOWALL"})) == ["the page"]
+    assert bad(visit(old_tls=True)) == ["the refusal of TLS 1.1"]
+    assert bad(visit(api_cache="HIT")) == ["no cache for the API"]
+    assert bad(visit(static_cache="DYNAMIC")) == ["the cache of static files"]
+    assert visit(6379)["origins"][0]["open"] == [6379, 22]
+
+
+def test_an_edge_that_does_not_answer_is_told_and_is_no_crash() -> None:
+    def silent(_question: Question) -> Answer:
+        raise ProbeError("connect_failed", "no connection")
+
+    seen = look(Visit("example.com"), silent, lambda _address, _port, _timeout: False)
+    assert bad(seen) == ["the page", "the API", "the runner", "the redirect to HTTPS", "the refusal of TLS 1.1", "TLS 1.2", "the cache"]
+    assert seen["certificate"] is None
