@@ -50,6 +50,20 @@ options:
     type: str
     choices: [fail, ignore]
     default: fail
+  expand_only:
+    description:
+      - Folders out of O(migrations) whose pending files may only add, because a release that serves still needs what is there. Refused are
+        C(DROP) of tables, columns, functions and types, C(RENAME), C(TRUNCATE), C(DELETE) without C(WHERE), another column type, C(SET NOT NULL),
+        and a new column that is C(NOT NULL) without a default.
+      - A folder of which nothing was applied yet is not judged.
+    type: list
+    elements: path
+    default: []
+  removals:
+    description: Versions that may take away all the same, because no release that serves or can be rolled back to needs it any more.
+    type: list
+    elements: str
+    default: []
   lock_wait:
     description: Seconds to wait for another run on this database to end.
     type: float
@@ -195,6 +209,8 @@ def argument_spec() -> dict[str, Any]:
         "adopt_version": {"type": "str"},
         "missing": {"type": "str", "choices": ["fail", "ignore"], "default": "fail"},
         "out_of_order": {"type": "str", "choices": ["fail", "ignore"], "default": "fail"},
+        "expand_only": {"type": "list", "elements": "path", "default": []},
+        "removals": {"type": "list", "elements": "str", "default": []},
         "lock_wait": {"type": "float", "default": 60},
         "lock_timeout": {"type": "float", "default": 5},
         "statement_timeout": {"type": "float", "default": 300},
@@ -212,6 +228,8 @@ def wanted(parameters: dict[str, Any]) -> Wanted:
         adopt_version=parameters["adopt_version"],
         missing=parameters["missing"],
         out_of_order=parameters["out_of_order"],
+        expand_only=parameters["expand_only"],
+        removals=parameters["removals"],
         limits=Limits(**{name: parameters[name] for name in names}),
     )
 

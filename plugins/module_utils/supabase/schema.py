@@ -12,6 +12,7 @@ from typing import Any
 from . import catalog, ledger
 from .database import Database, Target, refuse_transaction_pooling
 from .errors import Failure
+from .expand import refuse_removals
 from .migrations import Migration, read_folders, refuse_unrunnable
 from .plan import Plan, make_plan, refuse_contradictions
 from .runner import Limits, Outcome, Runner
@@ -26,6 +27,8 @@ class Wanted:
     adopt_version: str | None = None
     missing: str = "fail"
     out_of_order: str = "fail"
+    expand_only: list[str] = field(default_factory=list)
+    removals: list[str] = field(default_factory=list)
     limits: Limits = field(default_factory=Limits)
 
 
@@ -114,6 +117,9 @@ def _plan(database: Database, files: list[Migration], wanted: Wanted, report: Re
         return bool(_to_adopt(plan, wanted, files))
     for migration in plan.pending:
         refuse_unrunnable(migration)
+    waiting = {migration.version for migration in plan.pending}
+    begun = {migration.folder for migration in files if migration.version not in waiting}
+    refuse_removals(plan.pending, begun, wanted.expand_only, wanted.removals)
     return bool(plan.pending)
 
 

@@ -82,6 +82,17 @@ def test_a_failure_says_how_far_it_got(capfd: pytest.CaptureFixture[str], databa
     assert result["failure"] == {"code": "migration_failed", "details": {"version": "20260103000000", "sqlstate": "42703", "line": 2, "attempts": 1}}
 
 
+def test_before_a_switch_a_migration_only_adds_unless_told(capfd: pytest.CaptureFixture[str], database: Scratch, migrations: Write) -> None:
+    folder = migrations(A | {"20260101000001_gone.sql": "CREATE TABLE public.gone (); DROP TABLE public.gone;"})
+    assert len(run(capfd, database, folder, expand_only=[folder])["ran"]) == 2, "nothing of this folder was in use"
+    folder = migrations({"20260102000000_away.sql": "ALTER TABLE public.a ADD COLUMN b int, DROP COLUMN id;"})
+    for check in (True, False):
+        refused = run(capfd, database, folder, expand_only=[folder], check=check)
+        assert (refused["failure"]["code"], refused["ran"]) == ("removal", [])
+        assert "line 1: DROP COLUMN" in refused["msg"]
+    assert len(run(capfd, database, folder, expand_only=[folder], removals=["20260102000000"])["ran"]) == 1
+
+
 @pytest.mark.parametrize(
     ("files", "code", "words"),
     [
