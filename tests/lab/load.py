@@ -1,19 +1,22 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A bounded, steady load on a lab's platform: keep-alive GETs and POSTs, three-second requests and event streams.
+"""A bounded, steady load on a lab's platform: keep-alive GETs and POSTs, three-second requests, sessions in Redis, event streams, websockets.
 
 A program of its own, so that it can run in the namespace of the edge or of a visitor: it ends on SIGTERM or after
-`--seconds` and then prints one JSON document with every answer's start and version and every loss.
+`--seconds` and then prints one JSON document with every answer's start and version, every loss, and every open socket's story.
+With `--watch FILE` the number of answers so far stands in that file.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import hashlib
 import http.client
 import json
+import os
 import signal
 import socket
 import ssl
@@ -22,12 +25,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 BODY = b"0123456789abcdef" * 256
 BODY_SUM = hashlib.sha256(BODY).hexdigest()
 # A kind of request -> seconds between two of one client.
-PACE = {"get": 0.02, "post": 0.04, "slow": 0.1, "events": 0.1}
+PACE = {"get": 0.02, "post": 0.04, "slow": 0.1, "session": 0.05, "events": 0.1, "socket": 0.1}
+DEFAULTS = {"get": 6, "post": 3, "slow": 4, "session": 2, "events": 2, "socket": 2}
+EVENTS, EVERY_MS = 40, 250
+OPEN, TEXT, CLOSE = 0x80, 0x1, 0x8
 
 
 @dataclass
@@ -36,8 +43,10 @@ class Seen:
 
     answers: list[tuple[float, str]] = field(default_factory=list)
     lost: list[dict[str, Any]] = field(default_factory=list)
-    streams_whole: int = 0
-    streams_cut: int = 0
+    streams: list[dict[str, Any]] = field(default_factory=list)
+    sockets: list[dict[str, Any]] = field(default_factory=list)
+    # visitor -> the last count that Redis acknowledged
+    sessions: dict[str, int] = field(default_factory=dict)
 
 
 class Connection(http.client.HTTPSConnection):
@@ -54,12 +63,51 @@ class Connection(http.client.HTTPSConnection):
         self.sock = self.context.wrap_socket(plain, server_hostname=self.name)
 
 
+class Socket:
+    """A websocket, as far as a load needs one (RFC 6455): short text frames, and how it ended."""
+
+    def __init__(self, connection: Connection, path: str) -> None:
+        connection.connect()
+        self.sock, self.ended = connection.sock, ""
+        key = base64.b64encode(os.urandom(16)).decode()
+        lines = [f"GET {path} HTTP/1.1", f"Host: {connection.name}", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
+        self.sock.sendall("\r\n".join([*lines, f"Sec-WebSocket-Key: {key}", "", ""]).encode())
+        self.file = self.sock.makefile("rb")
+        status = self.file.readline().split(b" ")
+        while self.file.readline() not in (b"\r\n", b""):
+            pass
+        if len(status) < 2 or status[1] != b"101":
+            raise ValueError(f"no websocket: {b' '.join(status)[:80]!r}")
+
+    def send(self, text: str) -> None:
+        """Sends a text of at most 125 bytes, masked as a client has to."""
+        data, mask = text.encode(), os.urandom(4)
+        self.sock.sendall(bytes([OPEN | TEXT, 0x80 | len(data)]) + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(data)))
+
+    def receive(self) -> str | None:
+        """The next text; None when the socket ended: by a close frame with a code, or cut without one."""
+        head = self.file.read(2)
+        if len(head) < 2:
+            self.ended = "cut"
+            return None
+        data = self.file.read(head[1] & 0x7F)
+        if head[0] & 0x0F == CLOSE:
+            self.ended = f"closed {int.from_bytes(data[:2], 'big')}"
+            return None
+        return data.decode()
+
+    def close(self) -> None:
+        """Ends it from this side."""
+        with contextlib.suppress(OSError):
+            self.sock.close()
+
+
 class Client:
     """One visitor that keeps its connection as long as the other side does."""
 
-    def __init__(self, make: Callable[[], Connection], seen: Seen, kind: str) -> None:
+    def __init__(self, make: Callable[[], Connection], seen: Seen, kind: str, number: int = 0) -> None:
         self.make, self.seen, self.kind = make, seen, kind
-        self.connection = make()
+        self.connection, self.visitor = make(), f"{os.getpid()}-{number}"
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Status and body. An idle connection that was closed before anything was answered is opened again once, as browsers do, but never for a POST."""
@@ -83,6 +131,13 @@ class Client:
         elif self.kind == "slow":
             status, text = self.ask("GET", "/api/slow?ms=3000")
             good = status == 200
+        elif self.kind == "session":
+            status, text = self.ask("POST", f"/api/session?id={self.visitor}", b"")
+            count = json.loads(text)["count"] if status == 200 else -1
+            # what Redis had acknowledged is still counted; the client library may repeat what it got no answer to
+            good = count > self.seen.sessions.get(self.visitor, 0)
+            if status == 200:
+                self.seen.sessions[self.visitor] = count
         else:
             status, text = self.ask("GET", "/api/slow?ms=0")  # the health check asks the database: not what is measured here
             good = status == 200
@@ -91,19 +146,42 @@ class Client:
         return str(json.loads(text)["version"])
 
     def stream(self) -> None:
-        """An event stream of ten seconds; a cut is no loss, browsers reconnect, but it is counted."""
+        """An event stream of ten seconds. A cut is no loss, browsers reconnect by themselves, but that it could be opened is wanted."""
+        began, events, status = time.time(), 0, 0
         connection = self.make()
         try:
-            connection.request("GET", "/api/events?every=250&count=40", headers={"Host": connection.name})
-            events = connection.getresponse().read().count(b"data: ")
+            connection.request("GET", f"/api/events?every={EVERY_MS}&count={EVENTS}", headers={"Host": connection.name})
+            answer = connection.getresponse()
+            status = answer.status
+            while line := answer.readline():
+                events += line.startswith(b"data: ")
         except (OSError, http.client.HTTPException):
-            events = 0
+            pass
         finally:
             connection.close()
-        if events == 40:
-            self.seen.streams_whole += 1
-        else:
-            self.seen.streams_cut += 1
+        if status != 200 or not events:
+            raise ValueError(f"the event stream did not open: HTTP {status}")
+        self.seen.streams.append({"opened": round(began, 3), "seconds": round(time.time() - began, 2), "events": events, "whole": events == EVENTS})
+
+    def hold(self, end: threading.Event) -> None:
+        """A websocket kept open until the other side ends it, with an echo four times a second."""
+        began, sent, back = time.time(), 0, 0
+        socket_ = Socket(self.make(), "/api/socket")
+        version = str(json.loads(socket_.receive() or "{}").get("version"))
+        try:
+            while not end.is_set():
+                socket_.send(str(sent))
+                sent += 1
+                if socket_.receive() is None:
+                    break
+                back += 1
+                end.wait(EVERY_MS / 1000)
+        except OSError as error:
+            socket_.ended = f"cut: {type(error).__name__}"
+        finally:
+            socket_.close()
+        story = {"opened": round(began, 3), "ended": round(time.time(), 3), "how": socket_.ended or "by the client", "version": version}
+        self.seen.sockets.append(story | {"sent": sent, "echoed": back})
 
     def run(self, end: threading.Event) -> None:
         """Requests until the end."""
@@ -112,6 +190,8 @@ class Client:
             try:
                 if self.kind == "events":
                     self.stream()
+                elif self.kind == "socket":
+                    self.hold(end)
                 else:
                     self.seen.answers.append((round(began, 3), self.once()))
             except (OSError, ValueError, http.client.HTTPException) as error:
@@ -129,12 +209,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--name", required=True)
     parser.add_argument("--ca", default="", help="authority of the certificate; without it the certificate is not judged")
     parser.add_argument("--seconds", type=float, default=600)
-    for kind, number in (("get", 6), ("post", 3), ("slow", 4), ("events", 2)):
+    parser.add_argument("--certificate", default="", help="what the client shows: the edge's certificate and key in one file")
+    parser.add_argument("--watch", type=Path, help="file for the number of answers so far")
+    for kind, number in DEFAULTS.items():
         parser.add_argument(f"--{kind}", type=int, default=number)
     options = parser.parse_args(argv)
     context = ssl.create_default_context(cafile=options.ca or None)
     if not options.ca:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if options.certificate:
+        context.load_cert_chain(options.certificate)
     seen, end = Seen(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_arguments: end.set())
     kinds = [kind for kind in PACE for _number in range(getattr(options, kind))]
@@ -142,10 +226,13 @@ def main(argv: list[str]) -> int:
     def make() -> Connection:
         return Connection(options.address, options.name, context)
 
-    threads = [threading.Thread(target=Client(make, seen, kind).run, args=(end,), daemon=True) for kind in kinds]
+    threads = [threading.Thread(target=Client(make, seen, kind, number).run, args=(end,), daemon=True) for number, kind in enumerate(kinds)]
     for thread in threads:
         thread.start()
-    end.wait(options.seconds)
+    deadline = time.monotonic() + options.seconds
+    while not end.wait(0.5) and time.monotonic() < deadline:
+        if options.watch:
+            options.watch.write_text(str(len(seen.answers)))
     end.set()
     for thread in threads:
         thread.join(45)

@@ -150,8 +150,12 @@ def up(lab: Lab) -> dict[str, Any]:
     with process.locked(lab.cache / "registry.lock"):
         references = {(image.repository, image.tag): f"{host(lab)}/{image.repository}@{client.push(image)}" for image in images}
     web = {version: references["quetrex/web", version] for version in recipes.WEB_VERSIONS}
-    others = {repository.removeprefix("quetrex/"): reference for (repository, _tag), reference in references.items() if repository != "quetrex/web"}
-    return {"host": host(lab), "username": USERNAME, "password": password(lab), "images": {"web": web, **others}}
+    others: dict[str, dict[str, str]] = {}
+    for (repository, tag), reference in references.items():
+        others.setdefault(repository.removeprefix("quetrex/"), {})[tag] = reference
+    # what runs at first is the oldest tag of each
+    first = {name: next(iter(tags.values())) for name, tags in others.items() if name != "web"}
+    return {"host": host(lab), "username": USERNAME, "password": password(lab), "images": {"web": web, **first, "tags": others}}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is in the lab's images: four services, and versions of the web application that are broken on purpose.
+"""What is in the lab's images: four services, their next versions, and versions of the web application that are broken on purpose.
 
 Every layer is kept in the lab's cache under the hash of what it was made from. `next build` runs once for all versions:
 a version is an environment variable and one small static file.
@@ -34,7 +34,9 @@ WEB_VERSIONS = {
     "slow-start": "slow-start",
     "broken-behind-proxy": "broken-behind-proxy",
 }
-WEB_SOURCES = ("package.json", "package-lock.json", "next.config.mjs", "entry.js", "src")
+WEB_SOURCES = ("package.json", "package-lock.json", "next.config.mjs", "entry.js", "socket.js", "src")
+# Version of Redis -> Debian suite that has it.
+REDIS_SUITES = {"7": "bookworm", "8": "trixie"}
 NODE_USER, NGINX_USER, REDIS_USER = 1000, 101, 999
 # Documentation and the tables of exotic character sets: nothing an image needs at run time.
 DISPENSABLE = "usr/share/doc usr/share/man usr/share/locale usr/share/lintian usr/share/bash-completion"
@@ -107,29 +109,34 @@ def node(lab: Lab) -> oci.Layer:
     return debian(lab, "node", "forky", ["nodejs", "ca-certificates"], [CERTIFICATES])
 
 
-def nginx(lab: Lab) -> oci.Image:
+def nginx(lab: Lab, tag: str = "stable") -> oci.Image:
     """nginx >= 1.28 (graceful keep-alive on reload needs 1.27.4), with the small tools the official alpine image has."""
     system = debian(lab, "nginx", "forky", ["nginx", "busybox-static"], [SHELL])
     extra = files(lab, "nginx-extra", accounts("nginx", NGINX_USER), [*COMMON, ("var/cache/nginx", 0o755, 0), ("var/log/nginx", 0o755, 0)])
-    settings = {"Cmd": ["nginx", "-g", "daemon off;"], "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "StopSignal": "SIGQUIT"}
-    return oci.Image("quetrex/nginx", "stable", (system, extra), settings)
+    settings = {"Cmd": ["nginx", "-g", "daemon off;"], "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "StopSignal": "SIGQUIT", "Labels": {"tag": tag}}
+    return oci.Image("quetrex/nginx", tag, (system, extra), settings)
 
 
-def redis(lab: Lab) -> oci.Image:
-    """Redis 7."""
-    system = debian(lab, "redis", "bookworm", ["redis-server", "redis-tools", "busybox-static"], [SHELL])
+def redis(lab: Lab, tag: str = "7") -> oci.Image:
+    """Redis 7, or the next major version."""
+    system = debian(lab, "redis", REDIS_SUITES[tag], ["redis-server", "redis-tools", "busybox-static"], [SHELL])
     extra = files(lab, "redis-extra", accounts("redis", REDIS_USER), [*COMMON, ("data", 0o755, REDIS_USER)])
     settings = {"Cmd": ["redis-server"], "Env": ["PATH=/usr/bin:/bin"], "User": str(REDIS_USER), "WorkingDir": "/data"}
-    return oci.Image("quetrex/redis", "7", (system, extra), settings)
+    return oci.Image("quetrex/redis", tag, (system, extra), settings)
 
 
-def runner(lab: Lab) -> oci.Image:
+def redis_next(lab: Lab) -> oci.Image:
+    """The next major version of Redis."""
+    return redis(lab, "8")
+
+
+def runner(lab: Lab, version: str = RUNNING_VERSION, fault: str = "") -> oci.Image:
     """The runner: one file of JavaScript on the layer of Node.js."""
     content = accounts("node", NODE_USER) | {"app/server.js": (HERE / "runner" / "server.js").read_text()}
     extra = files(lab, "runner", content, [*COMMON, ("workspace", 0o755, NODE_USER)])
-    environment = ["PATH=/usr/bin:/bin", "NODE_ENV=production", f"APP_VERSION={RUNNING_VERSION}"]
+    environment = ["PATH=/usr/bin:/bin", "NODE_ENV=production", f"APP_VERSION={version}", *([f"APP_FAULT={fault}"] if fault else [])]
     settings = {"Cmd": ["node", "server.js"], "Env": environment, "User": str(NODE_USER), "WorkingDir": "/app", "ExposedPorts": {"8080/tcp": {}}}
-    return oci.Image("quetrex/runner", RUNNING_VERSION, (node(lab), extra), settings)
+    return oci.Image("quetrex/runner", version, (node(lab), extra), settings)
 
 
 def _build_web(tar: Path) -> None:
@@ -146,7 +153,7 @@ def _build_web(tar: Path) -> None:
     environment = [f"{name}=1" for name in ("NEXT_TELEMETRY_DISABLED", "NEXT_IGNORE_INCORRECT_LOCKFILE")]
     run("env", f"--chdir={folder}", *environment, "node_modules/.bin/next", "build", timeout=600)
     built = folder / ".next"
-    shutil.copy(folder / "entry.js", built / "standalone" / "entry.js")
+    oci.copy_into(built / "standalone", folder / "entry.js", folder / "socket.js")
     oci.tar_tree(tar, {"app": built / "standalone", "app/.next/static": built / "static"})
 
 
@@ -178,7 +185,9 @@ def web(lab: Lab, version: str) -> oci.Image:
 def build(lab: Lab) -> list[oci.Image]:
     """Every image of the lab. The slow layers are made side by side, one per core."""
     with ThreadPoolExecutor(max_workers=max(2, (os.cpu_count() or 2))) as workers:
-        slow = [workers.submit(make, lab) for make in (web_build, node, redis, nginx)]
+        slow = [workers.submit(make, lab) for make in (web_build, node, redis, redis_next, nginx)]
         for job in slow:
             job.result()
-    return [*(web(lab, version) for version in WEB_VERSIONS), runner(lab), redis(lab), nginx(lab)]
+    now = [runner(lab), redis(lab), nginx(lab)]
+    later = [runner(lab, NEXT_VERSION), runner(lab, "crash", "crash"), redis_next(lab), nginx(lab, "next")]
+    return [*(web(lab, version) for version in WEB_VERSIONS), *now, *later]

@@ -7,6 +7,10 @@ const path = require('node:path');
 
 const CONFIG = process.env.RUNNER_CONFIG || '/app/config.yml';
 const WORKSPACE = process.env.RUNNER_WORKSPACE || '/workspace';
+if (process.env.APP_FAULT === 'crash') {
+  console.error('runner: APP_FAULT=crash, leaving');
+  process.exit(1);
+}
 const VERSION = process.env.APP_VERSION || 'unknown';
 
 // Only the `name:` line is of interest here, which needs no YAML library.
