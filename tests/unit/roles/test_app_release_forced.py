@@ -16,11 +16,25 @@ from quetrex_release.forced import Refused, judge
 
 MINE = "registry.example.com/app/web"
 IMAGE = f"{MINE}@sha256:{'a' * 64}"
+RUNNER = "registry.example.com/app/runner"
+SECOND = f"{RUNNER}@sha256:{'b' * 64}"
 
 
-@pytest.mark.parametrize("words", [["status"], ["rollback"], ["rollback", "--check"], ["deploy", IMAGE], ["deploy", "--check", IMAGE]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"],
+        ["rollback"],
+        ["rollback", "--check"],
+        ["rollback", "--runner"],
+        ["deploy", IMAGE],
+        ["deploy", "--check", IMAGE],
+        ["deploy", "--runner", SECOND],
+        ["deploy", "--check", IMAGE, "--runner", SECOND],
+    ],
+)
 def test_allowed(words: list[str]) -> None:
-    assert judge(words, [MINE]) == words
+    assert judge(words, [MINE], [RUNNER]) == words
 
 
 @pytest.mark.parametrize(
@@ -38,10 +52,15 @@ def test_allowed(words: list[str]) -> None:
         ["deploy", IMAGE, "--inventory"],
         ["deploy", "--inventory", IMAGE],
         ["rollback", ";", "id"],
-        ["nginx"],
+        ["services"],
+        ["deploy", SECOND],
+        ["deploy", "--runner", IMAGE],
+        ["deploy", IMAGE, "--runner"],
+        ["deploy", IMAGE, "--runner", SECOND, "--inventory"],
+        ["deploy", "--check", "--check", IMAGE],
         ["ensure"],
     ],
 )
 def test_refused(words: list[str]) -> None:
     with pytest.raises(Refused):
-        judge(words, [MINE])
+        judge(words, [MINE], [RUNNER])

@@ -12,7 +12,19 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 
-from quetrex_release.plan import Container, Observed, Release, add_release, choose, config_hash, make_plan, other, releases_kept, releases_to_forget
+from quetrex_release.plan import (
+    Container,
+    Observed,
+    Release,
+    add_release,
+    choose,
+    config_hash,
+    images_to_forget,
+    make_plan,
+    newer,
+    other,
+    releases_kept,
+)
 
 OLD, NEW = "web@sha256:old", "web@sha256:new"
 UP = ("pull", "start", "gate", "preview", "keep", "switch", "reload", "verify", "record")
@@ -108,5 +120,29 @@ def test_pruning_spares_the_current_release_and_the_one_before() -> None:
     for number in range(6):
         record = add_release(record, Release("blue", f"web@{number}", "c", str(number), f"t{number}"))
     assert releases_kept(record, 3) == ["web@5", "web@4", "web@3"]
-    assert releases_to_forget(record, 3) == ["web@0", "web@1", "web@2"]
+    assert images_to_forget(record, 3) == ["web@0", "web@1", "web@2"]
     assert releases_kept(record, 0) == ["web@5", "web@4"]
+
+
+def test_migrations_run_before_anything_of_the_new_release() -> None:
+    steps = make_plan(Observed(), NEW, "c", migrate=True).steps
+    assert steps[:3] == ("pull", "migrate", "start")
+
+
+def test_images_of_failed_releases_go_too_and_those_of_a_rollback_stay() -> None:
+    record = add_release(add_release({}, Release("blue", OLD, "c", "1", "t1")), Release("green", NEW, "c", "2", "t2"))
+    assert images_to_forget(record, 5, [OLD, NEW, "web@sha256:failed"]) == ["web@sha256:failed"]
+
+
+@pytest.mark.parametrize(
+    ("away", "here", "expected"),
+    [
+        ({}, {}, False),
+        ({"current": {"at": "2026-01-02"}}, {}, True),
+        ({"current": {"at": "2026-01-02"}}, {"current": {"at": "2026-01-02"}}, False),
+        ({"current": {"at": "2026-01-02"}}, {"current": {"at": "2026-01-03"}}, False),
+        ({"current": {"at": "2026-01-02"}, "runner": {"current": {"at": "2026-01-04"}}}, {"current": {"at": "2026-01-03"}}, True),
+    ],
+)
+def test_the_later_record_is_believed(away: dict[str, object], here: dict[str, object], expected: bool) -> None:
+    assert newer(away, here) is expected

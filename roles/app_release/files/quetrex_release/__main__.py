@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line: deploy, rollback, status, ensure, nginx. People read lines, programs read one JSON document (`--json`)."""
+"""The command line: deploy, rollback, status, ensure, services. People read lines, programs read one JSON document (`--json`)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from quetrex_release.engine import Engine
-from quetrex_release.server import ReleaseError, Server, Settings
+from quetrex_release.server import BASE, ReleaseError, Server, Settings
+from quetrex_release.services import Services
 
 LOCKED = 3
+STOPS = (signal.SIGTERM, signal.SIGINT)
 DIGEST = re.compile(r"^[a-z0-9][a-z0-9.:_/-]*@sha256:[0-9a-f]{64}$")
 
 
@@ -32,13 +34,16 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     commands = parser.add_subparsers(dest="command", required=True)
     deploy = commands.add_parser("deploy", help="make an image serve")
-    deploy.add_argument("image", help="by digest: name@sha256:…")
+    deploy.add_argument("image", nargs="?", help="the web application's, by digest: name@sha256:…")
+    deploy.add_argument("--runner", metavar="IMAGE", help="the runner's image, after the application's")
     deploy.add_argument("--check", action="store_true", help="only say what would be done")
-    deploy.add_argument("--inventory", action="store_true", help="the image is an inventory's: keep a later release than it")
+    deploy.add_argument("--inventory", action="store_true", help="the images are an inventory's: keep later releases than these")
     deploy.add_argument("--last", default=None, help="with --inventory, on a server without a record: what served last")
     back = commands.add_parser("rollback", help="make the image before the current one serve")
+    back.add_argument("--runner", action="store_true", help="the runner's instead of the application's")
     back.add_argument("--check", action="store_true", help="only say what would be done")
-    commands.add_parser("nginx", help="exchange nginx for what the compose file wants, without a lost request")
+    services = commands.add_parser("services", help="exchange nginx, Redis and the runner for what the compose file wants")
+    services.add_argument("names", nargs="*", choices=[*BASE, []], help="only these")
     commands.add_parser("status", help="say what serves")
     commands.add_parser("ensure", help="after a reboot: run what was released")
     return parser.parse_args(argv)
@@ -56,7 +61,9 @@ def say(line: str) -> None:
 
 
 def interrupted(_number: int, _frame: object) -> None:
-    """Asked to stop: what was begun is undone."""
+    """Asked to stop: what was begun is undone, and a second request does not disturb that."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
     raise ReleaseError("interrupted", "The release was asked to stop.")
 
 
@@ -80,28 +87,65 @@ def status(server: Server) -> dict[str, Any]:
     """What serves, what is on record, how the containers are."""
     seen = server.observe()
     record = server.record()
+    runner = record.get("runner") or {}
     containers = {colour: {"image": item.image, "running": item.running, "healthy": item.healthy} for colour, item in seen.containers.items()}
-    return {"changed": False, "serving": seen.serving, "current": record.get("current"), "previous": record.get("previous"), "containers": containers}
+    return {
+        "changed": False,
+        "serving": seen.serving,
+        "current": record.get("current"),
+        "previous": record.get("previous"),
+        "containers": containers,
+        "runner": {"current": server.runner_image(), "previous": (runner.get("previous") or {}).get("image")},
+    }
 
 
 def preview(engine: Engine, image: str) -> dict[str, Any]:
     """What a deploy would do."""
     plan, _config = engine.plan(image)
-    return {"changed": plan.changed, "image": image, "steps": list(plan.steps), "reason": plan.reason, "current": engine.server.record().get("current")}
+    found = {"changed": plan.changed, "image": image, "steps": list(plan.steps), "reason": plan.reason, "current": engine.server.record().get("current")}
+    return found | {"refused": engine.refusal(plan)}
+
+
+def by_digest(image: str) -> str:
+    """The image, if it is named by digest."""
+    if not DIGEST.match(image):
+        raise ReleaseError("not_a_digest", f"{image!r}: an image is released by digest (name@sha256:…), so that it can be found again.")
+    return image
 
 
 def release(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
-    """A deploy or a rollback, or what it would do."""
-    image, kept = (arguments.image, None) if arguments.command == "deploy" else (engine.rollback_image(), None)
-    if not DIGEST.match(image):
-        raise ReleaseError("not_a_digest", f"{image!r}: an image is released by digest (name@sha256:…), so that it can be found again.")
-    inventory = arguments.command == "deploy" and arguments.inventory
+    """A deploy or a rollback, or what it would do: the application first, then the runner."""
+    back, inventory = arguments.command == "rollback", getattr(arguments, "inventory", False)
+    if not arguments.check:
+        engine.adopt()
+    web, runner = (arguments.image, arguments.runner) if not back else (None, None)
+    if back:
+        web, runner = (None, engine.rollback_image(runner=True)) if arguments.runner else (engine.rollback_image(), None)
+    if not web and not runner:
+        raise ReleaseError("nothing_named", "Name the application's image, or the runner's with --runner, or both.")
+    result: dict[str, Any] = {"changed": False, "current": engine.server.record().get("current"), "kept": None}
+    for image, of_runner in ((web, False), (runner, True)):
+        if image:
+            done = one(engine, by_digest(image), of_runner, arguments.check, inventory, getattr(arguments, "last", None))
+            result = result | {"changed": result["changed"] or done["changed"], "runner": done} if of_runner else result | done
+    if arguments.check:
+        return result
+    Services(engine.server, say, engine.by).remember()
+    return result | {"kept_off_server": engine.publish()}
+
+
+def one(engine: Engine, image: str, runner: bool, check: bool, inventory: bool, last: str | None) -> dict[str, Any]:
+    """One image: the application's or the runner's."""
+    wanted, kept = image, None
     if inventory:
-        image, kept = engine.choose(arguments.image, arguments.last)
-    result = preview(engine, image) if arguments.check else engine.deploy(image)
-    if inventory and not arguments.check:
-        engine.remember_inventory(arguments.image)
-    return result | {"kept": kept}
+        image, kept = engine.choose(image, None if runner else last, runner)
+    if check:
+        done = {"changed": engine.server.runner_image() != image, "image": image} if runner else preview(engine, image)
+    else:
+        done = engine.deploy_runner(image) if runner else engine.deploy(image)
+        if inventory:
+            engine.remember_inventory(wanted, runner)
+    return done | {"kept": kept}
 
 
 def perform(arguments: argparse.Namespace, server: Server) -> dict[str, Any]:
@@ -114,8 +158,8 @@ def perform(arguments: argparse.Namespace, server: Server) -> dict[str, Any]:
     with only_one(server.settings.state_dir, arguments.command):
         if arguments.command == "ensure":
             return engine.ensure()
-        if arguments.command == "nginx":
-            return engine.nginx()
+        if arguments.command == "services":
+            return Services(server, say, who()).apply(tuple(arguments.names) or BASE)
         return release(engine, arguments)
 
 
@@ -123,7 +167,8 @@ def main(argv: list[str]) -> int:
     """Exit code 0: done; 1: refused or failed, the old release serves; 3: another one is at work."""
     arguments = parse(argv)
     code = 0
-    signal.signal(signal.SIGTERM, interrupted)
+    for number in STOPS:
+        signal.signal(number, interrupted)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         result = perform(arguments, Server(Settings.read(arguments.stack)))

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from quetrex_release.plan import Plan, Release, add_release, choose, make_plan, other, releases_kept, releases_to_forget
-from quetrex_release.server import BRIDGE, NGINX, ReleaseError, Server
+from quetrex_release.plan import Plan, Release, add_release, choose, images_to_forget, make_plan, newer, other, releases_kept
+from quetrex_release.server import BASE, ReleaseError, Server
+from quetrex_release.services import Services
+from quetrex_release.store import StoreError
 
 # Bad answers in a row from the wanted colour that are believed at once.
 BAD_ANSWERS = 3
+# A record, static files and Redis have to find room on the volume after the switch as well.
+LEAST_STATE_MB = 64
 
 
 class Engine:
@@ -23,11 +27,13 @@ class Engine:
         self.settings = server.settings
         self.seconds: dict[str, float] = {}
         self.version = ""
+        # the record away from the server, as far as it is known
+        self.kept: dict[str, Any] | None = None
 
     def plan(self, image: str) -> tuple[Plan, str]:
         """What a release of `image` would do, and the configuration it would have."""
         config = self.server.config()
-        return make_plan(self.server.observe(), image, config), config
+        return make_plan(self.server.observe(), image, config, migrate=bool(self.settings.migrate)), config
 
     def deploy(self, image: str) -> dict[str, Any]:
         """Makes `image` serve; returns what was done."""
@@ -36,25 +42,89 @@ class Engine:
             self._run(plan, image, config)
         return self._report(plan)
 
-    def rollback_image(self) -> str:
+    def deploy_runner(self, image: str) -> dict[str, Any]:
+        """Makes the runner run `image`."""
+        record = self.server.record()
+        known, began = record.get("runner") or {}, self.server.clock()
+        changed = self.server.runner_image() != image
+        if changed:
+            self._check_disk()
+            self.server.pull(image)
+            try:
+                Services(self.server, self.tell, self.by).runner(image)
+            except ReleaseError as error:
+                self.server.audit({"at": self.server.now(), "by": self.by, "runner": image, "outcome": error.code})
+                raise
+            seconds = round(self.server.clock() - began, 2)
+            self.server.audit({"at": self.server.now(), "by": self.by, "runner": image, "outcome": "released", "seconds": seconds})
+        if changed or (known.get("current") or {}).get("image") != image:
+            known = add_release(known, Release("", image, "", "", self.server.now()))
+            self.server.save_record({**record, "runner": known})
+            for gone in images_to_forget(known, self.settings.keep_releases, self.server.images_of({image.partition("@")[0]})):
+                self.server.forget(gone)
+        return {"changed": changed, "image": image, "previous": (known.get("previous") or {}).get("image")}
+
+    def known(self, runner: bool) -> dict[str, Any]:
+        """The record of the application, or of the runner."""
+        record = self.server.record()
+        return dict(record.get("runner") or {}) if runner else record
+
+    def rollback_image(self, runner: bool = False) -> str:
         """The image before the current one."""
-        previous = self.server.record().get("previous")
+        previous = self.known(runner).get("previous")
         if not previous:
             raise ReleaseError("nothing_to_roll_back_to", "There is no earlier release of another image on record.")
         return str(previous["image"])
 
-    def choose(self, image: str, last: str | None) -> tuple[str, str | None]:
+    def choose(self, image: str, last: str | None, runner: bool = False) -> tuple[str, str | None]:
         """The image an inventory's run has to release, and why it is another one than it asks for."""
-        return choose(self.server.record(), image, last)
+        return choose(self.known(runner), image, last)
 
-    def remember_inventory(self, image: str) -> None:
+    def remember_inventory(self, image: str, runner: bool = False) -> None:
         """Keeps what the inventory asked for, so that a later deploy is known to be later."""
-        record = self.server.record()
-        if record.get("inventory") != image:
-            self.server.save_record({**record, "inventory": image})
+        known = self.known(runner)
+        if known.get("inventory") != image:
+            known = {**known, "inventory": image}
+            self.server.save_record({**self.server.record(), "runner": known} if runner else known)
+
+    # Away from the server
+
+    def adopt(self) -> None:
+        """A server without a record, or with an older one (restored from a backup), goes on with the one kept away from it."""
+        self.kept = self._away()
+        if self.kept and newer(self.kept, self.server.record()):
+            self.tell("the record of releases comes from the database")
+            self.server.save_record(self.kept)
+
+    def publish(self) -> str | bool:
+        """Keeps the record away from the server. True when it is there, otherwise why not; a release does not fail for it."""
+        store, record = self.server.store, self.server.record()
+        if store is None:
+            return "no database is set"
+        try:
+            if record != self.kept:
+                store.keep(record)
+        except StoreError as error:
+            self.tell(f"the record could not be kept in the database: {error}")
+            return str(error)
+        self.kept = record
+        return True
+
+    def _away(self) -> dict[str, Any] | None:
+        store = self.server.store
+        if store is None:
+            return None
+        try:
+            return store.fetch()
+        except StoreError as error:
+            self.tell(f"the record in the database cannot be read: {error}")
+            return None
 
     def ensure(self) -> dict[str, Any]:
         """After a reboot: the recorded colour runs and nginx points to it; a release that was going on is undone."""
+        for name in BASE:
+            if self.server.health(f"platform-{name}") in ("exited", "created"):
+                self.server.docker("start", f"platform-{name}", check=False)
         current = self.server.record().get("current")
         if not current:
             return {"changed": False, "reason": "nothing was released yet"}
@@ -74,41 +144,6 @@ class Engine:
             self.server.stop(other(colour))
         return {"changed": moved or found is None or not found.running, "colour": colour}
 
-    def nginx(self) -> dict[str, Any]:
-        """nginx as the compose file wants it, exchanged behind a second one that shares its ports."""
-        bridge, same = self.server.health(BRIDGE), self.server.label(NGINX, "com.docker.compose.config-hash") == self.server.nginx_wanted()
-        if same and not bridge:
-            return {"changed": False, "reason": "nginx is as the compose file wants it"}
-        began = self.server.clock()
-        if not same:
-            self._exchange(bridge)
-        self._healthy(NGINX)
-        self.tell("bridge drains")
-        self.server.end_bridge()
-        seconds = round(self.server.clock() - began, 2)
-        self.server.audit({"at": self.server.now(), "by": self.by, "outcome": "nginx exchanged", "seconds": seconds})
-        return {"changed": True, "seconds": seconds}
-
-    def _exchange(self, bridge: str) -> None:
-        if bridge:  # of a run that was killed: its configuration may be old
-            self.server.end_bridge()
-        self.tell("bridge starts")
-        self.server.start_bridge()
-        try:
-            self._healthy(BRIDGE)
-        except ReleaseError:
-            self.server.end_bridge()
-            raise
-        self.tell("nginx drains and is exchanged")
-        self.server.renew_nginx()
-
-    def _healthy(self, container: str) -> None:
-        deadline = self.server.clock() + self.settings.verify_seconds + 15
-        while self.server.health(container) != "healthy":
-            if self.server.clock() >= deadline:
-                raise ReleaseError("nginx_failed", f"{container} is {self.server.health(container) or 'gone'}, not healthy.")
-            self.server.wait(0.3)
-
     def _run(self, plan: Plan, image: str, config: str) -> None:
         self._check_room(plan)
         done: list[str] = []
@@ -119,23 +154,42 @@ class Engine:
                 done.append(step)
                 getattr(self, f"_{step}")(plan, image, config)
                 self.seconds[step] = round(self.server.clock() - began, 2)
-        except ReleaseError as error:
-            self._undo(plan, done, error)
-            self.server.audit({"at": self.server.now(), "by": self.by, "image": image, "colour": plan.colour, "outcome": error.code})
-            raise
+        except (ReleaseError, OSError) as problem:
+            error = problem if isinstance(problem, ReleaseError) else ReleaseError("system", str(problem))
+            try:
+                self._undo(plan, done, error)
+            finally:
+                self.server.audit({"at": self.server.now(), "by": self.by, "image": image, "colour": plan.colour, "outcome": error.code})
+            raise error from problem
         self.server.audit({"at": self.server.now(), "by": self.by, "image": image, "colour": plan.colour, "outcome": "released", "seconds": self.seconds})
 
     def _check_room(self, plan: Plan) -> None:
         """Refuses before anything is touched; the new colour runs beside the old one for a while."""
         if "start" not in plan.steps:
             return
-        memory, disk = self.server.memory_mb(), self.server.disk_mb()
-        if memory < self.settings.least_memory_mb:
+        used = self.server.used_mb(plan.old) if plan.old else 0
+        memory, needed = self.server.memory_mb(), max(self.settings.least_memory_mb, used)
+        if memory < needed:
             raise ReleaseError(
-                "not_enough_memory", f"{memory} MB of memory are available, a second web needs {self.settings.least_memory_mb} MB. Choose a larger tier."
+                "not_enough_memory",
+                f"{memory} MB of memory are available, a second web needs {needed} MB (the serving one uses {used} MB). Choose a larger tier.",
             )
+        self._check_disk()
+
+    def _check_disk(self) -> None:
+        disk, state = self.server.disk_mb(), self.server.state_mb()
         if disk < self.settings.least_disk_mb:
             raise ReleaseError("not_enough_disk", f"{disk} MB are free for images, {self.settings.least_disk_mb} MB are needed.")
+        if state < LEAST_STATE_MB:
+            raise ReleaseError("not_enough_disk", f"{state} MB are free in {self.settings.state_dir}, {LEAST_STATE_MB} MB are needed.")
+
+    def refusal(self, plan: Plan) -> str:
+        """Why this plan would be refused now; empty when it would not."""
+        try:
+            self._check_room(plan)
+        except ReleaseError as error:
+            return str(error)
+        return ""
 
     def _restore(self, plan: Plan, _image: str, _config: str) -> None:
         self.server.point(plan.old)
@@ -143,6 +197,13 @@ class Engine:
 
     def _pull(self, _plan: Plan, image: str, _config: str) -> None:
         self.server.pull(image)
+
+    def _migrate(self, plan: Plan, image: str, config: str) -> None:
+        """Before anything of the new release runs. What it does has to fit the release that still serves."""
+        left = self.server.container(plan.colour)
+        if left and left.running:  # of a release that was killed: it holds the colour's address
+            self.server.remove(plan.colour)
+        self.server.migrate(plan.colour, image, config)
 
     def _start(self, plan: Plan, image: str, config: str) -> None:
         self.server.start(plan.colour, image, config)
@@ -210,12 +271,14 @@ class Engine:
         release = Release(plan.colour, image, config, self.version, self.server.now())
         self.server.save_record(add_release(self.server.record(), release))
 
-    def _prune(self, _plan: Plan, _image: str, _config: str) -> None:
-        """Only what was released here goes, by its digest; what a rollback needs stays."""
-        record = self.server.record()
-        for image in releases_to_forget(record, self.settings.keep_releases):
-            self.server.forget(image)
-        self.server.prune_static(releases_kept(record, self.settings.keep_releases))
+    def _prune(self, _plan: Plan, image: str, _config: str) -> None:
+        """By label and digest: what neither serves nor is needed for a rollback. Nothing of anybody else's, nothing by age."""
+        record, kept = self.server.record(), self.settings.keep_releases
+        for name in self.server.strays():
+            self.server.remove_container(name)
+        for gone in images_to_forget(record, kept, self.server.images_of({image.partition("@")[0]})):
+            self.server.forget(gone)
+        self.server.prune_static(releases_kept(record, kept))
 
     def _undo(self, plan: Plan, done: list[str], error: ReleaseError) -> None:
         """Leaves the old colour serving and the new one gone."""

@@ -19,28 +19,37 @@ from pathlib import Path
 from quetrex_release.__main__ import DIGEST, main
 
 PROGRAM = "/usr/local/sbin/platform-deploy"
-HELP = "Allowed: deploy <name@sha256:…> | deploy --check <name@sha256:…> | rollback | rollback --check | status"
+HELP = "Allowed: deploy [--check] [<web@sha256:…>] [--runner <runner@sha256:…>] | rollback [--runner] [--check] | status"
 
 
 class Refused(Exception):
     """Not one of the allowed commands."""
 
 
-def judge(words: Sequence[str], repositories: Sequence[str]) -> list[str]:
+def judge(words: Sequence[str], web: Sequence[str], runner: Sequence[str]) -> list[str]:
     """The arguments of quetrex-release, when the words are one of the allowed commands."""
     match list(words):
-        case ["status"] | ["rollback"] | ["rollback", "--check"]:
+        case ["status"] | ["rollback"] | ["rollback", "--check"] | ["rollback", "--runner"] | ["rollback", "--runner", "--check"]:
             return list(words)
-        case ["deploy", image] | ["deploy", "--check", image]:
-            if not DIGEST.fullmatch(image) or image.partition("@")[0] not in repositories:
-                raise Refused(f"{image[:200]!r} is not an image of {', '.join(repositories)} by digest. {HELP}")
+        case ["deploy", "--check", *rest] | ["deploy", *rest]:
+            match rest:
+                case ["--runner", image]:
+                    known(image, runner)
+                case [image, "--runner", second]:
+                    known(image, web)
+                    known(second, runner)
+                case [image]:
+                    known(image, web)
+                case _:
+                    raise Refused(HELP)
             return list(words)
     raise Refused(HELP)
 
 
-def repositories(stack: Path) -> list[str]:
-    """Repositories the deploy key may release from."""
-    return list(json.loads((stack / "release.json").read_text())["repositories"])
+def known(image: str, repositories: Sequence[str]) -> None:
+    """Refuses what is not an image by digest of these repositories."""
+    if not DIGEST.fullmatch(image) or image.partition("@")[0] not in repositories:
+        raise Refused(f"{image[:200]!r} is not an image of {', '.join(repositories) or 'any allowed repository'} by digest. {HELP}")
 
 
 def run(argv: Sequence[str], asked: str) -> int:
@@ -51,7 +60,8 @@ def run(argv: Sequence[str], asked: str) -> int:
     stack = Path("/opt/platform")
     if (marker := Path(PROGRAM + ".json")).exists():
         stack = Path(json.loads(marker.read_text())["stack"])
-    return main(["--stack", str(stack), "--json", *judge(argv, repositories(stack))])
+    told = json.loads((stack / "release.json").read_text())
+    return main(["--stack", str(stack), "--json", *judge(argv, told["repositories"], told.get("runner_repositories", []))])
 
 
 if __name__ == "__main__":

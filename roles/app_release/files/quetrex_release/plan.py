@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -61,7 +61,7 @@ def other(colour: str | None) -> str:
     return COLOURS[1] if colour == COLOURS[0] else COLOURS[0]
 
 
-def make_plan(observed: Observed, image: str, config: str) -> Plan:
+def make_plan(observed: Observed, image: str, config: str, *, migrate: bool = False) -> Plan:
     """The steps to have `image` with `config` serve.
 
     An interrupted release shows as an upstream that is not the recorded colour: it is finished when it is what is wanted
@@ -74,17 +74,18 @@ def make_plan(observed: Observed, image: str, config: str) -> Plan:
         if wanted:
             return Plan(("reload", "verify", "record", "drain", "stop"), serving, other(serving), "an interrupted release is finished")
         if recorded and observed.container(recorded).running:
-            return _release(observed, recorded, ("restore",), "an interrupted release is undone first")
+            return _release(observed, recorded, ("restore",), "an interrupted release is undone first", migrate)
     if wanted and serving:
         left = observed.container(other(serving)).running
         return Plan(("drain", "stop") if left else (), serving, other(serving), "the old colour still runs" if left else "this release serves")
-    return _release(observed, serving, (), _reason(now, image, config) if serving else "first release")
+    return _release(observed, serving, (), _reason(now, image, config) if serving else "first release", migrate)
 
 
-def _release(observed: Observed, serving: str | None, first: tuple[str, ...], reason: str) -> Plan:
+def _release(observed: Observed, serving: str | None, first: tuple[str, ...], reason: str, migrate: bool) -> Plan:
     target = other(serving)
+    fetch = ("pull", "migrate") if migrate else ("pull",)
     last = ("drain", "stop") if serving and observed.container(serving).running else ()
-    return Plan((*first, "pull", "start", "gate", "preview", "keep", "switch", "reload", "verify", "record", *last, "prune"), target, serving, reason)
+    return Plan((*first, *fetch, "start", "gate", "preview", "keep", "switch", "reload", "verify", "record", *last, "prune"), target, serving, reason)
 
 
 def _reason(now: Container, image: str, config: str) -> str:
@@ -146,7 +147,17 @@ def releases_kept(record: Mapping[str, Any], number: int) -> list[str]:
     return images[: max(number, 2)]
 
 
-def releases_to_forget(record: Mapping[str, Any], number: int) -> list[str]:
-    """Released images beyond the kept ones."""
+def images_to_forget(record: Mapping[str, Any], number: int, present: Iterable[str] = ()) -> list[str]:
+    """Released images, and others of the same repositories that are `present`, beyond the kept ones."""
     kept = releases_kept(record, number)
-    return sorted({release["image"] for release in record.get("history", [])} - set(kept))
+    return sorted({*(release["image"] for release in record.get("history", [])), *present} - set(kept))
+
+
+def newer(away: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
+    """Whether the record kept away from the server tells of a later release than the server's own."""
+    return _latest(away) > _latest(here)
+
+
+def _latest(record: Mapping[str, Any]) -> str:
+    runner = record.get("runner") or {}
+    return max(str((found.get("current") or {}).get("at", "")) for found in (record, runner))

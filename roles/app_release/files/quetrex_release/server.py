@@ -20,8 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from quetrex_release.plan import COLOURS, Container, Observed, config_hash
+from quetrex_release.store import Store
 
 NGINX = "platform-nginx"
+# What runs beside the web application, in the order of an exchange.
+BASE = ("redis", "runner", "nginx")
+# Files that say how these run.
+FILES = ("compose.yml", ".env", "redis/redis.conf", "redis/users.acl", "runner/config.yml", "env/runner.env", "nginx/nginx.conf")
+IMAGES_KEPT = 2
+MIGRATION = "platform-migration"
 # Serves while the other one is exchanged; a container of `compose run`, which `compose up` leaves alone.
 BRIDGE = "platform-nginx-bridge"
 PREVIEW_PORT = 8086
@@ -55,6 +62,9 @@ class Settings:
     static_path: str = ""
     static_prefix: str = ""
     repositories: tuple[str, ...] = ()
+    runner_repositories: tuple[str, ...] = ()
+    migrate: tuple[str, ...] = ()
+    migrate_seconds: int = 600
 
     @classmethod
     def read(cls, folder: Path) -> Settings:
@@ -144,6 +154,41 @@ class Server:
         """Removes an image, unless a container still needs it."""
         self.docker("image", "rm", image, check=False)
 
+    def images_of(self, repositories: set[str]) -> list[str]:
+        """Images of these repositories that are here, by digest; failed releases left some that are on no record."""
+        lines = self.docker("image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}", check=False).split()
+        return sorted({line for line in lines if line.partition("@")[0] in repositories and line.partition("@")[2].startswith("sha256:")})
+
+    def strays(self) -> list[str]:
+        """Containers with the application's label that are neither of the two colours: of older versions, or half made."""
+        names = self.docker("container", "ls", "--all", "--filter", "label=platform.part=web", "--format", "{{.Names}}", check=False).split()
+        return [name for name in names if name not in {f"platform-web-{colour}" for colour in COLOURS}]
+
+    def remove_container(self, name: str) -> None:
+        """Takes a container away."""
+        self.docker("rm", "--force", name, check=False)
+
+    def said(self, container: str) -> str:
+        """The last lines of a container."""
+        return self.docker("logs", "--tail", "25", container, check=False).strip()
+
+    def restarts(self, container: str) -> int:
+        """How often Docker has started a container again."""
+        text = self.docker("container", "inspect", "--format", "{{.RestartCount}}", container, check=False).strip()
+        return int(text) if text.isdigit() else 0
+
+    def migrate(self, colour: str, image: str, config: str) -> None:
+        """Runs the application's own migrations in a container of the new image, beside the one that serves."""
+        self.docker("rm", "--force", MIGRATION, check=False)
+        env = {f"WEB_{colour.upper()}_IMAGE": image, "WEB_CONFIG_HASH": config}
+        words = ("compose", "--project-directory", str(self.settings.project_dir), "--profile", "release", "run", "--rm", "--no-deps", "--no-TTY")
+        try:
+            self.docker(*words, "--name", MIGRATION, f"web-{colour}", *self.settings.migrate, env=env, timeout=self.settings.migrate_seconds)
+        except ReleaseError as error:
+            raise ReleaseError("migration_failed", "The migrations of the new image failed; nothing was switched.", str(error)) from error
+        finally:
+            self.docker("rm", "--force", MIGRATION, check=False)
+
     def label(self, container: str, name: str) -> str:
         """A container's label, empty without container or label."""
         return self.docker("container", "inspect", "--format", f'{{{{index .Config.Labels "{name}"}}}}', container, check=False).partition("\n")[0]
@@ -188,11 +233,51 @@ class Server:
     def _static_list(self, image: str) -> Path:
         return self.static / f"{image.rpartition(':')[2][:24]}.json"
 
-    # nginx
+    # Redis, runner, nginx
 
-    def nginx_wanted(self) -> str:
-        """Identity of nginx as the compose file wants it."""
-        return self.compose("config", "--hash", "nginx").split()[-1]
+    def wanted_services(self) -> dict[str, str]:
+        """Service -> identity, as the compose file wants it."""
+        lines = (line.split() for line in self.compose("config", "--hash", "*").splitlines())
+        return {words[0]: words[-1] for words in lines if len(words) > 1}
+
+    def service_hash(self, name: str) -> str:
+        """Identity of the service as it was started."""
+        return self.label(f"platform-{name}", "com.docker.compose.config-hash")
+
+    def as_wanted(self, name: str, wanted: str) -> bool:
+        """Whether a service runs as the compose file wants it.
+
+        Compose says another identity beforehand than it then gives a service with an `env_file`, so both are kept when they are known to belong together.
+        """
+        given = self.service_hash(name)
+        return bool(given) and (given == wanted or self._learned().get(name) == [wanted, given])
+
+    def learned(self, name: str) -> bool:
+        """Whether a service's identities are known."""
+        return name in self._learned()
+
+    def learn(self, name: str) -> None:
+        """Keeps that a service, as it runs now, is what the compose file wants now."""
+        pair = [self.wanted_services().get(name, ""), self.service_hash(name)]
+        self._good("identities.json").parent.mkdir(mode=0o700, exist_ok=True)
+        replace(self._good("identities.json"), json.dumps({**self._learned(), name: pair}))
+
+    def _learned(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = json.loads(content(self._good("identities.json")) or "{}")
+        return found
+
+    def pull_service(self, name: str) -> None:
+        """Fetches a service's image before anything is stopped for it."""
+        image = json.loads(self.compose("config", "--format", "json"))["services"][name]["image"]
+        self.pull(image)
+
+    def up_service(self, name: str) -> None:
+        """A service as the compose file wants it; the old one finishes what it has first."""
+        self.compose("up", "--detach", "--no-deps", "--no-build", name)
+
+    def stop_service(self, name: str) -> None:
+        """Stops a service in its own time."""
+        self.docker("stop", f"platform-{name}")
 
     def start_bridge(self) -> None:
         """A second nginx on the same ports."""
@@ -203,9 +288,81 @@ class Server:
         self.docker("stop", "--time", str(self.settings.drain_seconds + 15), BRIDGE, check=False)
         self.docker("rm", "--force", BRIDGE, check=False)
 
-    def renew_nginx(self) -> None:
-        """nginx as the compose file wants it; the old one finishes what it has first."""
-        self.compose("up", "--detach", "--no-deps", "--no-build", "nginx")
+    def redis_keys(self) -> int | None:
+        """How many keys Redis holds, as the application's user sees it; None when it cannot be asked."""
+        match = re.search(r"REDIS_URL='?redis://([^:]+):([^@]+)@", (self.settings.project_dir / "env" / "web.env").read_text())
+        if not match:
+            return None
+        words = ("exec", "--env", "REDISCLI_AUTH", "platform-redis", "redis-cli", "--user", match.group(1), "info", "keyspace")
+        said = self.docker(*words, env={"REDISCLI_AUTH": match.group(2)}, check=False)
+        return sum(int(number) for number in re.findall(r"keys=(\d+)", said)) if "# Keyspace" in said else None
+
+    def copy_redis(self) -> None:
+        """A copy of the data of a stopped Redis: a newer version may write what the older one cannot read."""
+        folder = self.settings.state_dir / "redis"
+        shutil.rmtree(folder / ".before", ignore_errors=True)
+        if (folder / "appendonlydir").is_dir():
+            self._copy_owned(folder / "appendonlydir", folder / ".before")
+
+    def restore_redis(self) -> None:
+        """The copy becomes the data again."""
+        folder = self.settings.state_dir / "redis"
+        if (folder / ".before").is_dir():
+            self.docker("stop", "platform-redis", check=False)
+            shutil.rmtree(folder / "appendonlydir", ignore_errors=True)
+            (folder / ".before").rename(folder / "appendonlydir")
+
+    def _copy_owned(self, source: Path, target: Path) -> None:
+        shutil.copytree(source, target)
+        for path in (target, *target.rglob("*")):
+            original = source / path.relative_to(target)
+            os.chown(path, original.stat().st_uid, original.stat().st_gid)
+
+    def runner_image(self) -> str:
+        """The image the runner runs."""
+        return self.docker("container", "inspect", "--format", "{{.Config.Image}}", "platform-runner", check=False).partition("\n")[0]
+
+    def runner_choice(self) -> str:
+        """The runner's image that was released over the inventory's; empty when none was."""
+        with contextlib.suppress(FileNotFoundError):
+            match = re.search(r"^RUNNER_IMAGE=(\S+)$", (self.settings.project_dir / ".env").read_text(), flags=re.MULTILINE)
+            return match.group(1) if match else ""
+        return ""
+
+    def choose_runner(self, image: str) -> None:
+        """Compose reads this file by itself, so that a reboot and every other run start the released runner too."""
+        replace(self.settings.project_dir / ".env", f"RUNNER_IMAGE={image}\n" if image else "")
+
+    def good_is_current(self) -> bool:
+        """Whether what is kept as good is what the stack's files say."""
+        return all(content(self.settings.project_dir / name) == content(self._good(name)) for name in FILES)
+
+    def keep_good(self) -> list[str]:
+        """Keeps the stack's files as the ones that work; returns images that none of the last ones needs any more."""
+        for name in FILES:
+            copy_file(self.settings.project_dir / name, self._good(name))
+        services = json.loads(self.compose("config", "--format", "json"))["services"]
+        kept = json.loads(content(self._good("images.json")) or "{}")
+        gone: list[str] = []
+        for name in BASE:
+            images = list(dict.fromkeys([services[name]["image"], *kept.get(name, [])]))
+            kept[name], gone = images[:IMAGES_KEPT], [*gone, *images[IMAGES_KEPT:]]
+        replace(self._good("images.json"), json.dumps(kept))
+        return gone
+
+    def restore_good(self) -> bool:
+        """Puts the files that worked back; False when there are none."""
+        if not self._good("compose.yml").exists():
+            return False
+        for name in FILES:
+            if content(self.settings.project_dir / name) != content(self._good(name)):
+                copy_file(self._good(name), self.settings.project_dir / name)
+        return True
+
+    def _good(self, name: str) -> Path:
+        return self.settings.project_dir / ".good" / name
+
+    # nginx
 
     def serving(self) -> str | None:
         """The colour in nginx's upstream file."""
@@ -251,6 +408,11 @@ class Server:
 
     # State
 
+    @property
+    def store(self) -> Store | None:
+        """Where the record is kept away from the server, if anywhere."""
+        return Store.read(self.settings.project_dir / "release-database.json")
+
     def record(self) -> dict[str, Any]:
         """What was released."""
         with contextlib.suppress(FileNotFoundError):
@@ -272,10 +434,29 @@ class Server:
         match = re.search(r"MemAvailable:\s+(\d+)", Path("/proc/meminfo").read_text())
         return int(match.group(1)) // 1024 if match else 0
 
+    def used_mb(self, colour: str) -> int:
+        """Memory a colour really uses, without what the kernel would give up; 0 when that cannot be told."""
+        text = self.docker("container", "inspect", "--format", "{{.State.Pid}}", f"platform-web-{colour}", check=False).strip()
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{text if text.isdigit() else 0}/cgroup").read_text().splitlines():
+                _number, controllers, place = line.split(":", 2)
+                if "memory" in controllers.split(",") or not controllers:
+                    root, inside = Path("/sys/fs/cgroup") / ("memory" if controllers else ""), place.lstrip("/")
+                    # a container's control group may be told from further up than this system sees
+                    for folder in (root / inside, root / "/".join(inside.split("/")[-2:])):
+                        match = re.search(r"^(?:anon|total_rss) (\d+)$", content(folder / "memory.stat") or "", flags=re.MULTILINE)
+                        if match:
+                            return int(match.group(1)) >> 20
+        return 0
+
     def disk_mb(self) -> int:
         """Free space where images go."""
         folder = Path("/var/lib/docker")
         return shutil.disk_usage(folder if folder.is_dir() else "/").free >> 20
+
+    def state_mb(self) -> int:
+        """Free space where record, static files and Redis are."""
+        return shutil.disk_usage(self.settings.state_dir).free >> 20
 
     def now(self) -> str:
         """The time, for people."""
@@ -317,6 +498,25 @@ def ask(connection: http.client.HTTPConnection, path: str, headers: dict[str, st
     with contextlib.suppress(ValueError, AttributeError):
         return answer.status, str(json.loads(body).get("version", "")), answer.getheader("X-Upstream") or ""
     return answer.status, "", answer.getheader("X-Upstream") or ""
+
+
+def content(path: Path) -> str | None:
+    """What a file says; None without file."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return None
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copies a file with its mode, by rename; an absent one removes the target."""
+    if not source.exists():
+        target.unlink(missing_ok=True)
+        return
+    target.parent.mkdir(mode=0o700 if ".good" in target.parts else 0o755, parents=True, exist_ok=True)
+    scratch = target.with_name(f".{target.name}.new")
+    shutil.copy2(source, scratch)
+    scratch.rename(target)
 
 
 def replace(path: Path, text: str) -> None:

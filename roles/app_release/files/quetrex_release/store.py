@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record of releases away from the server: one row in the platform's database, which a new server reads before its first release."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+SECONDS = 5
+FETCH = "SELECT record FROM platform.releases WHERE platform = %(platform)s AND environment = %(environment)s"
+KEEP = (
+    "INSERT INTO platform.releases (platform, environment, record) VALUES (%(platform)s, %(environment)s, %(record)s) "
+    "ON CONFLICT (platform, environment) DO UPDATE SET record = EXCLUDED.record, updated_at = now()"
+)
+
+
+class StoreError(Exception):
+    """Why the record could not be read or kept; no reason to stop a release."""
+
+
+class Store:
+    """The row of one platform and environment."""
+
+    def __init__(self, connection: Mapping[str, Any], platform: str, environment: str) -> None:
+        self.connection = dict(connection)
+        self.names = {"platform": platform, "environment": environment}
+
+    @classmethod
+    def read(cls, file: Path) -> Store | None:
+        """The store that the stack's file describes; None without one."""
+        try:
+            told = json.loads(file.read_text())
+        except FileNotFoundError:
+            return None
+        return cls(told["connection"], told["platform"], told["environment"]) if told.get("connection") else None
+
+    def fetch(self) -> dict[str, Any]:
+        """The record, empty if there is none."""
+        with self._cursor() as cursor:
+            cursor.execute(FETCH, self.names)
+            row = cursor.fetchone()
+        return dict(row[0]) if row else {}
+
+    def keep(self, record: Mapping[str, Any]) -> None:
+        """Replaces the record."""
+        with self._cursor() as cursor:
+            cursor.execute(KEEP, {**self.names, "record": json.dumps(record)})
+
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        try:
+            import psycopg2  # late: a server without the driver releases all the same
+        except ImportError as error:
+            raise StoreError("python3-psycopg2 is not installed on the server") from error
+        try:
+            opened = psycopg2.connect(**self.connection, connect_timeout=SECONDS, application_name="quetrex-release")
+            try:
+                with opened, opened.cursor() as cursor:
+                    cursor.execute(f"SET LOCAL statement_timeout = '{SECONDS}s'")
+                    yield cursor
+            finally:
+                opened.close()
+        except psycopg2.Error as error:
+            raise StoreError(" ".join(str(error).split())[:300] or type(error).__name__) from error
