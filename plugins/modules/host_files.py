@@ -54,7 +54,11 @@ options:
         description:
           - Instead of O(files[].content), single settings of a file that belongs to a package. The line that begins with a name gets its value,
             missing ones are added, all other lines, owner and permissions stay. A file that does not exist is not made.
+          - A value that begins with an equals sign is written right behind its name (C(name=value)).
         type: dict
+      before:
+        description: Where missing O(files[].settings) go, before the first line that begins with this word; at the end if there is none.
+        type: str
       validate:
         description:
           - Command that judges the new content before it replaces the old one; C(%s) stands for a scratch file with that content.
@@ -192,6 +196,7 @@ FILE_OPTIONS: dict[str, Any] = {
     "group": {"type": "str", "default": "root"},
     "mode": {"type": "str", "default": "0644"},
     "settings": {"type": "dict"},
+    "before": {"type": "str"},
     "validate": {"type": "list", "elements": "str"},
 }
 ACTIVATE_OPTIONS: dict[str, Any] = {

@@ -34,6 +34,7 @@ class Wanted:
     state: FileState
     validate: tuple[str, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
+    before: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,20 +72,36 @@ def parse_files(raw: Sequence[Mapping[str, Any]]) -> list[Wanted]:
             ),
             validate=tuple(item["validate"] or ()),
             settings=tuple(sorted((str(name), str(value)) for name, value in (item.get("settings") or {}).items())),
+            before=item.get("before"),
         )
         for item in raw
     ]
 
 
-def merge_settings(text: str, settings: Sequence[tuple[str, str]]) -> str:
-    """Give each setting (a line that begins with its name) its value, add the missing ones, leave every other line alone."""
+def _setting_line(name: str, value: str) -> str:
+    """Write a setting: ``name=value`` where the value brings its equals sign, else two words."""
+    return name + value if value.startswith("=") else f"{name}\t{value}".rstrip()
+
+
+def _sets(line: str, name: str) -> bool:
+    """Whether a line sets this name."""
+    return line.replace("=", " =", 1).split()[:1] == [name]
+
+
+def merge_settings(text: str, settings: Sequence[tuple[str, str]], before: str | None = None) -> str:
+    """Give each setting (a line that begins with its name) its value, add the missing ones, leave every other line alone.
+
+    What is missing goes to the end, or before the first line whose first word is ``before``.
+    """
     lines = text.splitlines()
     for name, value in settings:
-        places = [number for number, line in enumerate(lines) if line.split()[:1] == [name]]
+        places = [number for number, line in enumerate(lines) if _sets(line, name)]
+        new = _setting_line(name, value)
         if not places:
-            lines.append(f"{name}\t{value}")
-        elif any(lines[number].split() != [name, *value.split()] for number in places) or len(places) > 1:
-            lines[places[0]] = f"{name}\t{value}"
+            ends = [number for number, line in enumerate(lines) if before and line.split()[:1] == [before]]
+            lines.insert(ends[0] if ends else len(lines), new)
+        elif lines[places[0]].replace("=", " = ", 1).split() != new.replace("=", " = ", 1).split() or len(places) > 1:
+            lines[places[0]] = new
             lines = [line for number, line in enumerate(lines) if number not in places[1:]]
     return "".join(line + "\n" for line in lines)
 
@@ -93,7 +110,7 @@ def resolve(wanted: Wanted, found: FileState) -> Wanted:
     """Turn single settings into the whole content that follows from the file as it is; a file that is absent stays so."""
     if not wanted.settings:
         return wanted
-    content = None if found.content is None else merge_settings(found.content, wanted.settings)
+    content = None if found.content is None else merge_settings(found.content, wanted.settings, wanted.before)
     return replace(wanted, state=replace(found, content=content))
 
 

@@ -76,6 +76,19 @@ def test_settings_replace_their_line_drop_doubles_and_add_what_is_missing() -> N
     assert merge_settings(merged, (("NEW", "1"), ("UMASK", "027"))) == merged
 
 
+def test_settings_with_an_equals_sign_and_flags() -> None:
+    wanted = (("minlen", "=14"), ("strict", ""), ("Storage", "=persistent"))
+    merged = merge_settings("#minlen = 8\nminlen = 8\n[Journal]\n#Storage=auto\n", wanted)
+    assert merged == "#minlen = 8\nminlen=14\n[Journal]\n#Storage=auto\nstrict\nStorage=persistent\n"
+    assert merge_settings(merged, wanted) == merged
+    assert merge_settings("minlen = 14\n", wanted[:1]) == "minlen = 14\n"
+
+
+def test_missing_settings_go_before_the_first_block() -> None:
+    merged = merge_settings("Port 22\nMatch User a\n    X11Forwarding yes\n", (("PermitRootLogin", "no"),), "Match")
+    assert merged == "Port 22\nPermitRootLogin\tno\nMatch User a\n    X11Forwarding yes\n"
+
+
 def test_settings_keep_owner_and_mode_and_make_no_file() -> None:
     item = Wanted("/etc/a", FileState("", mode=0o644), settings=(("A", "1"),))
     assert resolve(item, FileState("A 2\n", mode=0o600)).state == FileState("A\t1\n", mode=0o600)
