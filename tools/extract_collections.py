@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take the collections of requirements.yml, and what they depend on, out of the `ansible` wheel.
+"""Take the collections of requirements.yml, and what they depend on, out of `ansible` wheels.
 
-    extract_collections.py WHEEL REQUIREMENTS TARGET
+    extract_collections.py REQUIREMENTS TARGET WHEEL...
 
-TARGET is a site-packages folder: ansible looks for `ansible_collections` there without being told.
+A collection comes from the first wheel that has it. TARGET is a site-packages folder: ansible looks for `ansible_collections` there without being told.
 """
 
 from __future__ import annotations
@@ -60,24 +60,30 @@ def closure(wanted: dict[str, str], available: dict[str, dict[str, Any]]) -> lis
     return sorted(chosen)
 
 
-def extract(wheel: ZipFile, names: list[str], target: Path) -> None:
+def extract(sources: dict[str, Path], target: Path) -> None:
     """Replace TARGET/ansible_collections in one move, so that an interrupted run leaves the old one or none."""
-    prefixes = tuple(f"ansible_collections/{name.replace('.', '/')}/" for name in names)
-    members = [member for member in wheel.namelist() if member.startswith(prefixes) and "/tests/" not in member]
     with tempfile.TemporaryDirectory(dir=target, prefix=".collections-") as scratch:
-        wheel.extractall(scratch, members)
+        for path in sorted(set(sources.values())):
+            prefixes = tuple(f"ansible_collections/{name.replace('.', '/')}/" for name, source in sources.items() if source == path)
+            with ZipFile(path) as wheel:
+                wheel.extractall(scratch, [member for member in wheel.namelist() if member.startswith(prefixes) and "/tests/" not in member])
         final = target / "ansible_collections"
         if final.exists():
             shutil.rmtree(final)
         (Path(scratch) / "ansible_collections").rename(final)
 
 
-def main(wheel_path: str, requirements: str, target: str) -> None:
+def main(requirements: str, target: str, *wheels: str) -> None:
     entries = yaml.safe_load(Path(requirements).read_text(encoding="utf-8"))["collections"]
     wanted = {entry["name"]: str(entry.get("version", "*")) for entry in entries}
-    with ZipFile(wheel_path) as wheel:
-        names = closure(wanted, bundled(wheel))
-        extract(wheel, names, Path(target))
+    available, origin = dict[str, dict[str, Any]](), dict[str, Path]()
+    for path in map(Path, wheels):
+        with ZipFile(path) as wheel:
+            for name, info in bundled(wheel).items():
+                if name not in available:
+                    available[name], origin[name] = info, path
+    names = closure(wanted, available)
+    extract({name: origin[name] for name in names}, Path(target))
     print(f"collections: {', '.join(names)}")
 
 
