@@ -19,7 +19,13 @@ from lab import edge, process
 from lab.api.kit import wrap
 from lab.config import CHECKOUT, PORTS, Lab
 
-CONTRACTS = {"hetzner": "hetzner-openapi.json", "cloudflare": "cloudflare-openapi.json", "supabase": "supabase-management-openapi.json", "monitors": None}
+CONTRACTS = {
+    "hetzner": "hetzner-openapi.json",
+    "cloudflare": "cloudflare-openapi.json",
+    "supabase": "supabase-management-openapi.json",
+    "monitors": None,
+    "awx": None,
+}
 
 
 class _Server(uvicorn.Server):

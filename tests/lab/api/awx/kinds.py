@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kinds of objects of AWX 24.6: fields with AWX's defaults, what makes one unique, and what its fields refer to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+NOTIFIED = ("notification_templates_started", "notification_templates_success", "notification_templates_error")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One endpoint. `fields`: name -> default; `needed`: without default; `refers`: field -> kind; `related`: list of links -> kind."""
+
+    type: str
+    fields: dict[str, Any]
+    needed: tuple[str, ...] = ("name",)
+    unique: tuple[str, ...] = ("name", "organization")
+    refers: dict[str, str] = field(default_factory=dict)
+    related: dict[str, str] = field(default_factory=dict)
+    runs: bool = False  # whether it can be launched: a unified job template
+
+    @property
+    def known(self) -> set[str]:
+        return {*self.fields, *self.needed, *self.refers}
+
+
+def _told(*more: str) -> dict[str, str]:
+    return dict.fromkeys((*NOTIFIED, *more), "notification_templates")
+
+
+_PROMPTS = (
+    "scm_branch", "diff_mode", "variables", "limit", "tags", "skip_tags", "job_type", "verbosity", "inventory", "credential", "execution_environment",
+    "forks", "instance_groups", "job_slice_count", "labels", "timeout",
+)  # fmt: skip
+_LAUNCH: dict[str, Any] = {"job_type": None, "job_tags": None, "skip_tags": None, "limit": None, "diff_mode": None, "verbosity": None, "extra_data": {}}
+
+KINDS: dict[str, Kind] = {
+    "organizations": Kind(
+        "organization", {"description": "", "max_hosts": 0}, unique=("name",), refers={"default_environment": "execution_environments"},
+        related={"galaxy_credentials": "credentials"} | _told("notification_templates_approvals"),
+    ),
+    "execution_environments": Kind(
+        "execution_environment", {"description": "", "pull": "", "managed": False}, ("name", "image"), unique=("name",),
+        refers={"organization": "organizations", "credential": "credentials"},
+    ),
+    "credential_types": Kind(
+        "credential_type", {"description": "", "inputs": {}, "injectors": {}, "managed": False, "namespace": None}, ("name", "kind"), unique=("name",)
+    ),
+    "credentials": Kind(
+        "credential", {"description": "", "inputs": {}, "managed": False}, ("name", "credential_type"), unique=("name", "organization", "credential_type"),
+        refers={"organization": "organizations", "credential_type": "credential_types"},
+    ),
+    "notification_templates": Kind(
+        "notification_template", {"description": "", "notification_configuration": {}, "messages": {}}, ("name", "organization", "notification_type"),
+        refers={"organization": "organizations"},
+    ),
+    "projects": Kind(
+        "project",
+        {
+            "description": "", "scm_type": "", "scm_url": "", "scm_branch": "", "scm_refspec": "", "scm_clean": False, "scm_delete_on_update": False,
+            "scm_track_submodules": False, "scm_update_on_launch": False, "scm_update_cache_timeout": 0, "allow_override": False, "timeout": 0,
+            "local_path": "", "custom_virtualenv": None, "scm_revision": "", "status": "never updated",
+        },
+        refers={"organization": "organizations", "credential": "credentials", "default_environment": "execution_environments"},
+        related=_told(), runs=True,
+    ),
+    "inventories": Kind(
+        "inventory", {"description": "", "kind": "", "host_filter": None, "variables": "", "prevent_instance_group_fallback": False}, ("name", "organization"),
+        refers={"organization": "organizations"},
+    ),
+    "inventory_sources": Kind(
+        "inventory_source",
+        {
+            "description": "", "source_path": "", "source_vars": "", "enabled_var": "", "enabled_value": "", "host_filter": "", "overwrite": False,
+            "overwrite_vars": False, "custom_virtualenv": None, "timeout": 0, "verbosity": 1, "update_on_launch": False, "update_cache_timeout": 0,
+            "scm_branch": "", "limit": "", "status": "never updated",
+        },
+        ("name", "inventory", "source"), unique=("name", "inventory"),
+        refers={
+            "inventory": "inventories", "source_project": "projects", "credential": "credentials", "execution_environment": "execution_environments",
+            "organization": "organizations",
+        },
+        related=_told(), runs=True,
+    ),
+    "job_templates": Kind(
+        "job_template",
+        {
+            "description": "", "job_type": "run", "playbook": "", "scm_branch": "", "forks": 0, "limit": "", "verbosity": 0, "extra_vars": "---",
+            "job_tags": "", "force_handlers": False, "skip_tags": "", "start_at_task": "", "timeout": 0, "use_fact_cache": False, "host_config_key": "",
+            "survey_enabled": False, "become_enabled": False, "diff_mode": False, "allow_simultaneous": False, "custom_virtualenv": None,
+            "job_slice_count": 1, "webhook_service": "", "prevent_instance_group_fallback": False, "status": "never updated",
+            **dict.fromkeys((f"ask_{one}_on_launch" for one in _PROMPTS), False),
+        },
+        refers={
+            "organization": "organizations", "inventory": "inventories", "project": "projects", "execution_environment": "execution_environments",
+            "webhook_credential": "credentials",
+        },
+        related={"credentials": "credentials"} | _told(), runs=True,
+    ),
+    "workflow_job_templates": Kind(
+        "workflow_job_template",
+        {
+            "description": "", "extra_vars": "---", "survey_enabled": False, "allow_simultaneous": False, "limit": None, "scm_branch": None,
+            "webhook_service": "", "job_tags": None, "skip_tags": None, "status": "never updated",
+            **dict.fromkeys((f"ask_{one}_on_launch" for one in ("variables", "inventory", "scm_branch", "limit", "labels", "tags", "skip_tags")), False),
+        },
+        refers={"organization": "organizations", "inventory": "inventories"}, related=_told("notification_templates_approvals"), runs=True,
+    ),
+    "workflow_job_template_nodes": Kind(
+        "workflow_job_template_node", {"all_parents_must_converge": False, "scm_branch": None, "timeout": None, "forks": None, **_LAUNCH},
+        ("identifier", "workflow_job_template"), unique=("identifier", "workflow_job_template"),
+        refers={"workflow_job_template": "workflow_job_templates", "unified_job_template": "unified_job_templates", "inventory": "inventories"},
+        related=dict.fromkeys(("success_nodes", "failure_nodes", "always_nodes"), "workflow_job_template_nodes") | {"credentials": "credentials"},
+    ),
+    "workflow_approval_templates": Kind("workflow_approval_template", {"description": "", "timeout": 0}, unique=("id",), runs=True),
+    "schedules": Kind(
+        "schedule", {"description": "", "enabled": True, **_LAUNCH}, ("name", "rrule", "unified_job_template"), unique=("name", "unified_job_template"),
+        refers={"unified_job_template": "unified_job_templates", "inventory": "inventories", "execution_environment": "execution_environments"},
+        related={"credentials": "credentials"},
+    ),
+    "jobs": Kind("job", {"status": "new", "launch": {}}, unique=("id",)),
+}  # fmt: skip
+UNIFIED = tuple(name for name, kind in KINDS.items() if kind.runs)
