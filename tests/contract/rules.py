@@ -215,6 +215,22 @@ def versions_agree(root: Path) -> list[str]:
     return [f"requirements.yml and galaxy.yml disagree about {name}" for name in different]
 
 
+def awx_templates(root: Path) -> list[str]:
+    """AWX has a template for every playbook and for nothing else; schedules, steps and surveys name what there is."""
+    data = read_yaml(root / "roles" / "awx_controller" / "vars" / "main.yml")
+    if data is None:
+        return []
+    there, exempt = {path.stem for path in playbooks(root)}, set(data["__awx_controller_no_template"])
+    templates = {one["playbook"]: one for one in data["__awx_controller_templates"]}
+    found = [f"roles/awx_controller/vars/main.yml: no template for playbooks/{name}.yml" for name in sorted(there - set(templates) - exempt)]
+    found += [f"roles/awx_controller/vars/main.yml: no playbook {name}" for name in sorted((set(templates) | exempt) - there)]
+    named = [one["playbook"] for one in [*data["__awx_controller_schedule_catalogue"].values(), *data["__awx_controller_steps"]] if "playbook" in one]
+    found += [f"roles/awx_controller/vars/main.yml: {name} has no template" for name in named if name not in templates]
+    known = "".join(path.read_text() for pattern in ("playbooks/*.yml", "roles/*/defaults/main.yml") for path in root.glob(pattern))
+    asked = [(name, question["variable"]) for name, one in templates.items() for question in one.get("questions", [])]
+    return found + [f"roles/awx_controller/vars/main.yml: {name} asks for {variable}, which nothing reads" for name, variable in asked if variable not in known]
+
+
 # --- what must stand in no tracked file -------------------------------------------------------------
 
 SECRETS = re.compile(
@@ -278,6 +294,7 @@ def missing_headers(root: Path) -> list[str]:
 
 
 TREE_RULES: list[Rule] = [
+    awx_templates,
     unknown_roles,
     unknown_settings,
     bad_playbook_names,

@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""AWX gets its description once, and its templates build the platform as AWX runs them: also after a job was cancelled half-way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from integration.conftest import Platform, Run
+from lab import cloud, controller, slots
+from lab.config import Lab
+
+
+@pytest.fixture(scope="module")
+def awx_lab(slot: slots.Slot) -> Iterator[Lab]:
+    """A lab of its own: jobs are cancelled in it."""
+    made = slot.lab(11, "awx")
+    cloud.down(made, abandoned=True)
+    try:
+        cloud.up(made, print)
+        yield made
+    finally:
+        cloud.down(made)
+
+
+@pytest.fixture(scope="module")
+def described(awx_lab: Lab) -> tuple[Platform, Run, tuple[str, ...]]:
+    """AWX after the first `awx.yml`, and the words that make it look the same a second time."""
+    platform = Platform(awx_lab)
+    hook = {"url": "https://hooks.quetrex.test/x", "http_method": "POST", "headers": {}, "username": "", "password": "", "disable_ssl_verification": False}
+    told = {"name": "operators", "type": "webhook", "configuration": hook}
+    secrets = {"vault_example": "not-to-be-seen-anywhere"}
+    values = {"awx_controller_project_url": str(controller.repository(awx_lab)), "awx_controller_notifications": [told], "awx_controller_secrets": secrets}
+    # the lab keeps a job's state where its other playbooks keep it
+    words = ("-e", json.dumps(values | {"awx_controller_state_dir": platform.facts["state_dir"]}))
+    run = platform.play("awx", *words)
+    assert run.code == 0, run.explain()
+    return platform, run, words
+
+
+@pytest.fixture(scope="module")
+def awx(described: tuple[Platform, Run, tuple[str, ...]]) -> Iterator[httpx.Client]:
+    """The API, as a person with a token uses it."""
+    api = described[0].facts["apis"]["awx"]
+    with httpx.Client(base_url=f"{api['url']}/api/v2/", headers={"Authorization": f"Bearer {api['token']}"}) as client:
+        yield client
+
+
+def named(awx: httpx.Client, kind: str, name: str) -> dict[str, Any]:
+    (found,) = awx.get(f"{kind}/", params={"name": name}).json()["results"]
+    item: dict[str, Any] = found
+    return item
+
+
+def launch(awx: httpx.Client, playbook: str, **body: Any) -> int:
+    """Queues a template's job."""
+    answer = awx.post(f"job_templates/{named(awx, 'job_templates', f'quetrex lab: {playbook}')['id']}/launch/", json=body)
+    assert answer.status_code == 201, answer.text
+    return int(answer.json()["job"])
+
+
+def test_every_playbook_has_a_template_with_credentials_and_who_is_told(awx: httpx.Client) -> None:
+    templates = awx.get("job_templates/", params={"page_size": 100}).json()["results"]
+    playbooks = {path.name for path in Path("playbooks").glob("*.yml")} - {"awx.yml"}
+    assert {Path(one["playbook"]).name for one in templates} == playbooks
+    for one in templates:
+        credentials = awx.get(f"job_templates/{one['id']}/credentials/").json()["results"]
+        assert {each["name"] for each in credentials} == {"quetrex lab: Hetzner Cloud", "quetrex lab: secrets"}
+        assert awx.get(f"job_templates/{one['id']}/notification_templates_error/").json()["count"] == 1
+        assert one["timeout"] > 0
+        assert one["allow_simultaneous"] is False
+
+
+def test_the_workflow_plans_waits_for_a_person_and_applies(awx: httpx.Client) -> None:
+    workflow = named(awx, "workflow_job_templates", "quetrex lab: plan, approve, site, verify")
+    nodes = {one["identifier"]: one for one in awx.get("workflow_job_template_nodes/", params={"workflow_job_template": workflow["id"]}).json()["results"]}
+    follows = {name: awx.get(f"workflow_job_template_nodes/{node['id']}/success_nodes/").json()["results"] for name, node in nodes.items()}
+    assert nodes["plan"]["job_type"] == "check"
+    assert [one["identifier"] for one in follows["plan"]] == ["approve"]
+    assert [one["identifier"] for one in follows["approve"]] == ["site"]
+    assert "workflow_approval_templates" in nodes["approve"]["related"]["unified_job_template"]
+
+
+def test_secrets_are_in_credentials_alone(described: tuple[Platform, Run, tuple[str, ...]], awx: httpx.Client) -> None:
+    secret = "not-to-be-seen-anywhere"
+    shown = [awx.get(f"{kind}/", params={"page_size": 100}).text for kind in ("credentials", "credential_types", "job_templates", "inventories")]
+    assert secret not in "".join(shown) + described[1].output
+    assert controller.Controller(described[0].lab).data["credentials"]
+
+
+def test_a_second_run_changes_nothing(described: tuple[Platform, Run, tuple[str, ...]]) -> None:
+    platform, first, words = described
+    assert first.changed > 0
+    again = platform.play("awx", *words)
+    assert (again.code, again.changed_tasks) == (0, []), again.explain()
+
+
+def test_a_cancelled_site_job_is_finished_by_the_next_one(described: tuple[Platform, Run, tuple[str, ...]], awx: httpx.Client) -> None:
+    platform = described[0]
+    nodes = controller.Controller(platform.lab)
+    seen: list[str] = []
+
+    def watch(event: dict[str, Any]) -> None:
+        if event["event"] == "playbook_on_task_start":
+            seen.append(str(event["event_data"].get("role", "")))
+
+    job = launch(awx, "site")
+    cancelled = nodes.run(job, seen=watch, cancel=lambda: "docker_engine" in seen)
+    assert cancelled.status == "canceled", cancelled.stdout.read()[-3000:]
+    assert "docker_engine" in seen, "events were streamed while the job ran"
+
+    finished = nodes.run(launch(awx, "site"))
+    assert finished.status == "successful", finished.stdout.read()[-3000:]
+    assert platform.status("/api/health") == 200
+
+    # the inventory of the next job knows the server; a dry run with it tells that nothing is left to do
+    plan = nodes.run(launch(awx, "site", job_type="check", diff_mode=True))
+    assert plan.status == "successful", plan.stdout.read()[-3000:]
+    assert not sum(plan.stats["changed"].values()), plan.stats
