@@ -243,3 +243,33 @@ def importer(tree: Tree, artifact: Path) -> str:
     )
     findings = [line for line in output.splitlines() if re.search(r"\b(WARNING|ERROR)\b", line) and not AGAINST_FORMATTER.search(line)]
     return "\n".join(findings) or ("" if code == 0 else output)
+
+
+# --- the execution environment ------------------------------------------------------------------
+
+
+def execution_environment(tree: Tree, artifact: Path, context: Path) -> str:
+    """The build context of the image for AWX can be made, and what it installs from PyPI and Debian can be had."""
+    dist = tree.root / "dist"
+    dist.mkdir(exist_ok=True)
+    shutil.copy2(artifact, dist)
+    found = tree.must("ansible-builder", "create", "-f", "examples/awx/execution-environment.yml", "--context", context)
+    shutil.rmtree(dist)
+    if found:
+        return found
+    build = context / "_build"
+    recipe = next(path for path in (context / "Dockerfile", context / "Containerfile") if path.exists()).read_text()
+    missing = [name for name in ("requirements.yml", "requirements.txt", "bindep.txt", f"dist/{artifact.name}") if not (build / name).exists()]
+    missing += [step for step in ("--no-deps --collections-path /usr/share/ansible/collections dist/",) if step not in recipe]
+    if missing:
+        return f"the build context lacks {', '.join(missing)}"
+    packages = [line.split()[0] for line in (build / "bindep.txt").read_text().splitlines() if "dpkg" in line and not line.startswith("#")]
+    found = tree.must("apt-get", "install", "--dry-run", "--quiet", "--no-install-recommends", *packages)
+    return found or tree.must(BIN / "uv", "pip", "install", "--quiet", "--dry-run", "--no-cache", "-r", build / "requirements.txt", extra=uv_settings())
+
+
+def uv_settings() -> dict[str, str]:
+    """uv reads none of pip's settings: hand it this machine's index."""
+    done = subprocess.run([BIN / "python", "-m", "pip", "config", "list"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    index = re.findall(r"^(?:global|install|:env:)\.index-url='(.*)'$", done.stdout, re.MULTILINE)
+    return {"VIRTUAL_ENV": sys.prefix, **({"UV_DEFAULT_INDEX": index[-1]} if index and "UV_DEFAULT_INDEX" not in os.environ else {})}

@@ -54,6 +54,10 @@ class TestArtifact:
         found = kit.importer(*artifact)
         assert not found, found
 
+    def test_makes_an_execution_environment(self, artifact: tuple[kit.Tree, Path], tmp_path: Path) -> None:
+        found = kit.execution_environment(*artifact, tmp_path / "context")
+        assert not found, found
+
 
 @pytest.mark.gate
 def test_second_leg() -> None:
