@@ -37,7 +37,8 @@ def secrets_type(names: Iterable[str]) -> dict[str, Any]:
     variables = {"platform_admin_ssh_private_key_file": KEY_FILE, **{name: f"{{{{ {name} }}}}" for name in wanted}}
     return {
         "inputs": {"fields": fields, "required": ["ssh_private_key"]},
-        "injectors": {"file": {"template.ssh_private_key": "{{ ssh_private_key }}\n"}, "extra_vars": variables},
+        # Jinja takes one line's end away, and ssh cannot read a key without any
+        "injectors": {"file": {"template.ssh_private_key": "{{ ssh_private_key }}\n\n"}, "extra_vars": variables},
     }
 
 

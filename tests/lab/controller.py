@@ -20,7 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ansible_runner
+import ansible_runner.interface
+import ansible_runner.runner
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -55,7 +56,7 @@ class Controller:
     @property
     def data(self) -> Item:
         """All objects, by kind and id."""
-        found: Item = json.loads(self.lab.path("api", "awx.json").read_text())
+        found: Item = json.loads((self.lab.root / "api" / "awx.json").read_text())
         return found
 
     @staticmethod
@@ -108,7 +109,9 @@ class Controller:
             raise AssertionError(done.stderr)
         return done.stdout
 
-    def run(self, job_id: int, *, seen: Callable[[Item], object] = lambda _event: None, cancel: Callable[[], bool] = lambda: False) -> ansible_runner.Runner:
+    def run(
+        self, job_id: int, *, seen: Callable[[Item], object] = lambda _event: None, cancel: Callable[[], bool] = lambda: False
+    ) -> ansible_runner.runner.Runner:
         """Runs a queued job to its end, or until `cancel` says so. `seen` gets every event as it happens."""
         data = self.data
         launch = data["jobs"][str(job_id)]["launch"]
@@ -126,7 +129,7 @@ class Controller:
         extra.write_text(json.dumps(secrets))
         words = [f"-e @{extra}", *(["--check"] if launch["job_type"] == "check" else []), *(["--diff"] if launch["diff_mode"] else [])]
         self._project(template["project"], place / "project")
-        return ansible_runner.run(
+        done: ansible_runner.runner.Runner = ansible_runner.interface.run(
             private_data_dir=str(place),
             playbook=template["playbook"],
             ident=str(job_id),
@@ -138,3 +141,4 @@ class Controller:
             quiet=True,
             settings={"job_timeout": template["timeout"]},
         )
+        return done

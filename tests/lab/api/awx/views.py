@@ -208,7 +208,7 @@ class Api:
 
     def _fetch(self, project: Item) -> int:
         data = self.store.data
-        number = data["next"]
+        number = int(data["next"])
         data["next"] += 1
         result = rules.fetch(project, self.folder)
         finished = {"finished": "2026-01-01T00:00:00Z", "failed": result["status"] != "successful", "elapsed": 0.1, "started": "2026-01-01T00:00:00Z"}

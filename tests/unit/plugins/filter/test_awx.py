@@ -40,7 +40,7 @@ def test_secrets_become_fields_and_extra_variables_and_the_key_a_file() -> None:
         "vault_a": "{{ vault_a }}",
         "vault_b": "{{ vault_b }}",
     }
-    assert made["injectors"]["file"] == {"template.ssh_private_key": "{{ ssh_private_key }}\n"}
+    assert made["injectors"]["file"] == {"template.ssh_private_key": "{{ ssh_private_key }}\n\n"}
 
 
 @pytest.mark.parametrize("name", ["Vault", "a-b", "ssh_private_key", "", "a b", "{{ x }}"])
