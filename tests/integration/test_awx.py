@@ -85,6 +85,7 @@ def test_the_workflow_plans_waits_for_a_person_and_applies(awx: httpx.Client) ->
     assert nodes["plan"]["job_type"] == "check"
     assert [one["identifier"] for one in follows["plan"]] == ["approve"]
     assert [one["identifier"] for one in follows["approve"]] == ["site"]
+    assert [one["identifier"] for one in follows["site"]] == ["verify"]
     assert "workflow_approval_templates" in nodes["approve"]["related"]["unified_job_template"]
 
 
