@@ -91,7 +91,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import project, project_info
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import api_of, api_spec
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.account import api_of, api_spec
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 
 

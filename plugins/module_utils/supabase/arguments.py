@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from .database import Target
-from .management import API_URL, Api
 
 
 def connection_spec() -> dict[str, dict[str, Any]]:
@@ -28,17 +27,3 @@ def connection_spec() -> dict[str, dict[str, Any]]:
 def target(parameters: dict[str, Any], purpose: str) -> Target:
     """The connection that a module's parameters describe. purpose: what others see of the session."""
     return Target(purpose=purpose, **{name: parameters[name] for name in connection_spec()})
-
-
-def api_spec() -> dict[str, dict[str, Any]]:
-    """Documented in the fragment quetrex.platform.supabase_api."""
-    return {
-        "api_token": {"type": "str", "required": True, "no_log": True},
-        "api_url": {"type": "str", "default": API_URL},
-        "wait_timeout": {"type": "float", "default": 600},
-    }
-
-
-def api_of(parameters: dict[str, Any], *secrets: str | None) -> Api:
-    """The client that a module's parameters describe. secrets: what else no message may hold."""
-    return Api(parameters["api_token"], parameters["api_url"], budget=parameters["wait_timeout"], secrets=secrets)

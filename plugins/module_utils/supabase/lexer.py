@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 _TOKEN = re.compile(
     r"""
@@ -40,7 +41,7 @@ class Statement:
     line: int
     tokens: tuple[str, ...]
 
-    @property
+    @cached_property
     def words(self) -> tuple[str, ...]:
         """The tokens as keywords: upper case, quoted ones as they are."""
         return tuple(token.upper() if token[0].isalpha() else token for token in self.tokens)

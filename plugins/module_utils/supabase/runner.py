@@ -13,26 +13,24 @@ from typing import Any
 
 from . import catalog, ledger
 from .database import ConnectionLost, Database, SqlError
-from .errors import Failure
+from .errors import Failure, explain_sql
 from .migrations import Migration, concurrent_index
 
 # Lock not available, deadlock, serialization failure: nothing happened, so the file can be run again.
 _REPEATABLE = {"55P03", "40P01", "40001"}
 _ENUM_VALUE_TOO_NEW = "55P04"
+_ENDS = "2D000"
 _MARK = "quetrex.transaction"
 
 _PRELUDE = """RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE; BEGIN; {limits}; \
 SET LOCAL idle_in_transaction_session_timeout = 0; SELECT pg_catalog.set_config('{mark}', pg_catalog.pg_current_xact_id()::text, true);
 """
-# Whoever ends our transaction inside a file and begins another loses the mark.
-_PROOF = """RESET ROLE; DO $quetrex$ BEGIN
-IF pg_catalog.current_setting('{mark}', true) IS DISTINCT FROM pg_catalog.pg_current_xact_id()::text THEN
-  RAISE EXCEPTION 'the migration ended its transaction and began another' USING ERRCODE = '2D000';
-END IF;
-IF pg_catalog.pg_backend_pid() <> {pid} THEN
-  RAISE EXCEPTION 'the server connection changed: this is a pooler in transaction mode' USING ERRCODE = '08P01';
-END IF; END $quetrex$;
-"""
+# Whoever ends our transaction inside a file and begins another loses the mark. A cast that fails says so at a third of what a DO block costs.
+_ENDED, _MOVED = "the migration ended its transaction and began another", "the server connection changed: this is a pooler in transaction mode"
+_PROOF = f"""RESET ROLE; SELECT CASE
+WHEN pg_catalog.current_setting('{{mark}}', true) IS DISTINCT FROM pg_catalog.pg_current_xact_id()::text THEN '{_ENDED}'
+WHEN pg_catalog.pg_backend_pid() <> {{pid}} THEN '{_MOVED}' ELSE '0' END::int;
+"""  # noqa: S608 - constants of this file
 
 
 @dataclass(frozen=True)
@@ -127,6 +125,10 @@ class Runner:
         sql = f"{proof}{ledger.insert_sql()}; COMMIT; {ledger.READ_BACK}"
         try:
             rows = self.database.run(sql, (*ledger.values(migration), migration.version))
+        except SqlError as error:
+            if _ENDED in error.message:
+                raise SqlError(f"{_ENDED}. {explain_sql(_ENDS)}", _ENDS) from error
+            raise
         except ConnectionLost as error:
             self.database = self.reconnect()
             self.pid = _server_pid(self.database)
