@@ -36,6 +36,12 @@ options:
     description: Whether to wake the project if it is paused.
     type: bool
     default: true
+  wait:
+    description:
+      - Whether to wait until the project is healthy. With V(false) a project is made or woken and left to itself, so that something else can be done
+        meanwhile; nothing else is looked at then.
+    type: bool
+    default: true
   ssl_enforced:
     description: Whether the database refuses connections without TLS. Changing it restarts the database for a moment.
     type: bool
@@ -45,6 +51,54 @@ options:
       - V(0.0.0.0/0) and V(::/0) lift the restrictions. Not given means left alone.
     type: list
     elements: str
+  proof:
+    description:
+      - A login to the database, with the options of M(quetrex.platform.supabase_schema). It is tried from here when O(allowed_networks) changed;
+        should it fail, the former networks are put back and the module fails.
+    type: dict
+    suboptions:
+      host:
+        description: Name of the database server, or the folder of its socket.
+        type: str
+        required: true
+      address:
+        description: IP address of O(proof.host), where its name does not resolve.
+        type: str
+      port:
+        description: Port of the database.
+        type: int
+        default: 5432
+      user:
+        description: Name to log in with; through Supabase's shared pooler C(postgres.<ref>).
+        type: str
+        default: postgres
+      password:
+        description: The database password.
+        type: str
+      database:
+        description: Name of the database.
+        type: str
+        default: postgres
+      sslmode:
+        description: How much the server's certificate is trusted, in the words of libpq.
+        type: str
+        choices: [disable, allow, prefer, require, verify-ca, verify-full]
+        default: verify-full
+      ca_certificate:
+        description: The CA certificate that signs the server's, as the path of a PEM file or as the PEM itself.
+        type: str
+      connect_timeout:
+        description: Seconds to wait for the server to answer.
+        type: int
+        default: 10
+  expected_keys:
+    description: API keys that something uses, by any names. The module fails if one of them is none of the project's.
+    type: dict
+    default: {}
+  keys:
+    description: Whether to return the project's API keys. Set C(no_log) on the task then.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -69,6 +123,17 @@ EXAMPLES = r"""
     database_password: "{{ vault_database_password }}"
     ssl_enforced: true
     allowed_networks: ["203.0.113.7", "2001:db8:1::/64"]
+    proof:
+      host: aws-0-us-east-1.pooler.supabase.com
+      user: postgres.abcdefghijklmnopqrst
+      password: "{{ vault_database_password }}"
+      ca_certificate: "{{ vault_database_ca }}"
+
+- name: Wake it, and do something else while it wakes
+  quetrex.platform.supabase_project:
+    api_token: "{{ vault_supabase_api_token }}"
+    ref: abcdefghijklmnopqrst
+    wait: false
 """
 
 RETURN = r"""
@@ -77,6 +142,19 @@ project:
   type: dict
   returned: when it exists
   sample: {ref: abcdefghijklmnopqrst, name: quetrex, region: us-east-1, status: ACTIVE_HEALTHY}
+url:
+  description: Address of the project's API.
+  type: str
+  returned: when it exists and O(wait=true)
+  sample: https://abcdefghijklmnopqrst.supabase.co
+pooler:
+  description: The shared pooler as host, user, transaction_port, session_port and database.
+  type: dict
+  returned: when it exists and O(wait=true)
+keys:
+  description: The API keys by name.
+  type: dict
+  returned: when O(keys=true)
 changes:
   description: What differed.
   type: list
@@ -101,9 +179,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase import project
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import api_of, api_spec
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import project, project_info
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.account import api_of, api_spec
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.management import Api
 
 
 def argument_spec() -> dict[str, Any]:
@@ -115,9 +195,33 @@ def argument_spec() -> dict[str, Any]:
         "region": {"type": "str"},
         "database_password": {"type": "str", "no_log": True},
         "wake": {"type": "bool", "default": True},
+        "wait": {"type": "bool", "default": True},
         "ssl_enforced": {"type": "bool"},
         "allowed_networks": {"type": "list", "elements": "str"},
+        "proof": {"type": "dict", "options": connection_spec()},
+        "expected_keys": {"type": "dict", "default": {}, "no_log": True},
+        "keys": {"type": "bool", "default": False, "no_log": False},
     }
+
+
+def wanted_of(parameters: dict[str, Any]) -> project.Wanted:
+    names = ("ref", "name", "organization", "region", "wake", "wait", "ssl_enforced", "allowed_networks")
+    login = parameters["proof"]
+    return project.Wanted(
+        password=parameters["database_password"],
+        proof=target(login, "supabase_project") if login else None,
+        **{name: parameters[name] for name in names},
+    )
+
+
+def addresses(api: Api, found: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    """What the app and the migrations need to know of a project that is there."""
+    told: dict[str, Any] = {"url": project_info.url(found), "pooler": project_info.pooler(api, found["ref"])}
+    if parameters["keys"] or parameters["expected_keys"]:
+        keys = project_info.read_keys(api, found["ref"])
+        project_info.refuse_foreign_keys(found, keys, parameters["expected_keys"])
+        told |= {"keys": keys} if parameters["keys"] else {}
+    return told
 
 
 def result(found: dict[str, Any] | None, changes: list[project.Change]) -> dict[str, Any]:
@@ -130,14 +234,17 @@ def result(found: dict[str, Any] | None, changes: list[project.Change]) -> dict[
 
 def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True, required_one_of=[("ref", "name")], mutually_exclusive=[("ref", "name")])
-    names = ("ref", "name", "organization", "region", "wake", "ssl_enforced", "allowed_networks")
-    wanted = project.Wanted(password=module.params["database_password"], **{name: module.params[name] for name in names})
+    wanted = wanted_of(module.params)
     changes: list[project.Change] = []
+    told: dict[str, Any] = {}
     try:
-        found = project.converge(api_of(module.params, wanted.password), wanted, check=module.check_mode, changes=changes)
+        api = api_of(module.params, wanted.password)
+        found = project.converge(api, wanted, check=module.check_mode, changes=changes)
+        if found and wanted.wait:
+            told = addresses(api, found, module.params)
     except Failure as error:
         module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, **result(None, changes))
-    module.exit_json(**result(found, changes))
+    module.exit_json(**result(found, changes), **told)
 
 
 if __name__ == "__main__":

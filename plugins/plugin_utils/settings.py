@@ -165,12 +165,14 @@ def networks(value: Any) -> Optional[str]:
 
 @dataclass(frozen=True)
 class Setting:
-    """One shared setting; `required` means that there is no safe default."""
+    """One shared setting; `required` means that there is no safe default, `unless` another setting says where to get it."""
 
     check: Check
     required: bool = False
+    unless: str = ""
 
 
+SUPABASE_TOKEN = "platform_supabase_api_token"  # noqa: S105 - a name
 IMAGE_SETTING = Setting(matches(IMAGE, "name the image by digest: registry/name@sha256:<64 hexadecimal digits>"), required=True)
 
 SETTINGS: dict[str, Setting] = {
@@ -207,22 +209,38 @@ SETTINGS: dict[str, Setting] = {
     "platform_cloudflare_api_url": Setting(url),
     "platform_origin_pulls": Setting(boolean),
     "platform_origin_pull_ca": Setting(pem),
-    "platform_supabase_url": Setting(url, required=True),
-    "platform_supabase_anon_key": Setting(secret("copy it from the Supabase dashboard, Settings > API"), required=True),
-    "platform_supabase_service_role_key": Setting(secret("copy it from the Supabase dashboard, Settings > API"), required=True),
+    "platform_supabase_url": Setting(url, required=True, unless=SUPABASE_TOKEN),
+    "platform_supabase_anon_key": Setting(secret("copy it from the Supabase dashboard, Settings > API"), required=True, unless=SUPABASE_TOKEN),
+    "platform_supabase_service_role_key": Setting(secret("copy it from the Supabase dashboard, Settings > API"), required=True, unless=SUPABASE_TOKEN),
     "platform_supabase_database": Setting(
         mapping(
+            {"password": secret("copy it from the Supabase dashboard, Settings > Database")},
             {
                 "host": matches(r"[A-Za-z0-9.:-]+", "write the host's name alone"),
                 "port": number(1, 65535, "write a port, 5432 for the session pooler"),
                 "user": text,
-                "password": secret("copy it from the Supabase dashboard, Settings > Database"),
                 "name": text,
+                "address": address,
+                "sslmode": one_of(*SSLMODES),
+                "ca_certificate": pem,
             },
-            {"address": address, "sslmode": one_of(*SSLMODES), "ca_certificate": pem},
         ),
         required=True,
     ),
+    SUPABASE_TOKEN: Setting(secret("make one in the Supabase dashboard under Account > Access Tokens, or leave it out")),
+    "platform_supabase_api_url": Setting(url),
+    "platform_supabase_project": Setting(
+        mapping(
+            {},
+            {
+                "ref": matches(r"[a-z]{20}", "copy the twenty letters of the project's reference"),
+                "name": text,
+                "organization": matches(r"[\w-]+", "write the organisation's slug"),
+                "region": matches(r"[a-z]+-[a-z]+-\d", "write a region such as us-east-1"),
+            },
+        )
+    ),
+    "platform_supabase_allowed_networks": Setting(networks),
     "platform_app_environment": Setting(environment),
     "platform_app_secrets": Setting(environment),
     "platform_public_address": Setting(address),
@@ -240,6 +258,9 @@ def suggestion(name: str, known: Mapping[str, Any]) -> str:
 def across(given: Mapping[str, Any]) -> list[str]:
     """Values that are right alone and wrong together."""
     problems = []
+    absent = [name for name in ("host", "port", "user", "name") if name not in given.get("platform_supabase_database", {})]
+    if absent and SUPABASE_TOKEN not in given:
+        problems.append(f"platform_supabase_database {', '.join(absent)} missing; copy them from the Supabase dashboard, or set {SUPABASE_TOKEN}")
     keys = [given.get(name) for name in ("platform_supabase_anon_key", "platform_supabase_service_role_key")]
     if keys[0] and keys[0] == keys[1]:
         problems.append("platform_supabase_anon_key is the same as platform_supabase_service_role_key; the first is public, copy both again")
@@ -259,7 +280,7 @@ def problems(given: Mapping[str, Any], unreadable: Optional[Mapping[str, str]] =
         if name in given:
             problem = setting.check(given[name])
             found += [f"{name} {problem}"] if problem else []
-        elif setting.required and name not in broken:
+        elif setting.required and name not in broken and setting.unless not in given:
             found.append(f"{name} is not set; add it to the inventory")
     found += [f"{name} cannot be read: {why}" for name, why in sorted(broken.items())]
     return found or across(given)

@@ -9,6 +9,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import Any
 
+from .database import Database, Target
 from .errors import Failure
 from .management import Api, Unanswered
 
@@ -19,6 +20,9 @@ ASLEEP = {"INACTIVE", "RESTORE_FAILED"}
 POLL = 5.0
 SERVICES = ("auth", "db", "pooler", "rest")
 ANYWHERE = ("0.0.0.0/0", "::/0")
+# How often a login is tried after the networks changed, and what may pass by itself meanwhile.
+LOGINS = 4
+PASSING = {"starting", "refused", "timeout", "connection"}
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,11 @@ class Wanted:
     region: str | None = None
     password: str | None = field(default=None, repr=False)
     wake: bool = True
+    wait: bool = True
     ssl_enforced: bool | None = None
     allowed_networks: list[str] | None = None
+    # A login that has to work from here also with the new networks.
+    proof: Target | None = None
 
 
 @dataclass(frozen=True)
@@ -146,29 +153,67 @@ def apply(api: Api, ref: str, change: Change) -> None:
             api.wait(POLL, "the network restrictions are stored and not applied yet")
 
 
+def prove(api: Api, ref: str, change: Change, login: Target) -> None:
+    """Log in from here with the new networks, or put the former ones back: who locks herself out cannot even say so any more."""
+    for attempt in range(1, LOGINS + 1):
+        try:
+            Database(login).close()
+        except Failure as error:
+            if error.code in PASSING and attempt < LOGINS:
+                api.wait(POLL, f"no login yet with the new networks: {error.message}")
+                continue
+            apply(api, ref, Change(change.what, change.after, change.before))
+            message = (
+                f"With the networks {', '.join(change.after)} this machine cannot log in to the database, so the former ones are back. "
+                f"Add this machine's address. {error.message}"
+            )
+            raise Failure(message, "locked_out", networks=change.after, cause=error.code) from error
+        return
+
+
 def converge(api: Api, wanted: Wanted, *, check: bool, changes: list[Change]) -> dict[str, Any] | None:
     """Bring the project to the wanted state; the project, or None in check mode when there is none yet. changes is filled as we go."""
     if wanted.allowed_networks is not None:
         networks(wanted.allowed_networks)
+    project = _present(api, wanted, check=check, changes=changes)
+    if project is None:
+        changes += settings_plan(wanted, {"ssl_enforced": False, "allowed_networks": sorted(ANYWHERE)}) if wanted.wait else []
+    elif wanted.wait:
+        project = project if check else arrive(api, project["ref"])
+        _set(api, project["ref"], wanted, check=check, changes=changes)
+    return project
+
+
+def _present(api: Api, wanted: Wanted, *, check: bool, changes: list[Change]) -> dict[str, Any] | None:
+    """Found, or made; and on its way to being awake."""
     project = find(api, wanted)
     if project is None:
         missing = [name for name in ("organization", "region", "password") if not getattr(wanted, name)]
         if missing:
             raise Failure(f"There is no project {wanted.name}, and making it needs {', '.join(missing)}.", "missing", options=missing)
         changes.append(Change("project", None, f"{wanted.name} in {wanted.region}"))
-        if check:
-            changes += settings_plan(wanted, {"ssl_enforced": False, "allowed_networks": sorted(ANYWHERE)})
-            return None
-        project = create(api, wanted)
-    elif project["status"] in ASLEEP | {"PAUSING"} and wanted.wake:
+        return None if check else create(api, wanted)
+    if project["status"] in ASLEEP | {"PAUSING"} and wanted.wake:
         changes.append(Change("status", project["status"], HEALTHY))
         if not check:
             wake(api, project)
-    if not check:
-        project = arrive(api, project["ref"])
-    ref = project["ref"]
+    return project
+
+
+def _set(api: Api, ref: str, wanted: Wanted, *, check: bool, changes: list[Change]) -> None:
+    if wanted.ssl_enforced is None and wanted.allowed_networks is None:
+        return
     for change in settings_plan(wanted, read_settings(api, ref)):
         changes.append(change)
-        if not check:
-            apply(api, ref, change)
-    return project
+        if check:
+            continue
+        apply(api, ref, change)
+        if change.what == "ssl_enforced":
+            # The database restarts for it.
+            arrive(api, ref)
+        elif wanted.proof:
+            try:
+                prove(api, ref, change, wanted.proof)
+            except Failure:
+                changes.remove(change)
+                raise

@@ -71,6 +71,19 @@ def read_keys(api: Api, ref: str) -> dict[str, str | None]:
     return {item["name"] if item.get("type") in {None, "legacy"} else f"{item['type']}_{item['name']}": item.get("api_key") for item in items}
 
 
+def url(project: dict[str, Any]) -> str:
+    """Address of the project's API: the name of its database without the `db.` in front, whatever the domain."""
+    return "https://" + str(project["database"]["host"]).removeprefix("db.")
+
+
+def refuse_foreign_keys(project: dict[str, Any], keys: dict[str, str | None], given: dict[str, str]) -> None:
+    """Refuse keys that are none of the project's: the app would talk to another database than the migrations."""
+    foreign = sorted(name for name, key in given.items() if key and key not in keys.values())
+    if foreign:
+        message = f"{', '.join(foreign)} of the app: not a key of project {project['name']} ({project['ref']}). Copy them again, or name the right project."
+        raise Failure(message, "foreign_keys", keys=foreign)
+
+
 def _backups(answer: dict[str, Any]) -> dict[str, Any]:
     done = sorted(item["inserted_at"] for item in answer["backups"] if item["status"] == "COMPLETED")
     physical = answer.get("physical_backup_data") or {}

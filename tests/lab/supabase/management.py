@@ -45,6 +45,7 @@ class ManagementServer:
 
     def __init__(self, root: Path, cluster: Cluster) -> None:
         self.now = 1_800_000_000.0
+        self.cluster = cluster
         self.lab = ScratchLab(root)
         self.app = supabase.create_app(self.lab, DatabaseEngine(cluster), clock=lambda: self.now)
         self.token = supabase.token("scratch")

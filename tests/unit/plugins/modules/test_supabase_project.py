@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,3 +120,37 @@ def test_what_is_refused(capfd: pytest.CaptureFixture[str], management: Manageme
     result = run(capfd, management, **arguments)
     assert result["failure"]["code"] == code, result
     assert words in result["msg"]
+
+
+def test_made_and_left_to_itself(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
+    began = management.now
+    made = run(capfd, management, **NEW, wait=False, ssl_enforced=True)
+    assert ([item["what"] for item in made["changes"]], made["project"]["status"], management.now - began) == (["project"], "COMING_UP", 0)
+    arrived = run(capfd, management, **NEW, ssl_enforced=True)
+    assert [item["what"] for item in arrived["changes"]] == ["ssl_enforced"]
+    assert management.now > began
+    assert run(capfd, management, **NEW, wait=False)["changed"] is False
+
+
+def test_whoever_would_lock_herself_out_is_let_in_again(capfd: pytest.CaptureFixture[str], management: ManagementServer, tmp_path: Path) -> None:
+    there = management.projects[management.ref]
+    before = dict(there["restrictions"])
+    login = {"host": str(management.cluster.socket_dir), "port": management.cluster.port, "sslmode": "disable", "password": PASSWORD}
+    refused = run(capfd, management, ref=management.ref, allowed_networks=["203.0.113.7"], proof={**login, "host": str(tmp_path)})
+    assert (refused["failure"]["code"], refused["changed"], there["restrictions"]) == ("locked_out", False, before), refused
+    assert "the former ones are back" in refused["msg"]
+    assert run(capfd, management, ref=management.ref, allowed_networks=["203.0.113.7"], proof=login)["changed"] is True
+    assert there["restrictions"] == {"v4": ["203.0.113.7/32"], "v6": []}
+    # Nothing to change, nothing to prove.
+    assert run(capfd, management, ref=management.ref, allowed_networks=["203.0.113.7"], proof={**login, "host": str(tmp_path)})["changed"] is False
+
+
+def test_address_and_keys(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
+    told = run(capfd, management, ref=management.ref, keys=True)
+    assert (told["url"], told["pooler"]["user"]) == (f"https://{management.ref}.supabase.test", f"postgres.{management.ref}")
+    assert set(told["keys"]) == {"anon", "service_role"}
+    own = {name: told["keys"][name] for name in ("anon", "service_role")}
+    assert "failed" not in run(capfd, management, ref=management.ref, expected_keys={**own, "another": ""})
+    foreign = run(capfd, management, ref=management.ref, expected_keys={**own, "anon": "eyJ-of-another-project"})
+    assert (foreign["failure"]["code"], foreign["failure"]["details"]) == ("foreign_keys", {"keys": ["anon"]})
+    assert "eyJ-of-another-project" not in foreign["msg"]

@@ -77,7 +77,11 @@ def test_all_that_is_required_is_named_at_once() -> None:
         ("platform_supabase_url", "xxxx.supabase.co", "https://"),
         ("platform_supabase_database", {**DATABASE, "sslmode": "disable"}, "verify-full"),
         ("platform_supabase_database", {**DATABASE, "port": 70000}, "port"),
-        ("platform_supabase_database", {"host": "x"}, "user is missing"),
+        ("platform_supabase_database", {"host": "x"}, "password is missing"),
+        ("platform_supabase_database", {"password": "p4ss", "host": "x"}, "port, user, name missing"),
+        ("platform_supabase_project", {"ref": "short"}, "twenty letters"),
+        ("platform_supabase_project", {"region": "East US"}, "us-east-1"),
+        ("platform_supabase_allowed_networks", ["203.0.113.300"], "no list of networks"),
         ("platform_app_environment", {"A-B": "1"}, "A-B"),
         ("platform_app_environment", {"LIST": [1]}, "single value"),
         ("platform_public_address", "edge.example.com", "one IPv4 or IPv6 address"),
@@ -90,6 +94,13 @@ def test_one_wrong_value_is_one_line(good: dict[str, Any], name: str, value: Any
     assert len(found) == 1
     assert found[0].startswith(f"{name} ")
     assert says in found[0]
+
+
+def test_what_a_supabase_token_can_ask_for_may_be_left_out(good: dict[str, Any]) -> None:
+    left_out = {name: value for name, value in good.items() if not name.startswith("platform_supabase_")}
+    assert len(problems(left_out)) == 4
+    given = {"platform_supabase_api_token": "sbp_value", "platform_supabase_database": {"password": "p4ss"}}
+    assert problems({**left_out, **given}) == []
 
 
 @pytest.mark.parametrize("name", ["platform_hetzner_api_token", "platform_cloudflare_api_token", "platform_supabase_anon_key"])
