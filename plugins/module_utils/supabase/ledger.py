@@ -76,7 +76,7 @@ def insert_sql() -> str:
 
 
 def values(migration: Migration) -> tuple[str, str, str]:
-    """One element holding the whole file: `supabase migration fetch` then gives the file back byte for byte."""
+    """One element holding the whole file: `supabase migration fetch` then gives it back whole, with one more semicolon at its end."""
     return migration.version, migration.name, migration.text
 
 

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Supabase CLI itself, both of its generations, on one database with us: each believes the other's ledger."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Target
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema import Report, Wanted, converge
+from lab.supabase.cluster import Cluster, cache_dir
+
+VERSIONS = ("2.104.0", "3.1.0")
+FILES = {
+    "20260101000000_a.sql": "-- kept as it is\nCREATE TABLE public.a (id int PRIMARY KEY);\r\nINSERT INTO public.a VALUES (1);\n\n",
+    "20260102000000_b.sql": "ALTER TABLE public.a ADD COLUMN name text DEFAULT 'semi;colon';\n",
+    "20260103000000_c.sql": "CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS $$ SELECT 1; $$;",
+}
+LABELS = [name[:-4] for name in FILES]
+
+
+@dataclass(frozen=True)
+class Cli:
+    """A CLI in a project folder, and a database that both of us use."""
+
+    program: Path
+    project: Path
+    port: int
+    database: str
+
+    def __call__(self, *arguments: str) -> str:
+        url = f"postgresql://postgres:postgres@127.0.0.1:{self.port}/{self.database}"
+        environment = {**os.environ, "HOME": str(self.project), "NO_COLOR": "1", "CI": "1", "DO_NOT_TRACK": "1"}
+        words = [str(self.program), *arguments, "--db-url", url]
+        done = subprocess.run(words, input="y\n", capture_output=True, text=True, cwd=self.project, env=environment, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    @property
+    def folder(self) -> Path:
+        return self.project / "supabase" / "migrations"
+
+    def ours(self, state: str = "applied", **wanted: str) -> Report:
+        report = Report()
+        target = Target(host="127.0.0.1", port=self.port, database=self.database, sslmode="require")
+        converge(target, Wanted(folders=[str(self.folder)], state=state, **wanted), report, check=False, diff=False)
+        return report
+
+    def believes_all(self) -> bool:
+        """Whether the CLI lists every file as local and remote, and finds nothing to push."""
+        listed = self("migration", "list")
+        both = all(listed.count(label[:14]) == 2 for label in LABELS)
+        return both and "up to date" in self("db", "push", "--yes")
+
+
+def install(version: str) -> Path:
+    """The CLI's program for this machine, from npm into the cache."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    place = cache_dir() / f"supabase-cli-{version}"
+    found = place / "node_modules/@supabase/cli-linux-x64/bin/supabase"
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not found.exists():
+            words = ["npm", "install", "--prefix", str(place), "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", f"@supabase/cli-linux-x64@{version}"]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
+            if done.returncode or not found.exists():
+                pytest.skip(f"npm does not give the Supabase CLI {version}: {done.stderr[-300:]}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """With TLS: the CLI connects with nothing less."""
+    folder = tmp_path_factory.mktemp("cli")
+    key, certificate = folder / "server.key", folder / "server.crt"
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost", "-days", "2"]
+    subprocess.run([*words, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = int(listener.getsockname()[1])
+    settings = {"ssl": "on", "ssl_key_file": str(key), "ssl_cert_file": str(certificate)}
+    with Cluster(folder / "db", port=port, listen="127.0.0.1", fsync=False, settings=settings) as made:
+        yield made
+
+
+@pytest.fixture(params=VERSIONS)
+def cli(request: pytest.FixtureRequest, cluster: Cluster, tmp_path: Path) -> Cli:
+    database = f"cli_{os.urandom(4).hex()}"
+    program = install(request.param)
+    cluster.execute(f"CREATE DATABASE {database} TEMPLATE postgres OWNER postgres", user="supabase_admin", database="template1")
+    made = Cli(program, tmp_path, cluster.port, database)
+    made.folder.mkdir(parents=True)
+    for name, text in FILES.items():
+        (made.folder / name).write_bytes(text.encode())
+    return made
+
+
+def test_the_cli_believes_our_ledger_and_gives_the_files_back(cli: Cli) -> None:
+    assert [item["version"] for item in cli.ours().outcome.ran] == [label[:14] for label in LABELS]
+    assert cli.believes_all()
+    for name in FILES:
+        (cli.folder / name).unlink()
+    cli("migration", "fetch")
+    # The whole file, comments and all; the CLI ends what it takes for a statement with a semicolon of its own.
+    assert {path.name: path.read_bytes().decode().removesuffix(";\n") for path in cli.folder.iterdir()} == FILES
+    assert cli.ours("verified").changed is False
+
+
+def test_we_believe_the_clis_ledger_and_go_on_from_it(cli: Cli) -> None:
+    last = cli.folder / f"{LABELS[-1]}.sql"
+    text = last.read_bytes()
+    last.unlink()
+    cli("db", "push", "--yes")
+    assert cli.ours("verified").changed is False
+    last.write_bytes(text)
+    assert [item["version"] for item in cli.ours().outcome.ran] == [LABELS[-1][:14]]
+    assert cli.believes_all()
+
+
+def test_what_was_adopted_here_or_repaired_there_counts_for_both(cli: Cli) -> None:
+    cli("migration", "repair", "--status", "applied", LABELS[0][:14], "--yes")
+    assert cli.ours("adopted", adopt_version=LABELS[1][:14]).adopted == [LABELS[1]]
+    cli.ours("adopted", adopt_version=LABELS[2][:14])
+    assert cli.believes_all()
+    assert cli.ours("verified").changed is False
