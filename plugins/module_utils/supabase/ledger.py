@@ -84,6 +84,38 @@ def contains(database: Database, version: str) -> bool:
     return bool(database.run("SELECT 1 FROM supabase_migrations.schema_migrations WHERE version = %s", (version,)))
 
 
+# Statements that no transaction holds are noted before they run. Both CLIs leave other tables of this schema alone.
+_BEGUN = "supabase_migrations.quetrex_begun"
+
+
+def begun(database: Database, migration: Migration) -> bool:
+    """Whether an earlier run began this very statement and never came to record it."""
+    if not database.run("SELECT pg_catalog.to_regclass(%s) IS NOT NULL", (_BEGUN,))[0][0]:
+        return False
+    return bool(database.run(f"SELECT 1 FROM {_BEGUN} WHERE version = %s AND digest = %s", (migration.version, migration.digest)))  # noqa: S608 - a constant
+
+
+def note(database: Database, migration: Migration) -> None:
+    """Note that it begins now, in place of whatever was noted of this version."""
+    database.run(
+        f"""SET LOCAL client_min_messages = warning; CREATE TABLE IF NOT EXISTS {_BEGUN} (version text NOT NULL PRIMARY KEY, digest text NOT NULL);
+            INSERT INTO {_BEGUN} VALUES (%s, %s) ON CONFLICT (version) DO UPDATE SET digest = excluded.digest""",  # noqa: S608 - a constant
+        (migration.version, migration.digest),
+    )
+
+
+def forget(database: Database, migration: Migration) -> None:
+    """It failed before our eyes."""
+    if begun(database, migration):
+        database.run(f"DELETE FROM {_BEGUN} WHERE version = %s", (migration.version,))  # noqa: S608 - a constant
+
+
+def record(database: Database, migration: Migration) -> None:
+    """The row of a statement that ran alone, and the end of its note, in one transaction."""
+    end = f"DELETE FROM {_BEGUN} WHERE version = %s; " if begun(database, migration) else ""  # noqa: S608 - a constant
+    database.run(f"BEGIN; {end}{insert_sql()}; COMMIT", (*([migration.version] if end else []), *values(migration)))
+
+
 @contextlib.contextmanager
 def lock(database: Database, wait: float) -> Iterator[None]:
     """Be the only run on this database; wait up to `wait` seconds for the one before. Ends with the session at the latest."""

@@ -21,6 +21,8 @@ _REPEATABLE = {"55P03", "40P01", "40001"}
 _ENUM_VALUE_TOO_NEW = "55P04"
 _ENDS = "2D000"
 _MARK = "quetrex.transaction"
+# What a statement says that was run a second time.
+_DONE_ALREADY = {"CREATE": {"42P07", "42P04", "42710"}, "DROP": {"42704", "3D000"}}
 
 _PRELUDE = """RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE; BEGIN; {limits}; \
 SET LOCAL idle_in_transaction_session_timeout = 0; SELECT pg_catalog.set_config('{mark}', pg_catalog.pg_current_xact_id()::text, true);
@@ -151,22 +153,36 @@ class Runner:
         return f"{verb} lock_timeout = {int(self.limits.lock_timeout * 1000)}; {verb} statement_timeout = {int(self.limits.statement_timeout * 1000)}"
 
     def _alone(self, migration: Migration) -> None:
-        """A statement that PostgreSQL refuses in a transaction: run, checked, then recorded."""
+        """A statement that PostgreSQL refuses in a transaction: noted, run, checked, then recorded."""
         self.database.run(f"RESET ALL; RESET ROLE; {self._limits('SET')}")
         index = concurrent_index(migration)
-        if index and _invalid_index(self.database, index):
+        if index and (broken := _index(self.database, index, valid=False)):
             # Left behind by a run that was killed. Nothing uses it, and IF NOT EXISTS would take it for the real one.
-            self.database.run(f"DROP INDEX CONCURRENTLY {_invalid_index(self.database, index)}")
-        self.database.run(migration.sql)
-        if index and (broken := _invalid_index(self.database, index)):
+            self.database.run(f"DROP INDEX CONCURRENTLY {broken}")
+        self._begin(migration, index)
+        if index and (broken := _index(self.database, index, valid=False)):
             raise Failure(
                 f"{migration.label} left the index {broken} INVALID. Find out why (duplicates?), then run again; it will be dropped and built anew.",
                 "invalid_index",
             )
-        self.database.run(ledger.insert_sql(), ledger.values(migration))
+        ledger.record(self.database, migration)
         if not ledger.contains(self.database, migration.version):
             raise Failure(f"{migration.label} is not in the ledger after it ran.", "commit_lost", version=migration.version)
         self.database.run("RESET ALL")
+
+    def _begin(self, migration: Migration, index: str | None) -> None:
+        """Run it, unless a run that was killed did and could not say so any more."""
+        resumed = ledger.begun(self.database, migration)
+        # An index of this name that was there before us is somebody else's: that has to fail, now and after a kill.
+        if not resumed and not (index and _index(self.database, index, valid=True)):
+            ledger.note(self.database, migration)
+        try:
+            self.database.run(migration.sql)
+        except SqlError as error:
+            done = resumed and error.sqlstate in _DONE_ALREADY.get(migration.statements[0].words[0], ())
+            if not done:
+                ledger.forget(self.database, migration)
+                raise
 
     def rehearse(self, pending: list[Migration], outcome: Outcome, schemas: catalog.Scope) -> tuple[list[str], list[str]]:
         """Really run everything in one transaction and roll it back; the catalogue lines that would go and come.
@@ -221,10 +237,10 @@ def _in_file(migration: Migration, error: SqlError, attempts: int) -> Failure:
     )
 
 
-def _invalid_index(database: Database, name: str) -> str | None:
-    """Qualified name of an INVALID index of this name, if there is one."""
+def _index(database: Database, name: str, *, valid: bool) -> str | None:
+    """Qualified name of a valid or an INVALID index of this name, if there is one."""
     sql = """SELECT format('%%I.%%I', n.nspname, c.relname) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE NOT i.indisvalid AND c.relname = %s"""
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE i.indisvalid = %s AND c.relname = %s"""
     plain = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
-    rows = database.run(sql, (plain,))
+    rows = database.run(sql, (valid, plain))
     return str(rows[0][0]) if rows else None

@@ -6,6 +6,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import multiprocessing
+import os
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -260,6 +264,75 @@ def test_killed_at_any_statement_the_next_run_goes_on(database: Scratch, migrati
     assert there == (database.sql("SELECT to_regclass('supabase_migrations.schema_migrations') IS NOT NULL")[0][0] and "20260101000000" in versions(database))
     run(database, folder)
     assert versions(database) == ["20260101000000", "20260102000000"]
+
+
+ALONE = {"20260101120000_i.sql": "CREATE UNIQUE INDEX CONCURRENTLY a_i ON public.a (id);"}
+
+
+def _die_after(message: int, options: dict[str, Any], folder: str) -> None:
+    """In a process of its own: a run that is killed when the server has answered its n-th message."""
+    real, count = Database.run, itertools.count(1)
+
+    def counted(self: Database, sql: str, arguments: Any = None) -> list[tuple[Any, ...]]:
+        rows = real(self, sql, arguments)
+        if next(count) == message:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return rows
+
+    Database.run = counted  # type: ignore[method-assign]
+    converge(Target(**options), Wanted(folders=[folder]), Report(), check=False, diff=False)
+
+
+def _consistent(database: Scratch) -> bool:
+    """Whether each transactional file is there if and only if it is recorded, and no index is recorded that serves nobody."""
+    sql = """SELECT to_regclass('public.a') IS NOT NULL, EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('public.a') AND attname = 'name'),
+               EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('public.a_i') AND indisvalid)"""
+    table, column, index = database.sql(sql)[0]
+    recorded = set(versions(database)) if database.sql("SELECT to_regclass('supabase_migrations.schema_migrations') IS NOT NULL")[0][0] else set()
+    return (table, column) == ("20260101000000" in recorded, "20260102000000" in recorded) and index >= ("20260101120000" in recorded)
+
+
+def test_a_controller_killed_after_any_statement_leaves_nothing_half(scratch: MakeScratch, migrations: Write) -> None:
+    """Between any two messages, those between building an index and recording it included. The last turn is the one that nothing kills."""
+    folder = migrations(A | ALONE | B)
+    for message in itertools.count(1):
+        database = scratch("new")
+        process = multiprocessing.get_context("fork").Process(target=_die_after, args=(message, database.options(), folder))
+        process.start()
+        process.join(60)
+        assert process.exitcode in {0, -signal.SIGKILL}, (message, process.exitcode)
+        assert _consistent(database), message
+        run(database, folder)
+        assert (versions(database), _consistent(database)) == (["20260101000000", "20260101120000", "20260102000000"], True), message
+        assert run(database, folder).changed is False
+        if process.exitcode == 0:
+            break
+    assert message > 15
+
+
+def test_an_index_that_was_built_and_not_recorded_is_not_built_again(database: Scratch, migrations: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(database, migrations(A))
+    folder = migrations(ALONE)
+
+    def lost(_database: Database, _migration: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ledger, "record", lost)
+    with pytest.raises(KeyboardInterrupt):
+        run(database, folder)
+    monkeypatch.undo()
+    before = database.sql("SELECT 'public.a_i'::regclass::oid")
+    assert [item["version"] for item in run(database, folder).outcome.ran] == ["20260101120000"]
+    assert database.sql("SELECT 'public.a_i'::regclass::oid") == before
+
+
+def test_somebody_elses_index_of_the_same_name_is_never_taken_for_ours(database: Scratch, migrations: Write) -> None:
+    run(database, migrations(A))
+    folder = migrations(ALONE)
+    database.sql("CREATE INDEX a_i ON public.a ((id + 1))")
+    for _attempt in range(2):
+        assert refused(database, folder).details["sqlstate"] == "42P07"
+    assert versions(database) == ["20260101000000"]
 
 
 def test_a_commit_whose_answer_was_lost_is_proved_by_reading(database: Scratch, migrations: Write, monkeypatch: pytest.MonkeyPatch) -> None:
