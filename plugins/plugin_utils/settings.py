@@ -163,6 +163,14 @@ def networks(value: Any) -> Optional[str]:
         return f"is no list of networks: {error}"
 
 
+def contacts(value: Any) -> Optional[str]:
+    fix = "give a list of e-mail addresses and telephone numbers with their country, for example [owner@example.com, '+15550100']"
+    if not isinstance(value, (list, tuple)):
+        return f"is no list; {fix}"
+    wrong = [str(one) for one in value if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+|\+\d{6,15}", str(one))]
+    return f"has {', '.join(map(repr, wrong))}; {fix}" if wrong else None
+
+
 @dataclass(frozen=True)
 class Setting:
     """One shared setting; `required` means that there is no safe default, `unless` another setting says where to get it."""
@@ -243,6 +251,10 @@ SETTINGS: dict[str, Setting] = {
     "platform_supabase_allowed_networks": Setting(networks),
     "platform_app_environment": Setting(environment),
     "platform_app_secrets": Setting(environment),
+    "platform_uptime_provider": Setting(one_of("uptimerobot", "betterstack")),
+    "platform_uptime_api_token": Setting(secret("UptimeRobot: Integrations & API > main API key; Better Stack: API tokens > uptime")),
+    "platform_uptime_api_url": Setting(url),
+    "platform_uptime_contacts": Setting(contacts),
     "platform_public_address": Setting(address),
     "platform_public_ca_file": Setting(existing_file),
 }

@@ -203,7 +203,9 @@ def _firewall(seen: Json) -> list[Finding]:
     if seen.get("error"):
         return [Finding("firewall", "problem", "the firewall's file does not load", seen["error"], "Run site")]
     found = [
-        Finding("firewall", "problem", f"a rule in force that is not described: {rule_text(line)}", fix="Run site, or: nft --file /etc/platform/firewall.nft")
+        Finding(
+            "firewall", "problem", f"a rule in force that is not described: {rule_text(line)}", fix="sudo systemctl reload platform-firewall; look who added it"
+        )
         for line in seen["added"]
     ]
     return found + [Finding("firewall", "problem", f"a described rule is not in force: {rule_text(line)}", fix="Run site") for line in seen["missing"]]

@@ -48,6 +48,6 @@ def create_app(lab: LabPaths, *, clock: Callable[[], float] = time.time, request
             "sslExpirationReminder": True, "mobileProviderId": None, "status": "Active", "orgAlertContactId": None,
         }  # fmt: skip
         data.setdefault("contacts", [contact, {**contact, "id": 2, "friendlyName": "Lab owner's phone", "type": "ProSms", "value": "+15550100"}])
-    app = Starlette(routes=[*uptime_robot(store, faults, key, clock, requests_per_minute), *better_stack(store, faults, key)])
+    app = Starlette(routes=[*uptime_robot(store, faults, key, clock, requests_per_minute), *better_stack(store, faults, key, clock)])
     app.state.faults = faults
     return app

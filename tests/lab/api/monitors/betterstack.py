@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -28,8 +29,8 @@ DEFAULTS: dict[str, Any] = {
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def better_stack(store: Store, faults: Faults, key: str) -> list[Route]:
-    api = _Api(store, faults)
+def better_stack(store: Store, faults: Faults, key: str, clock: Callable[[], float]) -> list[Route]:
+    api, beats = _Api(store, faults), _Beats(store, clock)
 
     def guarded(handlers: dict[str, Callable[[Request, Any], Response]]) -> Handler:
         async def serve(request: Request) -> Response:
@@ -46,6 +47,11 @@ def better_stack(store: Store, faults: Faults, key: str) -> list[Route]:
     return [
         Route("/api/v2/monitors", guarded({"GET": api.list, "POST": api.create}), methods=["GET", "POST"]),
         Route("/api/v2/monitors/{id}", guarded({"GET": api.one, "PATCH": api.update, "DELETE": api.delete}), methods=["GET", "PATCH", "DELETE"]),
+        Route("/api/v2/heartbeats", guarded({"GET": beats.list, "POST": beats.create}), methods=["GET", "POST"]),
+        Route("/api/v2/heartbeats/{id}", guarded({"PATCH": beats.update, "DELETE": beats.delete}), methods=["PATCH", "DELETE"]),
+        # whoever knows the address needs no token; what follows it is a failure or an exit code
+        Route("/api/v1/heartbeat/{secret}", beats.beat, methods=["GET", "POST", "HEAD"]),
+        Route("/api/v1/heartbeat/{secret}/{outcome}", beats.beat, methods=["GET", "POST", "HEAD"]),
     ]
 
 
@@ -106,6 +112,74 @@ class _Api:
         status = "paused" if item["paused"] else "down" if self.faults.domain("down", url=item["url"]) else "up"
         attributes = {name: value for name, value in item.items() if name not in {"id", "paused"}}
         return {"id": item["id"], "type": "monitor", "attributes": {**attributes, "status": status, "paused_at": None, "last_checked_at": None}}
+
+
+class _Beats:
+    """Heartbeats: period and grace, and what the timer said last."""
+
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+        self.store = store
+        self.clock = clock
+        with store.edit() as data:
+            data.setdefault("beats", {})
+
+    def list(self, _request: Request, _body: Any) -> Response:
+        items = [self._shown(item) for _key, item in sorted(self.store.data["beats"].items())]
+        return JSONResponse({"data": items, "pagination": {"first": None, "last": None, "prev": None, "next": None}})
+
+    def create(self, request: Request, body: Any) -> Response:
+        if problems := self._problems({"name": None, "period": None, "grace": 0, **body}):
+            return _invalid(problems)
+        with self.store.edit() as data:
+            data["next"] += 1
+            number = str(data["next"])
+            secret = hashlib.sha256(f"beat {number}".encode()).hexdigest()[:24]
+            channels = {"call": False, "sms": False, "email": True, "push": True, "paused": False, "grace": 0}
+            item = {**channels, **body, "id": number, "secret": secret, "said": None}
+            item["url"] = f"{str(request.base_url).rstrip('/')}/api/v1/heartbeat/{secret}"
+            data["beats"][number] = item
+        return JSONResponse({"data": self._shown(item)}, 201)
+
+    def update(self, request: Request, body: Any) -> Response:
+        item = self.store.data["beats"].get(request.path_params["id"])
+        if item is None:
+            return _NOT_FOUND
+        if problems := self._problems(body):
+            return _invalid(problems)
+        with self.store.edit():
+            item |= body
+        return JSONResponse({"data": self._shown(item)})
+
+    def delete(self, request: Request, _body: Any) -> Response:
+        with self.store.edit() as data:
+            return Response(status_code=204) if data["beats"].pop(request.path_params["id"], None) else _NOT_FOUND
+
+    async def beat(self, request: Request) -> Response:
+        item = next((item for item in self.store.data["beats"].values() if item["secret"] == request.path_params["secret"]), None)
+        if item is None:
+            return _NOT_FOUND
+        outcome = request.path_params.get("outcome", "0")
+        with self.store.edit():
+            item["said"] = {"at": self.clock(), "ok": outcome == "0", "text": (await request.body()).decode(errors="replace")}
+        return JSONResponse({})
+
+    def _shown(self, item: dict[str, Any]) -> dict[str, Any]:
+        said = item["said"]
+        late = said is not None and self.clock() > said["at"] + item["period"] + item["grace"]
+        status = "paused" if item["paused"] else "pending" if said is None else "down" if late or not said["ok"] else "up"
+        attributes = {name: value for name, value in item.items() if name not in {"id", "secret", "said", "paused"}}
+        return {"id": item["id"], "type": "heartbeat", "attributes": {**attributes, "status": status, "paused_at": None}}
+
+    @staticmethod
+    def _problems(body: dict[str, Any]) -> dict[str, Any]:
+        problems: dict[str, Any] = {}
+        if "name" in body and not body["name"]:
+            problems["name"] = ["can't be blank"]
+        if "period" in body and not (isinstance(body["period"], int) and body["period"] >= 30):
+            problems["period"] = ["must be greater than or equal to 30"]
+        if "grace" in body and not (isinstance(body["grace"], int) and body["grace"] >= 0):
+            problems["grace"] = ["must be greater than or equal to 0"]
+        return problems
 
 
 _NOT_FOUND = JSONResponse({"errors": "Resource with provided ID was not found"}, 404)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -45,6 +46,8 @@ def uptime_robot(store: Store, faults: Faults, key: str, clock: Callable[[], flo
         Route("/v3/monitors/{id:int}", gate({"GET": api.get, "PATCH": api.update, "DELETE": api.delete}), methods=["GET", "PATCH", "DELETE"]),
         Route("/v3/monitors/{id:int}/{action}", gate({"POST": api.act}), methods=["POST"]),
         Route("/v3/user/me", gate({"GET": api.me}), methods=["GET"]),
+        # the service's heartbeat.uptimerobot.com: whoever knows the address needs no key
+        Route("/m{id:int}-{secret}", api.beat, methods=["GET", "POST", "HEAD"]),
         Route("/v3/user/alert-contacts", gate({"GET": api.contacts}), methods=["GET"]),
     ]
 
@@ -96,7 +99,7 @@ class _Api:
         following = f"{str(request.url).split('?', maxsplit=1)[0]}?cursor={page[-1]['id']}" if len(found) > PAGE else None
         return 200, {"nextLink": following, "data": [self._shown(item) for item in page]}
 
-    def create(self, _request: Request, body: Any) -> tuple[int, Any]:
+    def create(self, request: Request, body: Any) -> tuple[int, Any]:
         missing = [
             f"{name} should not be empty"
             for name in ("url", "type", "friendlyName", "interval")
@@ -105,9 +108,14 @@ class _Api:
         if missing:
             raise Refused(400, *missing)
         _judge(body)
+        if body["type"] == "HEARTBEAT" and body.get("gracePeriod") is None:
+            raise Refused(400, "gracePeriod should not be empty")
         with self.store.edit() as data:
             data["next"] += 1
             monitor = {**DEFAULTS, **body, "id": data["next"], "paused": False, "created": self.clock()}
+            if body["type"] == "HEARTBEAT":
+                secret = hashlib.sha256(f"beat {data['next']}".encode()).hexdigest()[:40]
+                monitor |= {"url": f"{str(request.base_url).rstrip('/')}/m{monitor['id']}-{secret}", "beaten": None}
             data["monitors"][str(monitor["id"])] = monitor
         return 201, self._shown(monitor)
 
@@ -118,6 +126,8 @@ class _Api:
         monitor = self._find(request)
         if body.get("type", monitor["type"]) != monitor["type"]:
             raise Refused(400, "Monitor type cannot be changed")
+        if monitor["type"] == "HEARTBEAT" and "url" in body:
+            raise Refused(400, "url cannot be changed for HEARTBEAT monitors")
         _judge(body)
         with self.store.edit():
             monitor |= body
@@ -149,6 +159,23 @@ class _Api:
     def contacts(self, _request: Request, _body: Any) -> tuple[int, Any]:
         return 200, self.store.data["contacts"]
 
+    async def beat(self, request: Request) -> Response:
+        """A heartbeat: all is well. There is no way to say otherwise."""
+        monitor = self.store.data["monitors"].get(str(request.path_params["id"]))
+        if monitor is None or not str(monitor["url"]).endswith(str(request.path_params["secret"])):
+            return _error(404, "Not Found")
+        with self.store.edit():
+            monitor["beaten"] = self.clock()
+        return JSONResponse({"message": "OK"})
+
+    def _status(self, monitor: dict[str, Any]) -> str:
+        if monitor["paused"]:
+            return "PAUSED"
+        if monitor["type"] == "HEARTBEAT":
+            late = monitor["beaten"] is not None and self.clock() > monitor["beaten"] + monitor["interval"] + monitor["gracePeriod"]
+            return "NOT_CHECKED_YET" if monitor["beaten"] is None else "DOWN" if late else "UP"
+        return "DOWN" if self.faults.domain("down", url=monitor.get("url")) else "UP"
+
     def _find(self, request: Request) -> dict[str, Any]:
         found = self.store.data["monitors"].get(str(request.path_params["id"]))
         if found is None:
@@ -157,12 +184,11 @@ class _Api:
         return answer
 
     def _shown(self, monitor: dict[str, Any]) -> dict[str, Any]:
-        down = self.faults.domain("down", url=monitor.get("url"))
         created = datetime.datetime.fromtimestamp(monitor["created"], datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        hidden = {"paused", "created", "tagNames", "maintenanceWindowsIds", "httpPassword"}
+        hidden = {"paused", "created", "beaten", "tagNames", "maintenanceWindowsIds", "httpPassword"}
         return {
             **{name: value for name, value in monitor.items() if name not in hidden},
-            "status": "PAUSED" if monitor["paused"] else "DOWN" if down else "UP",
+            "status": self._status(monitor),
             "tags": [{"id": number, "name": name, "color": "#000000"} for number, name in enumerate(monitor["tagNames"], 1)],
             "maintenanceWindows": [], "psps": [], "sslBrand": None, "sslExpiryDateTime": None, "domainExpireDate": None, "currentStateDuration": 60,
             "lastIncidentId": None, "lastIncident": None, "userId": 1, "lastDayUptimes": {"bucketSize": 1200, "histogram": []},
@@ -176,6 +202,10 @@ def _judge(body: dict[str, Any]) -> None:
         problems.append(f"type must be one of the following values: {', '.join(TYPES)}")
     if "interval" in body and not (isinstance(body["interval"], int) and 30 <= body["interval"] <= 2678400):
         problems.append("interval must be between 30 and 2678400")
+    if body.get("gracePeriod") is not None and not 0 <= body["gracePeriod"] <= 86400:
+        problems.append("gracePeriod must not be greater than 86400")
+    if any(not isinstance(item.get("alertContactId"), str) for item in body.get("assignedAlertContacts") or []):
+        problems.append("each value in assignedAlertContacts.alertContactId must be a string")
     if body.get("timeout") is not None and not 0 <= body["timeout"] <= 60:
         problems.append("timeout must not be greater than 60")
     if body.get("httpMethodType") is not None and body["httpMethodType"] not in METHODS:

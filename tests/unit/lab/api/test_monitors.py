@@ -48,7 +48,7 @@ def test_uptimerobot_keeps_a_monitor(client: Client) -> None:
         "url": HEALTH,
         "type": "HTTP",
         "interval": 60,
-        "assignedAlertContacts": [{"alertContactId": 1, "threshold": 0, "recurrence": 0}],
+        "assignedAlertContacts": [{"alertContactId": "1", "threshold": 0, "recurrence": 0}],
     }
     status, made, _headers = client.call("POST", "/v3/monitors", wanted)
     assert (status, made["status"], made["httpMethodType"]) == (201, "UP", "HEAD")
@@ -82,3 +82,26 @@ def test_better_stack_keeps_a_monitor(client: Client) -> None:
     assert client.call("DELETE", path)[0] == 204
     assert client.call("GET", path)[0] == 404
     assert client.call("GET", "/api/v2/monitors", token="no")[0] == 401
+
+
+def test_heartbeats_of_uptimerobot_can_only_say_that_all_is_well(client: Client) -> None:
+    status, made, _headers = client.call("POST", "/v3/monitors", {"friendlyName": "host", "type": "HEARTBEAT", "interval": 300, "gracePeriod": 60})
+    assert (status, made["status"]) == (201, "NOT_CHECKED_YET")
+    path = f"/{made['url'].rsplit('/', 1)[1]}"
+    assert client.call("GET", path, token="none")[0] == 200
+    assert client.call("GET", f"/v3/monitors/{made['id']}")[1]["status"] == "UP"
+    assert client.call("GET", path[:-1] + "!", token="none")[0] == 404
+    assert client.call("PATCH", f"/v3/monitors/{made['id']}", {"url": "https://example.com"})[0] == 400
+    assert client.call("POST", "/v3/monitors", {"friendlyName": "host", "type": "HEARTBEAT", "interval": 300})[0] == 400
+
+
+def test_heartbeats_of_better_stack_tell_failures_with_their_reason(client: Client) -> None:
+    status, made, _headers = client.call("POST", "/api/v2/heartbeats", {"name": "host", "period": 300, "grace": 60})
+    assert (status, made["data"]["attributes"]["status"]) == (201, "pending")
+    path = "/" + made["data"]["attributes"]["url"].split("/", 3)[3]
+    assert client.call("POST", path, "all is well", token="none")[0] == 200
+    assert client.call("GET", "/api/v2/heartbeats")[1]["data"][0]["attributes"]["status"] == "up"
+    assert client.call("POST", f"{path}/fail", "disk full", token="none")[0] == 200
+    assert client.call("GET", "/api/v2/heartbeats")[1]["data"][0]["attributes"]["status"] == "down"
+    assert client.call("POST", "/api/v2/heartbeats", {"name": "", "period": 1})[1]["errors"].keys() == {"name", "period"}
+    assert client.call("DELETE", f"/api/v2/heartbeats/{made['data']['id']}")[0] == 204

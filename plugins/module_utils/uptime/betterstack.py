@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Better Stack's uptime API v2: JSON:API around flat requests, monitors and heartbeats apart, channels instead of contacts."""
+
+from __future__ import annotations
+
+import typing as t
+from urllib.parse import parse_qs, urlsplit
+
+from .client import Client, Json
+from .plan import Found, Step
+
+URL = "https://uptime.betterstack.com/api/v2"
+STATUS = {"up": "up", "down": "down", "paused": "paused", "pending": "pending", "maintenance": "up", "validating": "pending"}
+CHANNELS = ("email", "sms", "call", "push")
+FOLDERS = {"http": "/monitors", "heartbeat": "/heartbeats"}
+
+
+class BetterStack:
+    """The service, in neutral words."""
+
+    fails = True
+    """Whether a heartbeat can say that something is wrong: `/fail` behind its address."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def told(self, _contacts: t.Sequence[str], channels: t.Mapping[str, bool]) -> Json:
+        """By which channels whoever is on call is told; the people are the team's on-call calendar's business."""
+        return {channel: bool(channels.get(channel)) for channel in CHANNELS}
+
+    def fetch(self) -> list[Found]:
+        """All monitors and heartbeats, oldest first."""
+        found: list[Found] = []
+        for kind, folder in FOLDERS.items():
+            path = folder
+            while path:
+                page = self.client.call("GET", path) or {}
+                found += [self._found(kind, row) for row in page.get("data") or []]
+                number = parse_qs(urlsplit((page.get("pagination") or {}).get("next") or "").query).get("page")
+                path = f"{folder}?page={number[0]}" if number else ""
+        return found
+
+    def _found(self, kind: str, row: Json) -> Found:
+        told = row["attributes"]
+        status = str(told.get("status"))
+        state: Json = {"paused": status == "paused", "told": {channel: bool(told.get(channel)) for channel in CHANNELS}}
+        if kind == "heartbeat":
+            state |= {"interval": told.get("period"), "grace": told.get("grace")}
+        else:
+            state |= {"interval": told.get("check_frequency"), "url": told.get("url")}
+        name = told.get("name") if kind == "heartbeat" else told.get("pronounceable_name")
+        return Found(str(row["id"]), kind, str(name), state, STATUS.get(status, "unknown"), str(told.get("url") or "") if kind == "heartbeat" else "")
+
+    def apply(self, step: Step) -> None:
+        """One step."""
+        folder = FOLDERS[step.kind]
+        if step.do == "delete":
+            self.client.call("DELETE", f"{folder}/{step.id}")
+            return
+        names = {"interval": "period" if step.kind == "heartbeat" else "check_frequency", "grace": "grace", "url": "url", "paused": "paused"}
+        body: Json = {names[key]: value for key, value in step.fields.items() if key in names} | step.fields.get("told", {})
+        if step.do == "update":
+            self.client.call("PATCH", f"{folder}/{step.id}", body)
+        elif step.kind == "heartbeat":
+            self.client.call("POST", folder, {**body, "name": step.name})
+        else:
+            self.client.call("POST", folder, {**body, "pronounceable_name": step.name, "monitor_type": "status", "http_method": "get", "request_timeout": 30})

@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""UptimeRobot's API v3: camelCase, contacts by number, cursor paging, a heartbeat's address made by the service."""
+
+from __future__ import annotations
+
+import typing as t
+from urllib.parse import parse_qs, urlsplit
+
+from .client import Client, Json, UptimeError
+from .plan import Found, Step
+
+URL = "https://api.uptimerobot.com/v3"
+KINDS = {"HTTP": "http", "HEARTBEAT": "heartbeat"}
+STATUS = {"UP": "up", "DOWN": "down", "LOOKS_DOWN": "down", "PAUSED": "paused", "STARTED": "pending", "NOT_CHECKED_YET": "pending"}
+
+
+class UptimeRobot:
+    """The service, in neutral words."""
+
+    fails = False
+    """Whether a heartbeat can say that something is wrong; here it can only keep silent."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def told(self, contacts: t.Sequence[str], _channels: t.Mapping[str, bool]) -> list[str]:
+        """The identifiers of the contacts, which have to be there and confirmed."""
+        known = self.client.call("GET", "/user/alert-contacts") if contacts else []
+        rows = known.get("data", []) if isinstance(known, dict) else known or []
+        by_value = {str(row.get("value", "")).lower(): str(row["id"]) for row in rows}
+        missing = [contact for contact in contacts if contact.lower() not in by_value]
+        if missing:
+            raise UptimeError(
+                f"UptimeRobot knows no contact {', '.join(missing)}. Add and confirm it under Integrations & API; there are {', '.join(by_value) or 'none'}.",
+                code="unknown_contact",
+                details={"missing": missing},
+            )
+        return sorted(by_value[contact.lower()] for contact in contacts)
+
+    def fetch(self) -> list[Found]:
+        """All monitors, oldest first."""
+        found: list[Found] = []
+        path = "/monitors"
+        while path:
+            page = self.client.call("GET", path) or {}
+            found += [self._found(row) for row in page.get("data") or []]
+            cursor = parse_qs(urlsplit(page.get("nextLink") or "").query).get("cursor")
+            path = f"/monitors?cursor={cursor[0]}" if cursor else ""
+        return found
+
+    def _found(self, row: Json) -> Found:
+        kind = KINDS.get(row.get("type", ""), str(row.get("type", "")).lower())
+        told = sorted(str(item.get("alertContactId")) for item in row.get("assignedAlertContacts") or [])
+        state: Json = {"interval": row.get("interval"), "paused": row.get("status") == "PAUSED", "told": told}
+        state |= {"url": row.get("url")} if kind == "http" else {"grace": row.get("gracePeriod")}
+        ping = str(row.get("url") or "") if kind == "heartbeat" else ""
+        return Found(str(row["id"]), kind, str(row.get("friendlyName", "")), state, STATUS.get(str(row.get("status")), "unknown"), ping)
+
+    def apply(self, step: Step) -> None:
+        """One step; pausing is a call of its own here."""
+        if step.do == "delete":
+            self.client.call("DELETE", f"/monitors/{step.id}")
+            return
+        body = self._body(step)
+        if step.do == "create":
+            made = self.client.call("POST", "/monitors", {**body, "type": "HTTP" if step.kind == "http" else "HEARTBEAT", "friendlyName": step.name})
+            if step.fields.get("paused"):
+                self.client.call("POST", f"/monitors/{made['id']}/pause")
+            return
+        if body:
+            self.client.call("PATCH", f"/monitors/{step.id}", body)
+        if "paused" in step.fields:
+            self.client.call("POST", f"/monitors/{step.id}/{'pause' if step.fields['paused'] else 'start'}")
+
+    @staticmethod
+    def _body(step: Step) -> Json:
+        names = {"url": "url", "interval": "interval", "grace": "gracePeriod"}
+        body: Json = {names[key]: value for key, value in step.fields.items() if key in names}
+        if "told" in step.fields:
+            body["assignedAlertContacts"] = [{"alertContactId": contact, "threshold": 0, "recurrence": 0} for contact in step.fields["told"]]
+        if step.do == "create" and step.kind == "http":
+            # GET, because a health page's body may tell more than a HEAD is asked for
+            body |= {"httpMethodType": "GET", "timeout": 30, "checkSSLErrors": True, "sslExpirationReminder": True}
+        return body

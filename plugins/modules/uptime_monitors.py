@@ -1,0 +1,276 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module uptime_monitors: who watches the platform from outside, and whom they tell."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: uptime_monitors
+short_description: Bring the monitors at UptimeRobot or Better Stack to a described state
+version_added: "0.1.0"
+description:
+  - A monitor is known by its name. What is not described is left alone; removal is O(monitors[].state=absent).
+  - V(http) monitors ask an address, V(heartbeat) monitors wait to be told by a timer that all is well.
+  - A write whose answer was lost leads to another look, never to a second write.
+  - An interval of a minute and text messages need a paid plan at either service.
+options:
+  provider:
+    description: The service. V(uptimerobot) is its API v3, V(betterstack) its uptime API v2.
+    type: str
+    choices: [uptimerobot, betterstack]
+    required: true
+  api_token:
+    description:
+      - Token of the service, for UptimeRobot the main API key.
+      - Without it the environment variable E(UPTIME_API_TOKEN) is used.
+    type: str
+    required: true
+  api_url:
+    description: Address of the API, when it is not the service's own.
+    type: str
+  monitors:
+    description: The monitors.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Its name, unique among the account's monitors.
+        type: str
+        required: true
+      kind:
+        description: Whether it asks or waits to be told.
+        type: str
+        choices: [http, heartbeat]
+        default: http
+      url:
+        description: The address that V(http) asks.
+        type: str
+      interval:
+        description: Seconds between two questions, or two beats.
+        type: int
+        default: 60
+      grace:
+        description: Seconds a beat may be late.
+        type: int
+        default: 120
+      paused:
+        description: Whether it rests.
+        type: bool
+        default: false
+      state:
+        description: Whether it exists.
+        type: str
+        choices: [present, absent]
+        default: present
+  contacts:
+    description:
+      - With UptimeRobot the e-mail addresses and telephone numbers that are told, as the account knows them.
+      - Better Stack tells whoever is on call; see O(channels).
+    type: list
+    elements: str
+    default: []
+  channels:
+    description: With Better Stack, how whoever is on call is told.
+    type: dict
+    default: {email: true, sms: true, call: false, push: true}
+    suboptions:
+      email: {description: By e-mail., type: bool, default: true}
+      sms: {description: By text message., type: bool, default: true}
+      call: {description: By telephone., type: bool, default: false}
+      push: {description: On the app., type: bool, default: true}
+  heartbeats_file:
+    description:
+      - Where to keep, as JSON, C(heartbeats) with the address that each of them is told at, and C(fails), whether C(/fail) behind it reports a failure.
+      - Whoever knows such an address can report, so it is in this file alone, which only its owner can read.
+    type: path
+  timeout:
+    description: Seconds for everything the module does, waiting for rate limits and repeating included.
+    type: int
+    default: 90
+notes:
+  - Runs on the controller.
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: full
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+    support: full
+author:
+  - Quetrex (@quetrex)
+"""
+
+EXAMPLES = r"""
+- name: Watch the site every minute
+  quetrex.platform.uptime_monitors:
+    provider: uptimerobot
+    api_token: "{{ vault_uptime_token }}"
+    contacts: [owner@example.com, "+15550100"]
+    monitors:
+      - name: example web
+        url: https://example.com/api/health
+      - name: example host
+        kind: heartbeat
+        interval: 300
+    heartbeats_file: ~/.local/state/example/heartbeats.json
+"""
+
+RETURN = r"""
+monitors:
+  description: The described monitors afterwards, with C(name), C(kind), C(url) of those that ask, and C(status).
+  returned: success
+  type: list
+  elements: dict
+steps:
+  description: What was written, or in check mode would be.
+  returned: success
+  type: list
+  elements: dict
+requests:
+  description: How many requests were sent.
+  returned: success
+  type: int
+failure:
+  description: Why it failed. C(code) is the status of the refusal or a word, C(details) has more.
+  returned: failure
+  type: dict
+"""
+
+import json
+import os
+import tempfile
+import typing as t
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback
+
+from ansible_collections.quetrex.platform.plugins.module_utils.uptime import betterstack, plan, uptimerobot
+from ansible_collections.quetrex.platform.plugins.module_utils.uptime.client import Client, UncertainError, UptimeError
+
+Service = t.Union[uptimerobot.UptimeRobot, betterstack.BetterStack]
+ROUNDS = 4
+SPEC: dict[str, t.Any] = {
+    "provider": {"type": "str", "choices": ["uptimerobot", "betterstack"], "required": True},
+    "api_token": {"type": "str", "required": True, "no_log": True, "fallback": (env_fallback, ["UPTIME_API_TOKEN"])},
+    "api_url": {"type": "str"},
+    "monitors": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "kind": {"type": "str", "choices": ["http", "heartbeat"], "default": "http"},
+            "url": {"type": "str"},
+            "interval": {"type": "int", "default": 60},
+            "grace": {"type": "int", "default": 120},
+            "paused": {"type": "bool", "default": False},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+    },
+    "contacts": {"type": "list", "elements": "str", "default": []},
+    "channels": {
+        "type": "dict",
+        "default": {"email": True, "sms": True, "call": False, "push": True},
+        "options": {
+            "email": {"type": "bool", "default": True},
+            "sms": {"type": "bool", "default": True},
+            "call": {"type": "bool", "default": False},
+            "push": {"type": "bool", "default": True},
+        },
+    },
+    "heartbeats_file": {"type": "path"},
+    "timeout": {"type": "int", "default": 90},
+}
+
+
+def connect(params: dict[str, t.Any]) -> Service:
+    """The service behind a client."""
+    if params["provider"] == "uptimerobot":
+        return uptimerobot.UptimeRobot(Client("UptimeRobot", params["api_token"], params["api_url"] or uptimerobot.URL, deadline=params["timeout"]))
+    return betterstack.BetterStack(Client("Better Stack", params["api_token"], params["api_url"] or betterstack.URL, deadline=params["timeout"]))
+
+
+def converge(
+    service: Service, wanted: list[dict[str, t.Any]], told: t.Any, *, check: bool
+) -> tuple[list[plan.Found], list[plan.Found], list[plan.Step], list[str]]:
+    """Before, after, steps and warnings: fetch, plan, apply, fetch again until nothing is left to do."""
+    before = current = service.fetch()
+    done: list[plan.Step] = []
+    for _round in range(ROUNDS):
+        steps, warnings = plan.plan(current, wanted, told)
+        if not steps:
+            return before, current, done, warnings
+        done += steps
+        if check:
+            return before, plan.after(current, steps), done, warnings
+        try:
+            for step in steps:
+                service.apply(step)
+        except UncertainError:
+            pass  # the next look shows whether it happened
+        current = service.fetch()
+    steps, warnings = plan.plan(current, wanted, told)
+    if steps:
+        raise UptimeError(f"{service.client.service} does not keep what was written.", code="not_converged", details={"left": [step.told() for step in steps]})
+    return before, current, done, warnings
+
+
+def result(service: Service, wanted: list[dict[str, t.Any]], told: t.Any, *, check: bool) -> dict[str, t.Any]:
+    """What the module returns."""
+    before, after, steps, warnings = converge(service, wanted, told, check=check)
+    names = {one["name"] for one in wanted}
+    here = [item for item in after if item.name in names]
+    return {
+        "changed": bool(steps),
+        "diff": {"before": plan.shown(before, names), "after": plan.shown(after, names)},
+        "monitors": [
+            {"name": item.name, "kind": item.kind, "status": item.status, **({"url": item.state["url"]} if "url" in item.state else {})} for item in here
+        ],
+        "heartbeats": {"fails": service.fails, "heartbeats": {item.name: item.ping for item in here if item.ping}},
+        "steps": [step.told() for step in steps],
+        "requests": service.client.requests,
+        "warnings": warnings,
+    }
+
+
+def keep(path: str, heartbeats: dict[str, t.Any], *, check: bool) -> bool:
+    """Whether the file has to be written; written by rename, for its owner alone."""
+    target, text = Path(path), json.dumps(heartbeats, indent=1, sort_keys=True) + "\n"
+    if target.exists() and target.read_text(encoding="utf-8") == text:
+        return False
+    if not check:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(scratch).replace(target)
+    return True
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    given = module.params
+    try:
+        plan.check(given["monitors"])
+        service = connect(given)
+        told = service.told(given["contacts"], given["channels"])
+        ended = result(service, given["monitors"], told, check=module.check_mode)
+    except UptimeError as error:
+        module.fail_json(msg=str(error), failure=error.failure())
+    heartbeats = ended.pop("heartbeats")
+    if given["heartbeats_file"] and keep(given["heartbeats_file"], heartbeats, check=module.check_mode):
+        ended["changed"] = True
+    for warning in ended.pop("warnings"):
+        module.warn(warning)
+    module.exit_json(**ended)
+
+
+if __name__ == "__main__":
+    main()
