@@ -29,13 +29,15 @@ options:
     description: Whether to return the project's API keys as well. Set C(no_log) on the task then.
     type: bool
     default: false
-  earlier:
-    description: RV(measured) of an earlier run, to tell when a limit will be reached.
-    type: dict
+  samples:
+    description:
+      - File on the controller that remembers the numbers, one line per look and at most one per hour, to tell when a limit will be reached.
+      - A date needs samples that are a day apart. Without a file there is none but for the accounts, whose rows say when they came.
+    type: path
 attributes:
   check_mode:
     support: full
-    description: Only reads, also in check mode.
+    description: Only reads; O(samples) is not added to in check mode.
   diff_mode:
     support: none
     description: There is nothing to change.
@@ -51,6 +53,7 @@ EXAMPLES = r"""
   quetrex.platform.supabase_project_info:
     api_token: "{{ vault_supabase_api_token }}"
     name: quetrex
+    samples: "{{ platform_state_dir }}/database_samples.jsonl"
   register: database
 """
 
@@ -62,20 +65,21 @@ project:
   type: dict
   returned: success
 usage:
-  description: Each number against its limit.
+  description: Each number against its limit; empty while the project sleeps.
   type: list
   elements: dict
   returned: success
   contains:
-    name: {description: "V(database_bytes), V(auth_users), V(connections) or V(disk_bytes).", type: str, returned: always}
+    name:
+      description: "V(database_bytes), V(auth_users), V(monthly_active_users), V(connections) or V(disk_bytes)."
+      type: str
+      returned: always
     used: {description: How much., type: float, returned: always}
-    limit: {description: How much there may be., type: float, returned: always}
+    limit: {description: How much there may be; none where the plan sets no limit., type: float, returned: always}
     share: {description: used / limit., type: float, returned: always}
-    reached: {description: The day the limit is reached at the present pace., type: str, returned: always}
-measured:
-  description: The numbers and when they were read, for O(earlier) of a later run.
-  type: dict
-  returned: success
+    per_day: {description: Growth a day; none while too little is known., type: float, returned: always}
+    days_seen: {description: How many days the growth was watched., type: float, returned: always}
+    reached: {description: "The day the limit is reached at that pace, within ten years.", type: str, returned: always}
 failure:
   description: What went wrong, for code.
   type: dict
@@ -85,7 +89,6 @@ failure:
     details: {description: What the code needs to know., type: dict, returned: always}
 """
 
-import datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -93,6 +96,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import project, project_info
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.account import api_of, api_spec
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.usage import look
 
 
 def argument_spec() -> dict[str, Any]:
@@ -102,25 +106,24 @@ def argument_spec() -> dict[str, Any]:
         "name": {"type": "str"},
         "organization": {"type": "str"},
         "keys": {"type": "bool", "default": False, "no_log": False},
-        "earlier": {"type": "dict"},
+        "samples": {"type": "path"},
     }
 
 
-def examine(parameters: dict[str, Any]) -> dict[str, Any]:
+def examine(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     api = api_of(parameters)
     found = project.find(api, project.Wanted(ref=parameters["ref"], name=parameters["name"], organization=parameters["organization"]))
     if found is None:
         raise Failure(f"There is no project called {parameters['name']}.", "not_found")
     told = project_info.gather(api, found["ref"], keys=parameters["keys"])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    measured = {"at": now.isoformat(timespec="seconds"), "numbers": told["numbers"]}
-    return {"project": told, "usage": project_info.usage(told, now, parameters["earlier"]), "measured": measured}
+    numbers, limits = project_info.numbers_and_limits(told)
+    return {"project": told, "usage": look(numbers, limits, parameters["samples"], found["ref"], check=check)}
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True, required_one_of=[("ref", "name")], mutually_exclusive=[("ref", "name")])
     try:
-        module.exit_json(changed=False, **examine(module.params))
+        module.exit_json(changed=False, **examine(module.params, check=module.check_mode))
     except Failure as error:
         module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details})
 

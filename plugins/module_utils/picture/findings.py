@@ -26,6 +26,8 @@ PARTS = {
     "monitoring": "Monitoring",
     "settings": "Settings",
 }
+# A month is what ordering more, or clearing up, may take.
+FULL_SOON_DAYS = 30
 ROLES = {
     "platform_preflight": "settings",
     "platform_lock": "settings",
@@ -372,10 +374,14 @@ def database(seen: Json) -> list[Finding]:
     ]
 
 
+def _days_until(day: str, now: str) -> int:
+    return (dt.date.fromisoformat(day) - dt.date.fromisoformat(now[:10])).days
+
+
 def project(seen: Json, now: str, limits: Limits) -> list[Finding]:
     """The database's project: awake, writable, backed up, with room."""
     told = seen.get("project") or {}
-    found = []
+    found = [Finding("database", "warning", "how full the database is could not be asked", str(seen.get("msg", "")))] if seen.get("failure") else []
     if told.get("status") not in (None, "ACTIVE_HEALTHY"):
         found.append(Finding("database", "problem", f"the Supabase project is {told['status']}", fix="recover wakes a paused project"))
     if told.get("read_only"):
@@ -384,6 +390,9 @@ def project(seen: Json, now: str, limits: Limits) -> list[Finding]:
         if item.get("share") and item["share"] >= limits.disk_warning:
             state = "problem" if item["share"] >= 0.95 else "warning"
             found.append(Finding("database", state, f"{item['name']} is at {item['share']:.0%} of its limit", f"{item['used']:g} of {item['limit']:g}"))
+        elif item.get("reached") and _days_until(item["reached"], now) <= FULL_SOON_DAYS:
+            text = f"{item['name']} reaches its limit on {item['reached']} at the present pace"
+            found.append(Finding("database", "warning", text, f"{item['per_day']:g} a day over {item['days_seen']:g} days", "Take the next plan, or clear up"))
     backups = told.get("backups") or {}
     if backups.get("daily") and backups.get("newest"):
         found += age("the daily backup of the database", str(backups["newest"]), now, limits.backup_hours)

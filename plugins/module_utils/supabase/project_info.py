@@ -11,19 +11,7 @@ from typing import Any
 from .errors import Failure
 from .management import Api
 from .project import read_settings
-
-# What the plans include (supabase.com/pricing, 2026). Free: read-only above its database size. Others pay by disk and user.
-MEGABYTE = 1_000_000
-LIMITS: dict[str, dict[str, int]] = {
-    "free": {"database_bytes": 500 * MEGABYTE, "auth_users": 50_000},
-    "pro": {"auth_users": 100_000},
-    "team": {"auth_users": 100_000},
-}
-_NUMBERS = """SELECT pg_database_size(current_database()) AS database_bytes, (SELECT count(*) FROM auth.users) AS auth_users,
-  (SELECT count(*) FROM auth.users WHERE created_at > now() - interval '30 days') AS auth_users_last_30_days,
-  (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections, current_setting('max_connections')::int AS max_connections"""
-_SLOW = """SELECT left(query, 200) AS query, calls, round(mean_exec_time::numeric, 1)::float AS mean_ms, round(total_exec_time::numeric)::float AS total_ms
-  FROM extensions.pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY total_exec_time DESC LIMIT 5"""
+from .usage import LIMITS, SLOW, numbers_sql
 
 
 def gather(api: Api, ref: str, *, keys: bool) -> dict[str, Any]:
@@ -47,8 +35,8 @@ def gather(api: Api, ref: str, *, keys: bool) -> dict[str, Any]:
         "disk_gb": api.get(f"{base}/config/disk")["attributes"]["size_gb"],
         "disk": _awake(lambda: api.get(f"{base}/config/disk/util")["metrics"]),
         "read_only": _awake(lambda: bool(api.get(f"{base}/readonly")["enabled"])),
-        "numbers": _awake(lambda: _rows(api, base, _NUMBERS)),
-        "slow_queries": _awake(lambda: _rows(api, base, _SLOW)) or [],
+        "numbers": _awake(lambda: _rows(api, base, numbers_sql(auth=True)[0])),
+        "slow_queries": _awake(lambda: _rows(api, base, SLOW.format(schema="extensions"))) or [],
     }
     numbers = found.pop("numbers")
     found["numbers"] = numbers[0] if numbers else None
@@ -114,26 +102,12 @@ def _awake(ask: Any) -> Any:
         raise
 
 
-def usage(found: dict[str, Any], now: datetime.datetime, earlier: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Each number against its limit, with the day it is reached at the present pace. earlier: {at, numbers} of another run. Pure."""
-    numbers, limits = found["numbers"], LIMITS.get(found["plan"] or "", {})
-    if not numbers:
-        return []
-    past = (earlier or {}).get("numbers") or {}
-    days = (now - datetime.datetime.fromisoformat(earlier["at"])).total_seconds() / 86400 if earlier else 0.0
-    per_day = {name: (numbers[name] - past[name]) / days for name in ("database_bytes", "auth_users") if days > 0 and name in past}
-    per_day.setdefault("auth_users", numbers["auth_users_last_30_days"] / 30)
-    items = [("database_bytes", limits.get("database_bytes")), ("auth_users", limits.get("auth_users")), ("connections", numbers["max_connections"])]
-    told = [_item(name, numbers[name], limit, per_day.get(name), now) for name, limit in items]
-    if found["disk"]:
-        told.append(_item("disk_bytes", found["disk"]["fs_used_bytes"], found["disk"]["fs_size_bytes"], None, now))
-    return told
-
-
-def _item(name: str, used: float, limit: float | None, per_day: float | None, now: datetime.datetime) -> dict[str, Any]:
-    reached = None
-    if limit and per_day and per_day > 0:
-        days = max(0.0, (limit - used) / per_day)
-        # Beyond ten years nobody plans.
-        reached = (now + datetime.timedelta(days=days)).date().isoformat() if days < 3650 else None
-    return {"name": name, "used": used, "limit": limit, "share": round(used / limit, 4) if limit else None, "reached": reached}
+def numbers_and_limits(found: dict[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
+    """What a project uses, and what it may use; nothing of a project that sleeps. found: as gather gives it."""
+    numbers = dict(found["numbers"] or {})
+    limits: dict[str, float] = dict(LIMITS.get(found["plan"] or "", {}))
+    if numbers:
+        limits["connections"] = numbers["max_connections"]
+    if numbers and found["disk"]:
+        numbers["disk_bytes"], limits["disk_bytes"] = found["disk"]["fs_used_bytes"], found["disk"]["fs_size_bytes"]
+    return numbers, limits

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import datetime
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase import project_info
 from ansible_collections.quetrex.platform.plugins.modules import supabase_project_info
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def test_all_there_is(capfd: pytest.CaptureFixture[str], management: ManagementS
     assert found["pooler"]["user"] == f"postgres.{management.ref}"
     assert "keys" not in found
     assert len(management.statuses) <= 16
-    assert [item["name"] for item in result["usage"]] == ["database_bytes", "auth_users", "connections", "disk_bytes"]
+    assert [item["name"] for item in result["usage"]] == ["database_bytes", "auth_users", "monthly_active_users", "connections", "disk_bytes"]
     assert result["usage"][0]["limit"] == 500_000_000
     keys = run(capfd, management, ref=management.ref, keys=True)["project"]["keys"]
     assert set(keys) == {"anon", "service_role"}
@@ -60,11 +59,11 @@ def test_an_unknown_name(capfd: pytest.CaptureFixture[str], management: Manageme
     assert run(capfd, management, name="absent")["failure"]["code"] == "not_found"
 
 
-def test_the_day_a_limit_is_reached() -> None:
-    now = datetime.datetime(2026, 1, 11, tzinfo=datetime.UTC)
-    numbers = {"database_bytes": 300_000_000, "auth_users": 20_000, "auth_users_last_30_days": 3000, "connections": 12, "max_connections": 60}
-    earlier = {"at": "2026-01-01T00:00:00+00:00", "numbers": {"database_bytes": 200_000_000}}
-    told = {item["name"]: item for item in project_info.usage({"plan": "free", "numbers": numbers, "disk": None}, now, earlier)}
-    assert (told["database_bytes"]["share"], told["database_bytes"]["reached"]) == (0.6, "2026-01-31")
-    assert told["auth_users"]["reached"] == "2026-11-07"
-    assert (told["connections"]["share"], told["connections"]["reached"]) == (0.2, None)
+def test_looks_are_remembered_under_the_projects_reference(capfd: pytest.CaptureFixture[str], management: ManagementServer, tmp_path: Path) -> None:
+    path = tmp_path / "state" / "samples.jsonl"
+    run(capfd, management, name="quetrex", samples=str(path), _ansible_check_mode=True)
+    assert not path.exists()
+    for _look in range(2):
+        assert run(capfd, management, name="quetrex", samples=str(path))["changed"] is False
+    (line,) = path.read_text().splitlines()
+    assert json.loads(line)["of"] == management.ref

@@ -122,6 +122,10 @@ def plant(seen: dict[str, Any], fault: str) -> None:
             schema={"msg": "changed", "failure": {"code": "drift", "details": {"come": ["GRANT SELECT ON public.profiles TO anon"], "gone": []}}}
         ),
         "project paused": lambda: seen["project"]["project"].update(status="INACTIVE"),
+        "database full soon": lambda: seen["project"].update(
+            usage=[{"name": "database_bytes", "used": 300.0, "limit": 500.0, "share": 0.6, "per_day": 10.0, "days_seen": 9.0, "reached": "2026-12-13"}]
+        ),
+        "database not asked": lambda: seen["project"].update(failure={"code": "token"}, msg="The access token is not valid."),
         "database full": lambda: seen["project"].update(usage=[{"name": "database_bytes", "used": 499.0, "limit": 500.0, "share": 0.998}]),
         "monitor down": lambda: seen["monitors"]["monitors"][0].update(status="down"),
         "server silent": lambda: seen["servers"][0].update(inspection={"error": "timed out"}),
