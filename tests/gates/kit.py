@@ -20,6 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
 BIN = Path(sys.prefix) / "bin"
@@ -156,6 +158,42 @@ def shellcheck(tree: Tree) -> str:
     ]
     scripts += list(tree.root.rglob("*.sh"))
     return tree.must("shellcheck", *sorted(set(scripts))) if scripts else ""
+
+
+# The newest actionlint that comes as a package is older than these: variables of a repository, and this image of GitHub's machines.
+ACTIONLINT_DOES_NOT_KNOW = re.compile(r'undefined variable "vars"|label "ubuntu-24\.04" is unknown')
+PINNED = re.compile(r"^\s*-?\s*uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d\S*$")
+
+
+def workflows(tree: Tree) -> str:
+    """Workflow files for GitHub: actionlint, shellcheck over their scripts, and every action pinned to a commit with its version beside it."""
+    files = sorted({*tree.root.glob("examples/github/*.yml"), *tree.root.glob(".github/workflows/*.yml")})
+    if not files:
+        return ""
+    program = ROOT / ".cache" / "actionlint"
+    program.mkdir(parents=True, exist_ok=True)
+    for source in (Path(__file__).parent / "actionlint").iterdir():
+        shutil.copy(source, program / source.name)
+    missing = tree.must("npm", "ci", "--silent", "--no-audit", "--no-fund", cwd=program)
+    if missing:
+        return missing
+    code, output = tree.run("node", "lint.mjs", *files, cwd=program)
+    found = [line for line in output.splitlines() if not ACTIONLINT_DOES_NOT_KNOW.search(line)]
+    found += [] if code == 0 else [f"actionlint: exit {code}"]
+    for file in files:
+        lines = file.read_text().splitlines()
+        found += [f"{file.name}:{number}: not pinned: {line.strip()}" for number, line in enumerate(lines, 1) if "uses:" in line and not PINNED.match(line)]
+        for number, script in enumerate(scripts(file)):
+            place = tree.base / f"{file.stem}-{number}.sh"
+            place.write_text("#!/usr/bin/env bash\nset -eo pipefail\n" + script)
+            found.append(tree.must("shellcheck", place))
+    return "\n".join(line for line in found if line)
+
+
+def scripts(file: Path) -> list[str]:
+    """The shell scripts of a workflow's steps, without GitHub's expressions, which none of them should hold."""
+    steps = [step for job in yaml.safe_load(file.read_text())["jobs"].values() for step in job["steps"] if "run" in step]
+    return [step["run"] for step in steps]
 
 
 def docs(tree: Tree) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from gates import kit
 
-SOURCE_GATES: list[kit.Gate] = [kit.ansible_lint, kit.docs, kit.types, kit.ruff, kit.ruff_format, kit.shellcheck, kit.changelog]
+SOURCE_GATES: list[kit.Gate] = [kit.ansible_lint, kit.docs, kit.types, kit.ruff, kit.ruff_format, kit.shellcheck, kit.changelog, kit.workflows]
 
 
 @pytest.mark.gate

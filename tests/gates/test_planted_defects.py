@@ -71,6 +71,25 @@ PLAY = "---\n- name: Plant\n  hosts: localhost\n  gather_facts: false\n  tasks:\
 CHANGELOG = {"changelogs/changelog.yaml": "---\nancestor: null\nreleases: {}\n"}
 
 # gate, files, and a part of what it has to say
+COMMIT = "0" * 40
+WORKFLOW = f"""---
+"on": push
+jobs:
+  build:
+    runs-on: ubuntu-24.04
+    outputs:
+      image: x
+    steps:
+      - uses: actions/checkout@{COMMIT} # v6.0.2
+      - run: ls "$HOME"
+  release:
+    needs: build
+    runs-on: ubuntu-24.04
+    steps:
+      - env:
+          IMAGE: ${{{{ needs.build.outputs.image }}}}
+        run: echo "$IMAGE"
+"""
 SOURCE_DEFECTS = [
     pytest.param(kit.ruff, {"tools/planted.py": HEADER + "import os\n"}, "F401", id="ruff: unused import"),
     pytest.param(kit.ruff_format, {"tools/planted.py": HEADER + "\nx = {'a':1}\n"}, "would be reformatted", id="ruff format"),
@@ -82,6 +101,9 @@ SOURCE_DEFECTS = [
         id="mypy: untyped function in a plugin",
     ),
     pytest.param(kit.shellcheck, {"tools/planted": "#!/usr/bin/env bash\nrm -rf $1/*\n"}, "SC2086", id="shellcheck: unquoted"),
+    pytest.param(kit.workflows, {"examples/github/a.yml": WORKFLOW.replace("needs.build", "needs.bild")}, '"bild"', id="workflow: a job that is not there"),
+    pytest.param(kit.workflows, {"examples/github/a.yml": WORKFLOW.replace(COMMIT, "v6")}, "not pinned", id="workflow: an action by its tag"),
+    pytest.param(kit.workflows, {"examples/github/a.yml": WORKFLOW.replace('"$HOME"', "$1")}, "SC2086", id="workflow: unquoted"),
     pytest.param(
         kit.ansible_lint,
         {"plugins/modules/planted.py": MODULE, "playbooks/plant.yml": PLAY + "      quetrex.platform.planted:\n        sise: 1\n", **CHANGELOG},
