@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Releases under load: good and bad ones, the way back, an exchange of nginx, a restart of Docker, a killed engine. Nothing is lost."""
+"""Releases under load: good and bad ones, ways back, exchanges of everything else, and whatever can be killed in the middle. Nothing is lost."""
 
 from __future__ import annotations
 
@@ -9,73 +9,66 @@ import json
 import os
 import random
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from gates import kit
 
 from lab.config import CHECKOUT
+from lab.machine import Machines
+from lab.visitors import Visitors
 
 from .conftest import Platform
 
 pytestmark = [pytest.mark.lab]
 SEED = int(os.environ.get("TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+OLD, NEW = "1.0.0", "1.1.0"
+# The two roles of this page alone, with their own settings: a socket may stay open for five seconds after a release instead of sixty.
+STACK = """
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  tasks:
+    - quetrex.platform.cloudflare_ips_info:
+        api_url: "{{ platform_cloudflare_api_url }}"
+      register: __edge
+- hosts: platform_servers
+  become: true
+  vars:
+    platform_edge_cidrs: "{{ hostvars.localhost.__edge.ipv4_cidrs + hostvars.localhost.__edge.ipv6_cidrs }}"
+  roles: [quetrex.platform.app_stack, quetrex.platform.app_release]
+"""
+SHORT = ("-e", "app_stack_worker_shutdown_timeout=5s")
 
 
-class Load:
-    """Visitors through the edge, and what must have answered them."""
-
-    def __init__(self, platform: Platform) -> None:
-        lab = platform.lab
-        program = [sys.executable, "-m", "lab.load", "--name", lab.domain, "--seconds", "900"]
-        through = [*program, "--address", lab.edge, "--ca", str(lab.path("pki", "ca.pem"))]
-        self.children = [subprocess.Popen(words, cwd=CHECKOUT / "tests", stdout=subprocess.PIPE, text=True) for words in (through,)]
-        self.results: list[dict[str, Any]] = []
-        # (from, to, version): what has to answer requests that began in this time
-        self.expected: list[tuple[float, float, str]] = []
-
-    @contextmanager
-    def serving(self, version: str) -> Iterator[None]:
-        """In this time nothing but `version` may answer."""
-        began = time.time()
-        yield
-        self.expected.append((began, time.time(), version))
-
-    def end(self) -> None:
-        """Stops the clients and reads what they saw."""
-        for child in self.children:
-            child.terminate()
-        self.results = [json.loads(child.communicate(timeout=90)[0]) for child in self.children]
-
-    @property
-    def lost(self) -> list[dict[str, Any]]:
-        """Requests without a good answer."""
-        return [loss for result in self.results for loss in result["lost"]]
-
-    @property
-    def answers(self) -> list[tuple[float, str]]:
-        """Start and version of every answer."""
-        return [(start, version) for result in self.results for start, version in result["answers"]]
-
-    @property
-    def wrong(self) -> list[tuple[float, str, str]]:
-        """Answers by another version than had to answer."""
-        return [(start, got, want) for low, high, want in self.expected for start, got in self.answers if low <= start <= high and got != want]
+def stack(platform: Platform, folder: Path, *words: str) -> str:
+    """Both roles alone; what they said."""
+    play = folder / "stack.yml"
+    play.write_text(STACK)
+    command = [platform.command("site")[0], str(play), "-i", "inventories/lab", *words]
+    done = subprocess.run(command, cwd=CHECKOUT, env=platform.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
 
 
 @pytest.fixture
-def load(platform: Platform) -> Iterator[Load]:
-    """The load, and the release of the inventory afterwards."""
-    made = Load(platform)
-    try:
-        yield made
-    finally:
-        for child in made.children:
-            child.kill()
-        platform.play("deploy")
+def visitors(platform: Platform) -> Iterator[Visitors]:
+    """Visitors of every kind."""
+    made = Visitors(platform.lab, platform.server_ipv4)
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def short(platform: Platform, tmp_path: Path) -> Iterator[None]:
+    """Short waits for open sockets; afterwards the inventory's stack and release again."""
+    stack(platform, tmp_path, *SHORT)
+    yield
+    stack(platform, tmp_path)
+    platform.play("deploy", "-e", "app_release_what=both")
 
 
 def engine(platform: Platform, *words: str) -> dict[str, Any]:
@@ -85,63 +78,165 @@ def engine(platform: Platform, *words: str) -> dict[str, Any]:
     return found
 
 
-def images(platform: Platform) -> dict[str, str]:
-    """Version -> image of the web application."""
-    found: dict[str, str] = platform.facts["registry"]["images"]["web"]
+def images(platform: Platform, name: str = "web") -> dict[str, str]:
+    """Version -> image."""
+    found: dict[str, str] = platform.facts["registry"]["images"]["tags"][name]
     return found
 
 
-def test_nothing_is_lost_whatever_is_released(platform: Platform, load: Load) -> None:
-    web, old, new = images(platform), "1.0.0", "1.1.0"
+@contextmanager
+def serving(visitors: Visitors, version: str) -> Iterator[None]:
+    """In this time nothing but `version` answers, and it answers some hundred times."""
+    with visitors.serving(version):
+        yield
+        assert visitors.wait_for(150)
 
-    done = platform.play("deploy", "-e", f"app_release_image={web[new]}")
-    assert done.code == 0, done.explain()
-    with load.serving(new):
-        kept = platform.play("site")
-        assert (kept.code, kept.changed) == (0, 0), kept.explain()
-        assert "a later release is kept" in kept.output
+
+def proved(visitors: Visitors, at_least: int) -> None:
+    """Enough was asked, nothing was lost, and nothing but what served has answered."""
+    assert visitors.wait_for(max(0, at_least - visitors.answered()))
+    visitors.end()
+    print(f"{len(visitors.answers)} answers, {len(visitors.lost)} lost, {len(visitors.wrong)} wrong")
+    assert visitors.lost == []
+    assert visitors.wrong == []
+
+
+def exchange(platform: Platform, service: str, image: str) -> dict[str, Any]:
+    """Another image in the compose file, and what the platform makes of it."""
+    platform.on_server(f"sed -i 's#image: .*quetrex/{service}@.*#image: {image}#' /opt/platform/compose.yml")
+    return engine(platform, "services")
+
+
+def test_nothing_is_lost_whatever_is_released(platform: Platform, short: None, visitors: Visitors) -> None:
+    web = images(platform)
+    with serving(visitors, OLD):
         for bad, code in (("crash", "exited"), ("broken-behind-proxy", "broken_through_nginx")):
             refused = engine(platform, "deploy", web[bad])
             assert refused["failure"]["code"] == code, refused
-        assert "APP_FAULT=crash" in engine(platform, "deploy", web["crash"])["failure"]["logs"]
-        missing = engine(platform, "deploy", web[new].partition("@")[0] + "@sha256:" + "0" * 64)
+            assert ("APP_FAULT=crash" in refused["failure"]["logs"]) is (bad == "crash")
+        missing = engine(platform, "deploy", web[NEW].partition("@")[0] + "@sha256:" + "0" * 64)
         assert missing["failure"]["code"] == "docker_failed", missing
 
+    done = platform.play("deploy", "-e", f"app_release_image={web[NEW]}")
+    assert done.code == 0, done.explain()
+    with serving(visitors, NEW):
+        # a page of the release that went asks for its files
+        assert platform.status(f"/_next/static/release/{OLD}.js") == 200
+        assert platform.status("/_next/static/release/none.js") == 404
+        here = platform.on_server("docker image ls --digests --format '{{.Repository}}@{{.Digest}}'").split()
+        assert web[OLD] in here, "a way back was pruned"
+        assert web["crash"] not in here, "a failed release left its image"
+    with serving(visitors, NEW):
+        for tag in ("8", "7"):
+            exchanged = exchange(platform, "redis", images(platform, "redis")[tag])
+            assert exchanged["redis_keys"][1] >= exchanged["redis_keys"][0] > 0, exchanged
+    with serving(visitors, NEW):
+        assert "nginx" in exchange(platform, "nginx", images(platform, "nginx")["next"])["seconds"]
+        assert not engine(platform, "services")["changed"]
+    with serving(visitors, NEW):
+        renewed = platform.play("certificate_renew", "-e", "origin_certificate_renew_before=6000")
+        assert (renewed.code, renewed.changed > 0) == (0, True), renewed.explain()
+        platform.on_server("systemctl restart docker")
     back = platform.play("rollback")
     assert back.code == 0, back.explain()
-    with load.serving(old):
-        # a page of the release that went asks for its files
-        assert platform.status(f"/_next/static/release/{new}.js") == 200
-        assert platform.status("/_next/static/release/none.js") == 404
-        for before, after in (("128", "160"), ("160", "128")):
-            platform.on_server(f"sed -i 's/pids_limit: {before}/pids_limit: {after}/' /opt/platform/compose.yml")
-            assert engine(platform, "nginx")["changed"]
-            assert not engine(platform, "nginx")["changed"]
-        platform.on_server("systemctl restart docker")
-        assert platform.eventually(lambda: platform.status("/api/health") == 200)
+    with serving(visitors, OLD):
+        assert engine(platform, "status")["current"]["version"] == OLD
+    proved(visitors, 1000)
 
-    forward = engine(platform, "rollback")
-    assert forward["current"]["version"] == new, forward
-    with load.serving(new):
-        assert platform.eventually(lambda: json.loads(platform.curl(f"https://{platform.lab.domain}/api/health").stdout)["version"] == new)
-    load.end()
-    print(f"{len(load.answers)} answers, {len(load.lost)} lost, {len(load.wrong)} wrong; {[(r['streams_whole'], r['streams_cut']) for r in load.results]}")
-    assert len(load.answers) > 500
-    assert load.lost == []
-    assert load.wrong == []
+    assert min(len(result["answers"]) for result in visitors.results) > 100, "both crowds were there"
+    sockets, streams = visitors.seen("sockets"), visitors.seen("streams")
+    assert any(socket["how"] == "cut" for socket in sockets), "a release cuts an open websocket when its time is over"
+    assert {socket["how"] for socket in sockets} <= {"cut", "by the client"}
+    assert {socket["version"] for socket in sockets} == {OLD, NEW}, "and the client has got another one at once"
+    assert streams
 
 
-def test_a_killed_engine_leaves_the_platform_serving(platform: Platform, load: Load) -> None:
-    dice, web = random.Random(SEED), images(platform)
-    for attempt in range(4):
-        image = web["1.1.0" if attempt % 2 else "1.0.0"]
-        platform.on_server(f"timeout --signal=KILL {dice.uniform(0.2, 8):.2f} quetrex-release deploy {image} >/dev/null 2>&1 || true")
-        assert platform.status("/api/health") == 200, f"seed {SEED}"
-    for version in ("1.1.0", "1.0.0"):
+def test_a_sick_service_gives_way_to_what_ran_before(platform: Platform) -> None:
+    visitors = Visitors(platform.lab, platform.server_ipv4, through={"session": 3})
+    try:
+        with serving(visitors, OLD):
+            refused = exchange(platform, "redis", images(platform, "nginx")["stable"])  # no Redis at all
+            assert refused["failure"]["code"] in ("exited", "docker_failed", "never_healthy"), refused
+            assert not engine(platform, "services")["changed"]
+        with serving(visitors, OLD):
+            sick = engine(platform, "deploy", "--runner", images(platform, "runner")["crash"])
+            assert sick["failure"]["code"] == "exited", sick
+            assert "APP_FAULT=crash" in sick["failure"]["logs"]
+            assert platform.status("/runner/health") == 200
+        proved(visitors, 200)
+    finally:
+        visitors.kill()
+
+
+def test_a_new_server_and_the_inventory_know_what_was_released_elsewhere(platform: Platform, tmp_path: Path) -> None:
+    web = images(platform)
+    assert engine(platform, "deploy", web[NEW])["kept_off_server"] is True
+    platform.on_server("mv /srv/platform/releases.json /srv/platform/releases.lost")
+    platform.on_server("rm -f /opt/platform/nginx/upstream/web.conf")
+    kept = stack(platform, tmp_path)
+    assert "a later release is kept" in kept, kept[-3000:]
+    status = engine(platform, "status")
+    assert (status["current"]["version"], status["previous"]["version"]) == (NEW, OLD)
+    assert platform.status("/api/health") == 200
+
+
+@pytest.mark.parametrize(("setting", "code"), [("least_memory_mb", "not_enough_memory"), ("least_disk_mb", "not_enough_disk")])
+def test_what_does_not_fit_is_refused_before_anything_is_touched(platform: Platform, setting: str, code: str) -> None:
+    before = engine(platform, "status")
+    platform.on_server(f"""cp /opt/platform/release.json /tmp/release.json; sed -i 's/"{setting}": [0-9]*/"{setting}": 99999999/' /opt/platform/release.json""")
+    try:
+        image = images(platform)[OLD if before["current"]["version"] == NEW else NEW]
+        assert "99999999 MB" in engine(platform, "deploy", "--check", image)["refused"]
+        assert engine(platform, "deploy", image)["failure"]["code"] == code
+    finally:
+        platform.on_server("cp /tmp/release.json /opt/platform/release.json")
+    assert engine(platform, "status") == before
+
+
+def test_killed_anywhere_it_goes_on_serving_and_the_next_one_works(platform: Platform) -> None:
+    dice, web, at = random.Random(SEED), images(platform), f"seed {SEED}"
+    visitors = Visitors(platform.lab, platform.server_ipv4, through=dict.fromkeys(("get", "post", "slow"), 2))
+    try:
+        for attempt, what in enumerate(("engine", "docker", "engine", "controller")):
+            image = web[NEW if attempt % 2 else OLD]
+            moment = dice.uniform(0.2, 6)
+            if what == "engine":
+                platform.on_server(f"timeout --signal=KILL {moment:.2f} quetrex-release deploy {image} >/dev/null 2>&1 || true")
+            elif what == "docker":
+                kill = f"(sleep {moment:.2f}; systemctl kill --signal=KILL docker)"
+                platform.on_server(f"{kill} & quetrex-release deploy {image} >/dev/null 2>&1 || true; wait; systemctl start docker")
+            else:
+                with subprocess.Popen(
+                    [*ssh(platform), f"deploy {image}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+                ) as child:
+                    try:
+                        child.wait(timeout=moment)
+                    except subprocess.TimeoutExpired:
+                        child.kill()
+            assert platform.eventually(lambda: platform.status("/api/health") == 200), f"{at}: {what}"
+        assert platform.eventually(lambda: "changed" in engine(platform, "deploy", web[NEW]), 60), at
+        visitors.end()
+        assert visitors.lost == [], at
+    finally:
+        visitors.kill()
+
+    child = subprocess.Popen([*ssh(platform), f"deploy {web[OLD]}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child.poll()
+    platform.on_server(f"sleep {dice.uniform(0.5, 4):.2f}")
+    Machines(platform.lab).reset(platform.server)
+    child.kill()
+    child.wait()
+    assert platform.eventually(lambda: platform.status("/api/health") == 200, 90), at
+    for version in (NEW, OLD):
         done = engine(platform, "deploy", web[version])
-        assert done["current"]["version"] == version, f"seed {SEED}: {done}"
-    load.end()
-    assert load.lost == [], f"seed {SEED}"
+        assert done.get("current", {}).get("version") == version, f"{at}: {done}"
+
+
+def ssh(platform: Platform) -> list[str]:
+    """How continuous integration reaches the server."""
+    facts = platform.facts
+    known = ["-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={Path(facts['state_dir'], 'known_hosts')}"]
+    return ["ssh", "-i", facts["ssh_key"], "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", *known, f"deploy@{platform.server_ipv4}"]
 
 
 def test_the_deploy_key_can_do_nothing_else(platform: Platform) -> None:
@@ -149,7 +244,39 @@ def test_the_deploy_key_can_do_nothing_else(platform: Platform) -> None:
         return platform.on_server(f"su -s /bin/sh deploy -c \"SSH_ORIGINAL_COMMAND='{words}' /usr/local/sbin/platform-deploy\" || echo refused=$?")
 
     assert json.loads(ask("status"))["current"]
-    assert json.loads(ask(f"deploy --check {images(platform)['1.1.0']}"))["steps"]
-    for words in ("id", "sh -c id", "", "status; id", "nginx", "deploy example.com/web@sha256:" + "0" * 64, "deploy --inventory x"):
+    assert json.loads(ask(f"deploy --check {images(platform)[NEW]}"))["steps"]
+    for words in ("id", "sh -c id", "", "status; id", "services", "deploy example.com/web@sha256:" + "0" * 64, "deploy --inventory x"):
         assert ask(words).strip().endswith("refused=64"), words
     assert "refused" in platform.on_server("su -s /bin/sh deploy -c 'sudo -n id' 2>/dev/null || echo refused")
+
+
+@pytest.mark.parametrize("action", ["deploy", "rollback", "rollback-runner", "status"])
+def test_the_workflow_releases_reports_and_rolls_back(platform: Platform, tmp_path: Path, action: str) -> None:
+    """The very step of the example workflow, with the key, the host key and the forced command of the platform."""
+    (script,) = (text for text in kit.scripts(CHECKOUT / "examples/github/release.yml") if "ssh -i" in text)
+    facts, summary = platform.facts, tmp_path / "summary.md"
+    before = engine(platform, "status")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "KEY": Path(facts["ssh_key"]).read_text(),
+        "KNOWN_HOSTS": Path(facts["state_dir"], "known_hosts").read_text(),
+        "HOST": platform.server_ipv4,
+        "ACTION": action,
+        "WEB": images(platform)[NEW],
+        "RUNNER": images(platform, "runner")[NEW],
+        "RUNNER_TEMP": str(tmp_path),
+        "GITHUB_STEP_SUMMARY": str(summary),
+    }
+    done = subprocess.run(["bash", "-eo", "pipefail", "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"### {action}: exit 0" in summary.read_text()
+    assert (tmp_path / "key").stat().st_mode & 0o077 == 0
+    after = engine(platform, "status")
+    if action == "deploy":
+        assert (after["current"]["version"], after["runner"]["current"]) == (NEW, images(platform, "runner")[NEW])
+    elif action == "rollback":
+        assert after["current"]["image"] == before["previous"]["image"]
+    elif action == "rollback-runner":
+        assert after["runner"]["current"] == before["runner"]["previous"]
+    else:
+        assert after == before
