@@ -24,6 +24,7 @@ from quetrex_release.plan import (
     newer,
     other,
     releases_kept,
+    repository,
 )
 
 OLD, NEW = "web@sha256:old", "web@sha256:new"
@@ -146,3 +147,16 @@ def test_images_of_failed_releases_go_too_and_those_of_a_rollback_stay() -> None
 )
 def test_the_later_record_is_believed(away: dict[str, object], here: dict[str, object], expected: bool) -> None:
     assert newer(away, here) is expected
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("ghcr.io/a/web@sha256:1", "ghcr.io/a/web"),
+        ("ghcr.io/a/web:1.2@sha256:1", "ghcr.io/a/web"),
+        ("registry.example.com:5000/web@sha256:1", "registry.example.com:5000/web"),
+        ("registry.example.com:5000/web:1@sha256:1", "registry.example.com:5000/web"),
+    ],
+)
+def test_an_images_name_is_without_tag_and_digest(image: str, name: str) -> None:
+    assert repository(image) == name

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from quetrex_release.plan import Plan, Release, add_release, choose, images_to_forget, make_plan, newer, other, releases_kept
+from quetrex_release.plan import Plan, Release, add_release, choose, images_to_forget, make_plan, newer, other, releases_kept, repository
 from quetrex_release.server import BASE, ReleaseError, Server
 from quetrex_release.services import Services
 from quetrex_release.store import StoreError
@@ -60,7 +60,7 @@ class Engine:
         if changed or (known.get("current") or {}).get("image") != image:
             known = add_release(known, Release("", image, "", "", self.server.now()))
             self.server.save_record({**record, "runner": known})
-            for gone in images_to_forget(known, self.settings.keep_releases, self.server.images_of({image.partition("@")[0]})):
+            for gone in images_to_forget(known, self.settings.keep_releases, self.server.images_of({repository(image)})):
                 self.server.forget(gone)
         return {"changed": changed, "image": image, "previous": (known.get("previous") or {}).get("image")}
 
@@ -276,7 +276,7 @@ class Engine:
         record, kept = self.server.record(), self.settings.keep_releases
         for name in self.server.strays():
             self.server.remove_container(name)
-        for gone in images_to_forget(record, kept, self.server.images_of({image.partition("@")[0]})):
+        for gone in images_to_forget(record, kept, self.server.images_of({repository(image)})):
             self.server.forget(gone)
         self.server.prune_static(releases_kept(record, kept))
 

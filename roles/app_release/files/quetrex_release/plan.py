@@ -111,6 +111,12 @@ def choose(record: Mapping[str, Any], wanted: str, last: str | None) -> tuple[st
     return (current["image"], "a later release is kept; the inventory's image is older") if wanted in older else (wanted, None)
 
 
+def repository(image: str) -> str:
+    """The image's name, without tag and digest."""
+    name = image.partition("@")[0]
+    return name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+
+
 def config_hash(service: Mapping[str, Any], *files: bytes) -> str:
     """Identity of a colour's configuration: its compose service with resolved environment, and the files it mounts."""
     plain = {key: value for key, value in service.items() if key not in NOT_CONFIGURATION}

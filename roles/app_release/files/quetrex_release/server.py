@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quetrex_release.plan import COLOURS, Container, Observed, config_hash
+from quetrex_release.plan import COLOURS, Container, Observed, config_hash, repository
 from quetrex_release.store import Store
 
 NGINX = "platform-nginx"
@@ -129,7 +129,8 @@ class Server:
         return config_hash(services[f"web-{COLOURS[0]}"], *(path.read_bytes() for path in sorted(folder.glob("*")) if path.is_file()))
 
     def pull(self, image: str) -> None:
-        """Fetches the image unless it is here."""
+        """Fetches the image unless it is here; a tag beside the digest is for people."""
+        image = f"{repository(image)}@{image.partition('@')[2]}" if "@" in image else image
         if not self.docker("image", "ls", "--quiet", "--no-trunc", image, check=False).startswith("sha256:"):
             self.docker("pull", "--quiet", image)
 
