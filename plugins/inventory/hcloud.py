@@ -154,6 +154,9 @@ _TEMPLATED = ("api_token", "api_endpoint", "projects", "label_selector", "networ
 
 Hostvars = dict[str, t.Any]
 
+if t.TYPE_CHECKING:
+    from ansible_collections.quetrex.platform.plugins.plugin_utils.plain import Path, Test
+
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """Configuration, cache and what Ansible is told; fetching and shaping is in module_utils."""
@@ -259,17 +262,22 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         inventory.add_group(group)
         prefix, suffix = self.get_option("hostvars_prefix") or "", self.get_option("hostvars_suffix") or ""
         template, kinds = self.get_option("hostname"), self.get_option("group_by")
-        constructed = any(self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
+        construct = self._constructor()
         for server in hosts:
             hostvars = {name if name == "ansible_host" else f"{prefix}{name}{suffix}": value for name, value in server.items()}
             name = self._name(server, hostvars, template)
+            known = name in inventory.hosts
             inventory.add_host(name, group=group)
-            for key, value in hostvars.items():
-                inventory.set_variable(name, key, value)
+            if known:
+                for key, value in hostvars.items():
+                    inventory.set_variable(name, key, value)
+            else:
+                # set_variable looks into each value for templates to trust, of which there are none, and takes longer than all the rest
+                inventory.hosts[name].vars.update(hostvars)
             for own in native_groups(server, kinds):
                 inventory.add_child(inventory.add_group(self._sanitize_group_name(own)), name)
-            if constructed:
-                self._construct(name)
+            if construct:
+                construct(name)
 
     def _name(self, server: Hostvars, hostvars: Hostvars, template: str | None) -> str:
         if not template:
@@ -280,8 +288,62 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise AnsibleParserError(f"hostname: gives {name!r} for the server {server['name']}, which is no name")
         return name
 
-    def _construct(self, name: str) -> None:
-        strict, inventory = self.get_option("strict"), t.cast("t.Any", self.inventory)
-        self._set_composite_vars(self.get_option("compose"), inventory.get_host(name).get_vars(), name, strict=strict)
-        self._add_host_to_composed_groups(self.get_option("groups"), {}, name, strict=strict)
-        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), {}, name, strict=strict)
+    # --- constructed
+
+    def _constructor(self) -> t.Callable[[str], None] | None:
+        """Return what adds the composed variables and groups of one host; None when there are none."""
+        compose, groups, keyed = (self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
+        if not (compose or groups or keyed):
+            return None
+        # a collection's modules are compiled anew at each start, so only what is needed is imported
+        from ansible_collections.quetrex.platform.plugins.plugin_utils import plain
+
+        self._plain = plain
+        inventory, strict = t.cast("t.Any", self.inventory), self.get_option("strict")
+        self._read_plainly(compose, keyed)
+        tests = {self._sanitize_group_name(name): (name, plain.test(condition)) for name, condition in (groups or {}).items()}
+
+        def construct(name: str) -> None:
+            self._host = inventory.get_host(name)
+            # a copy: what is composed is not yet there for the next one
+            self._set_composite_vars(compose, dict(self._host.vars), name, strict=strict)
+            for group, (given, condition) in tests.items():
+                met = self._met(condition, strict)
+                if met:
+                    inventory.add_child(inventory.add_group(group), name)
+                elif met is None:
+                    self._add_host_to_composed_groups({given: groups[given]}, {}, name, strict=strict)
+            self._add_host_to_keyed_groups(keyed, self._host.vars, name, strict=strict, fetch_hostvars=False)
+
+        return construct
+
+    def _read_plainly(self, compose: t.Any, keyed: t.Any) -> None:
+        """Remember which expressions need no template engine. What extra variables may replace does, and so does the key beside a template."""
+        extra = set(self._vars or {}) if self.get_option("use_extra_vars") else set()
+        keyed = [one for one in keyed or [] if isinstance(one, dict)]
+        beside = {str(one.get("key")) for one in keyed if one.get("parent_group")}
+        expressions = {str(one) for one in [*(compose or {}).values(), *(one.get("key") for one in keyed)]} - beside
+        paths = {one: self._plain.path(one) for one in expressions}
+        self._paths: dict[str, Path] = {one: path for one, path in paths.items() if path and path.name not in extra}
+
+    def _met(self, condition: Test | None, strict: bool) -> bool | None:
+        """Return the verdict on a condition for the current host; None when the template engine has to say it."""
+        try:
+            return condition.of(self._host.vars) if condition else None
+        except self._plain.NotPlain:
+            return None
+        except KeyError:
+            return None if strict else False
+
+    def _compose(self, template: t.Any, variables: t.Any, *more: t.Any) -> t.Any:
+        """Evaluate an expression for the current host, without the template engine where that gives the same."""
+        path = self._paths.get(template) if isinstance(template, str) else None
+        if path:
+            try:
+                return path.of(variables)
+            except self._plain.NotPlain:
+                pass
+            except KeyError:
+                if not self.get_option("strict"):
+                    raise
+        return super()._compose(template, {**variables, **self._host.get_magic_vars()}, *more)

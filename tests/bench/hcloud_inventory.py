@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib.metadata
+import importlib.resources
 import json
 import os
+import platform
 import socket
 import statistics
 import subprocess
@@ -85,10 +88,25 @@ def serve(vendor: Vendor) -> str:
     return f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
 
 
-def resident_peak(pid: int) -> float:
-    """Return the most memory a process had so far, in MB; 0 when it is just going."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    return next((float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
+class Watch(threading.Thread):
+    """Looks how much memory a process has at most, in MB. Not ru_maxrss: that of a child begins with what its parent had."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.status, self.peak = Path(f"/proc/{pid}/status"), 0.0
+
+    def run(self) -> None:
+        """Look until the process is gone."""
+        while True:
+            try:
+                lines = self.status.read_text(encoding="utf-8").splitlines()
+            except OSError:
+                return
+            found = [float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")]
+            if not found:
+                return
+            self.peak = max(self.peak, *found)
+            time.sleep(0.05)
 
 
 def measure(folder: Path, options: dict[str, Any] | None, vendor: Vendor) -> dict[str, float]:
@@ -101,22 +119,22 @@ def measure(folder: Path, options: dict[str, Any] | None, vendor: Vendor) -> dic
         path.write_text(json.dumps(options))
     from conftest import _tree
 
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(_tree()), "ANSIBLE_HOME": str(folder), "ANSIBLE_INVENTORY_CACHE": "False"}
+    # as installed: with what Python keeps compiled, which the first run of each case writes
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment |= {"ANSIBLE_COLLECTIONS_PATH": str(_tree()), "ANSIBLE_HOME": str(folder), "ANSIBLE_INVENTORY_CACHE": "False"}
+    environment["PYTHONPYCACHEPREFIX"] = str(folder / "compiled")
     vendor.requests = 0
     command = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", str(path), "--list", "--output", str(folder / "out.json")]
     begun = time.monotonic()
     child = subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    peak, pid = 0.0, 0
-    while not pid:
-        # not ru_maxrss: that of a child begins with what its parent had
-        peak = max(peak, resident_peak(child.pid))
-        time.sleep(0.02)
-        pid, status, used = os.wait4(child.pid, os.WNOHANG)
+    watch = Watch(child.pid)
+    watch.start()
+    _pid, status, used = os.wait4(child.pid, 0)
     wall = time.monotonic() - begun
     if status:
         raise RuntimeError(f"{command}: {child.stderr.read().decode() if child.stderr else status}")
     hosts = len(json.loads((folder / "out.json").read_text())["_meta"]["hostvars"]) if options else 0
-    return {"wall": wall, "cpu": used.ru_utime + used.ru_stime, "requests": vendor.requests, "memory_mb": peak, "hosts": hosts}
+    return {"wall": wall, "cpu": used.ru_utime + used.ru_stime, "requests": vendor.requests, "memory_mb": watch.peak, "hosts": hosts}
 
 
 def cases(url: str, only: list[str]) -> dict[str, dict[str, Any] | None]:
@@ -143,6 +161,7 @@ def main() -> None:
     parser.add_argument("--servers", type=int, nargs="+", default=[25, 1000, 10000])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", default=[], help="cases to measure, for example 'ours' 'peer'; all without it")
+    parser.add_argument("--into", type=Path, help="JSON file to put the figures into, beside those of other numbers of servers; stdout without it")
     parser.add_argument("--latency-ms", type=float, default=50)
     arguments = parser.parse_args()
     vendor = Vendor(arguments.latency_ms / 1000)
@@ -150,6 +169,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for count in arguments.servers:
             vendor.hold(count)
+            if count == min(arguments.servers):
+                for options in cases(url, arguments.only).values():
+                    measure(Path(name), options, vendor)
             runs: dict[str, list[dict[str, float]]] = {case: [] for case in cases(url, arguments.only)}
             for _run in range(arguments.runs):
                 for case, options in cases(url, arguments.only).items():
@@ -160,8 +182,21 @@ def main() -> None:
             over = round(medians["ours"]["wall"] - medians["floor"]["wall"], 3) if {"ours", "floor"} <= set(medians) else None
             report[str(count)] = {"medians": medians, "wall_to_peer": ratios, "over_floor": over}
             print(f"{count} servers: {ratios}, over the floor {over} s", file=sys.stderr)
-    load = [round(one, 1) for one in os.getloadavg()]
-    print(json.dumps({"latency_ms": arguments.latency_ms, "runs": arguments.runs, "load": load, "servers": report}, indent=1))
+            report[str(count)]["runs"], report[str(count)]["load"] = arguments.runs, round(os.getloadavg()[0], 1)
+    whole: dict[str, Any] = json.loads(arguments.into.read_text()) if arguments.into and arguments.into.exists() else {"servers": {}}
+    whole = {"latency_ms": arguments.latency_ms, "versions": versions(), "servers": {**whole["servers"], **report}}
+    text = json.dumps(whole, indent=1) + "\n"
+    if arguments.into:
+        arguments.into.write_text(text)
+    else:
+        print(text, end="")
+
+
+def versions() -> dict[str, str]:
+    """What was measured against."""
+    manifest = importlib.resources.files("ansible_collections.hetzner.hcloud").joinpath("MANIFEST.json")
+    peer = json.loads(manifest.read_text())["collection_info"]["version"]
+    return {"python": platform.python_version(), "ansible_core": importlib.metadata.version("ansible-core"), "hetzner.hcloud": peer}
 
 
 if __name__ == "__main__":

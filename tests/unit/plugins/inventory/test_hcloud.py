@@ -92,6 +92,41 @@ def shape(data: InventoryData) -> dict[str, Any]:
             "groups": {"apps": "hcloud_labels.role == 'app'"},
             "compose": {"x": "hcloud_id | string"},
         },
+        # with and without the template engine: methods of a mapping, keys that are not there, what is composed, whole mappings, templates beside
+        {
+            "compose": {
+                "ansible_host": "hcloud_ipv6",
+                "was": "ansible_host",
+                "gone": "hcloud_labels.nobody",
+                "method": "hcloud_labels.items",
+                "letter": "hcloud_name.upper()",
+                "attribute": "hcloud_name.upper",
+                "no_variable": "nowhere",
+                "yes": "true",
+                "magic": "inventory_hostname",
+                "fixed": "'text'",
+                "labels": "hcloud_labels",
+            },
+            "groups": {
+                "a-b": "hcloud_labels.role == 'app'",
+                "others": 'hcloud_labels["role"] != "app"',
+                "nobody": "hcloud_labels.nobody == 'x'",
+                "later": "was == hcloud_ipv4",
+                "first": "inventory_hostname == 'a'",
+                "literal": "true == 'x'",
+                "letters": "hcloud_name.upper == 'A'",
+            },
+            "keyed_groups": [
+                {"key": "hcloud_labels", "prefix": "label"},
+                {"key": "hcloud_labels['env']", "default_value": "none"},
+                {"key": "hcloud_labels.role", "separator": "", "parent_group": "{{ hcloud_location }}_all"},
+                {"key": "hcloud_private_networks", "prefix": "net"},
+                {"key": "was", "prefix": "was"},
+                {"key": "group_names", "prefix": "in"},
+                {"key": "inventory_hostname", "prefix": "host"},
+            ],
+            "leading_separator": False,
+        },
     ],
 )
 def test_same_as_the_peers(fleet: Fleet, options: dict[str, Any]) -> None:
@@ -102,6 +137,43 @@ def test_same_as_the_peers(fleet: Fleet, options: dict[str, Any]) -> None:
             for name in extra:
                 variables.pop(name, None)
     assert ours == peers
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compose": {"x": "hcloud_labels.env"}},
+        {"groups": {"x": "hcloud_labels.env == 'x'"}},
+        {"keyed_groups": [{"key": "hcloud_labels.env"}]},
+    ],
+)
+def test_strictness_has_the_cores_words(fleet: Fleet, options: dict[str, Any]) -> None:
+    errors = []
+    for plugin in (OURS, PEERS):
+        with pytest.raises(AnsibleError) as caught:
+            fleet.inventory(plugin, strict=True, **options)
+        errors.append(str(caught.value))
+    assert errors[0] == errors[1]
+    assert "for host b" in errors[0] or "host b to group x" in errors[0]
+
+
+def test_extra_variables_replace_the_servers_own_where_asked(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ansible.plugins.inventory.load_extra_vars", lambda _loader: {"hcloud_location": "moon"})
+    options: dict[str, Any] = {"use_extra_vars": True, "keyed_groups": [{"key": "hcloud_location", "prefix": "at"}], "compose": {"x": "hcloud_location"}}
+    ours, peers = shape(fleet.inventory(**options)), shape(fleet.inventory(PEERS, **options))
+    assert ours["groups"] == peers["groups"]
+    assert ours["groups"]["at_moon"] == ["a", "b"]
+    assert ours["hosts"]["a"]["x"] == "moon"
+
+
+def test_a_host_that_another_source_has_keeps_what_it_has(fleet: Fleet) -> None:
+    data = InventoryData()
+    data.add_host("a")
+    data.set_variable("a", "mine", 1)
+    path = fleet.lab.root / "hcloud.yml"
+    path.write_text(yaml.safe_dump({"plugin": OURS, **fleet.options}))
+    inventory_loader.get(OURS).parse(data, DataLoader(), str(path), cache=False)
+    assert (data.hosts["a"].vars["mine"], data.hosts["a"].vars["hcloud_name"]) == (1, "a")
 
 
 def test_options_are_templates_that_know_the_inventory(fleet: Fleet) -> None:
