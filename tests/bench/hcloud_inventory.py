@@ -167,11 +167,11 @@ def main() -> None:
     vendor = Vendor(arguments.latency_ms / 1000)
     url, report = serve(vendor), {}
     with tempfile.TemporaryDirectory() as name:
+        vendor.hold(1)
+        for options in cases(url, arguments.only).values():
+            measure(Path(name), options, vendor)
         for count in arguments.servers:
             vendor.hold(count)
-            if count == min(arguments.servers):
-                for options in cases(url, arguments.only).values():
-                    measure(Path(name), options, vendor)
             runs: dict[str, list[dict[str, float]]] = {case: [] for case in cases(url, arguments.only)}
             for _run in range(arguments.runs):
                 for case, options in cases(url, arguments.only).items():

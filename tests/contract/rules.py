@@ -177,7 +177,7 @@ def unknown_settings(root: Path) -> list[str]:
     """`platform_*` names in inventories, playbooks and defaults that preflight does not know."""
     from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import SETTINGS
 
-    groups = {"platform_servers"}  # inventory groups share the prefix
+    groups = {"platform_servers", "platform_runners"}  # inventory groups share the prefix
     own = tuple(f"{role.name}_" for role in roles(root) if role.name.startswith("platform_"))
     found = []
     for pattern in ("inventories/**/*.yml", "playbooks/**/*.yml", "roles/*/defaults/*.yml", "molecule/**/*.yml", "examples/**/*.yml"):

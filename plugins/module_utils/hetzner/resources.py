@@ -184,7 +184,8 @@ def fetch(client: Client, wanted: Wanted, server: t.Callable[[], Answer | None])
         "volume": ("volumes", wanted.name),
     }
     with ThreadPoolExecutor(len(looks) + 1) as pool:
-        owner = pool.submit(server)
+        # only addresses can belong to a server already; a firewall may be shared by many of them
+        owner = pool.submit(server if wanted.ipv4 or wanted.ipv6 else lambda: None)
         current: Current = dict(zip(looks, pool.map(lambda look: named(*look), looks.values()), strict=True))
         current["server"] = owner.result()
     for family in ("ipv4", "ipv6"):
