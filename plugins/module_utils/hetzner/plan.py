@@ -193,10 +193,10 @@ def _too_dear(plan: Plan, budget: float) -> str:
 
 def table(plan: Plan, side: str) -> list[str]:
     """Return the plan as lines for a person."""
-    prices = f"{'server':>9}{'IPv4':>7}{'volume':>8}{'total':>9}  {plan.currency} a month, {side}"
-    head = f"{'':2}{'type':8}{'at':6}{'vCPU':>5}{'GB':>5}{'disk':>6}{'TB':>4}{prices}"
+    head = f"{'':2}{'type':8}{'at':6}{'vCPU':>5}{'GB':>5}{'disk':>6}{'TB':>4}{'server':>9}{'IPv4':>7}{'volume':>8}{'total':>9}"
     rows = [("> ", plan.chosen), *(("  ", one) for one in plan.alternatives[:3]), *(("  ", one) for one in plan.elsewhere)]
     lines = [head, *(_row(mark, offer) for mark, offer in rows)]
+    lines.append(f"  {plan.currency} a month, {side}; disk in GB, TB of traffic included")
     return [*lines, *(f"  {name}: {reason}" for name, reason in plan.refused.items())]
 
 

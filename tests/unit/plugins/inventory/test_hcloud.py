@@ -36,13 +36,13 @@ class Fleet:
     def order(self, name: str, location: str = "ash", **labels: str) -> None:
         self.client.request("POST", "/servers", json={"name": name, "server_type": "ccx13", "image": "debian-13", "location": location, "labels": labels})
 
-    def inventory(self, plugin: str = OURS, name: str = "hcloud.yml", **options: Any) -> InventoryData:
+    def inventory(self, plugin: str = OURS, name: str = "hcloud.yml", *, refresh: bool = False, **options: Any) -> InventoryData:
         path = self.lab.root / name
         path.write_text(yaml.safe_dump({"plugin": plugin, **self.options, **options}))
         data = InventoryData()
         loaded = inventory_loader.get(plugin)
         assert loaded.verify_file(str(path))
-        loaded.parse(data, DataLoader(), str(path), cache=True)
+        loaded.parse(data, DataLoader(), str(path), cache=not refresh)
         if options.get("cache"):
             loaded.update_cache_if_changed()
         data.reconcile_inventory()
@@ -174,6 +174,28 @@ def test_a_host_that_another_source_has_keeps_what_it_has(fleet: Fleet) -> None:
     path.write_text(yaml.safe_dump({"plugin": OURS, **fleet.options}))
     inventory_loader.get(OURS).parse(data, DataLoader(), str(path), cache=False)
     assert (data.hosts["a"].vars["mine"], data.hosts["a"].vars["hcloud_name"]) == (1, "a")
+
+
+def test_plain_expressions_cost_no_template(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: Any) -> Any:
+        raise AssertionError("compiled for every host: a millisecond each")
+
+    monkeypatch.setattr("ansible.template.Templar.evaluate_expression", refuse)
+    monkeypatch.setattr("ansible.template.Templar.evaluate_conditional", refuse)
+    keyed = [{"key": "hcloud_location", "prefix": "at"}, {"key": "hcloud_labels.role"}, {"key": "hcloud_labels['nobody']"}]
+    found = shape(fleet.inventory(keyed_groups=keyed, groups={"apps": "hcloud_labels.role == 'app'"}, compose={"x": "hcloud_id"}))["groups"]
+    assert {name: found[name] for name in ("at_ash", "at_fsn1", "_app", "_db", "apps")} == {
+        "at_ash": ["a"], "at_fsn1": ["b"], "_app": ["a"], "_db": ["b"], "apps": ["a"],
+    }  # fmt: skip
+
+
+def test_a_refresh_sees_what_was_just_made_in_spite_of_a_cache(fleet: Fleet, cached: dict[str, Any]) -> None:
+    assert set(fleet.inventory(**cached).hosts) == {"a", "b"}
+    fleet.order("c", role="app")
+    assert set(fleet.inventory(**cached).hosts) == {"a", "b"}
+    # what `meta: refresh_inventory` does
+    assert set(fleet.inventory(refresh=True, **cached).hosts) == {"a", "b", "c"}
+    assert set(fleet.inventory(**cached).hosts) == {"a", "b", "c"}
 
 
 def test_options_are_templates_that_know_the_inventory(fleet: Fleet) -> None:

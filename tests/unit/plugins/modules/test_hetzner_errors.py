@@ -37,7 +37,8 @@ class Row(NamedTuple):
 
 
 def table() -> list[Row]:
-    lines = (Path(__file__).parents[4] / "docs" / "hetzner.md").read_text(encoding="utf-8").splitlines()
+    text = (Path(__file__).parents[4] / "docs" / "hetzner.md").read_text(encoding="utf-8")
+    lines = text.partition("# What happens when")[2].splitlines()
     cells = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     return [Row(*row) for row in cells[2:]]
 
