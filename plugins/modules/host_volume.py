@@ -11,7 +11,7 @@ module: host_volume
 short_description: Mount a data volume, never formatting over data
 version_added: "0.1.0"
 description:
-  - Makes a filesystem on a blank device, enters it by UUID in C(/etc/fstab) and mounts it.
+  - Makes a filesystem on a blank device, enters it by UUID in C(/etc/fstab) and mounts it. A filesystem follows a device that was grown.
   - A device with another filesystem, a partition table, or anything but zeros at its beginning is refused and left as it is.
 author:
   - Quetrex (@quetrex)
@@ -62,6 +62,10 @@ formatted:
   description: Whether the filesystem was made now.
   returned: always
   type: bool
+grown:
+  description: Whether the filesystem was grown to a device that is bigger now.
+  returned: always
+  type: bool
 """
 
 import os
@@ -72,7 +76,16 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.host import files as disk
 from ansible_collections.quetrex.platform.plugins.module_utils.host.plan import FileState, Wanted
-from ansible_collections.quetrex.platform.plugins.module_utils.host.volume import fstab_line, mounted_device, parse_probe, replace_mount
+from ansible_collections.quetrex.platform.plugins.module_utils.host.volume import (
+    EXT4_SUPERBLOCK,
+    can_grow,
+    ext4_size,
+    fstab_line,
+    mounted_device,
+    parse_probe,
+    replace_mount,
+    xfs_size,
+)
 
 FSTAB = "/etc/fstab"
 MEBIBYTE = 1024 * 1024
@@ -124,6 +137,17 @@ class Volume:
             self.fail(f"{self.path} is not empty: its files would be hidden by the volume; move them away first", "not_empty")
         return there is not None
 
+    def is_small(self, mounted: bool) -> bool:
+        """Whether the device has grown since its filesystem was made. A mounted XFS alone knows its size: what lies on the device may be older."""
+        with self.device.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(EXT4_SUPERBLOCK)
+            superblock = stream.read(EXT4_SUPERBLOCK)
+        if self.fstype == "ext4":
+            return can_grow(ext4_size(superblock), size)
+        geometry = self.module.run_command(["xfs_growfs", "-n", str(self.path)])[1] if mounted else ""
+        return can_grow(xfs_size(geometry), size)
+
     def plan_fstab(self, uuid: str) -> tuple[FileState, str]:
         """Return fstab as it is and as it should be."""
         found = disk.read(FSTAB)
@@ -143,9 +167,13 @@ class Volume:
         entered = before.content == after
         if not self.module.check_mode:
             self.apply(before, None if entered else after, mounted)
+        small = not blank and self.is_small(mounted or not self.module.check_mode)
+        if small and not self.module.check_mode:
+            self.must(["resize2fs", str(self.device)] if self.fstype == "ext4" else ["xfs_growfs", str(self.path)])
         return {
-            "changed": blank or not entered or not mounted,
+            "changed": blank or not entered or not mounted or small,
             "formatted": blank,
+            "grown": small,
             "uuid": found.get("UUID"),
             "diff": [{"before_header": FSTAB, "after_header": FSTAB, "before": before.content or "", "after": after}],
         }
@@ -175,7 +203,7 @@ def main() -> None:
     volume = Volume(module)
     if not volume.device.exists():
         if module.check_mode:
-            module.exit_json(changed=True, formatted=False, uuid=None, diff=[])
+            module.exit_json(changed=True, formatted=False, grown=False, uuid=None, diff=[])
         volume.fail(f"the volume {module.params['device']} is not attached to this server", "not_attached")
     module.exit_json(**volume.ensure())
 

@@ -1,11 +1,18 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text of blkid, mountinfo and fstab: pure functions."""
+"""What blkid, mountinfo, fstab and superblocks say: pure functions."""
 
 from __future__ import annotations
 
+import re
+import struct
 from collections.abc import Sequence
+
+EXT4_SUPERBLOCK = 1024
+EXT4_MAGIC, EXT4_64BIT = 0xEF53, 0x80
+GROUP = 128 * 1024 * 1024
+"""One block group of ext4: less than that is left over by mkfs itself, and no volume grows by so little."""
 
 
 def parse_probe(output: str) -> dict[str, str]:
@@ -41,3 +48,22 @@ def replace_mount(fstab: str, path: str, line: str) -> str:
     kept = [text for number, text in enumerate(lines) if number not in places]
     kept.insert(places[0] if places else len(kept), line)
     return "\n".join(kept) + "\n"
+
+
+def ext4_size(superblock: bytes) -> int:
+    """Return how many bytes an ext4 filesystem has, from its superblock; 0 if it is none."""
+    low, log_size = struct.unpack_from("<I", superblock, 0x4)[0], struct.unpack_from("<I", superblock, 0x18)[0]
+    magic, features = struct.unpack_from("<H", superblock, 0x38)[0], struct.unpack_from("<I", superblock, 0x60)[0]
+    high = struct.unpack_from("<I", superblock, 0x150)[0] if features & EXT4_64BIT else 0
+    return int((low | high << 32) * (1024 << log_size)) if magic == EXT4_MAGIC else 0
+
+
+def xfs_size(geometry: str) -> int:
+    """Return how many bytes of data a mounted XFS has, from what ``xfs_growfs -n`` prints; 0 if it does not say."""
+    found = re.search(r"^data\s+=\s+bsize=(\d+)\s+blocks=(\d+)", geometry, flags=re.MULTILINE)
+    return int(found[1]) * int(found[2]) if found else 0
+
+
+def can_grow(filesystem: int, device: int) -> bool:
+    """Whether a device has room behind its filesystem that is worth having."""
+    return filesystem > 0 and device - filesystem >= GROUP

@@ -66,3 +66,20 @@ def test_files_that_would_be_hidden_are_refused(device: Path, tmp_path: Path, ca
 
 def test_a_device_that_is_not_there_yet_is_a_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(tmp_path / "later", tmp_path / "mount", capsys)["changed"]
+
+
+@pytest.mark.parametrize("size", [256, 5000])
+def test_a_filesystem_follows_its_device(device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: int) -> None:
+    """In the lab's tests it is grown for real; here is whether the module sees it."""
+    mebibyte = 1024 * 1024
+    with device.open("r+b") as file:
+        file.truncate(size * mebibyte)
+    subprocess.run(["mkfs.ext4", "-q", "-O", "64bit", str(device)], check=True)
+    assert not check(device, tmp_path / "mount", capsys)["grown"]
+    with device.open("r+b") as file:
+        file.truncate((size + 1024) * mebibyte)
+    before = device.stat().st_mtime_ns
+    assert check(device, tmp_path / "mount", capsys)["grown"]
+    assert device.stat().st_mtime_ns == before
+    subprocess.run(["resize2fs", str(device)], check=True, capture_output=True)
+    assert not check(device, tmp_path / "mount", capsys)["grown"]
