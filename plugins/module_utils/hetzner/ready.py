@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import typing as t
@@ -62,12 +63,21 @@ def record(path: str, address: str, key: str, *, write: bool) -> bool:
     if len(words) < 2 or not words[0].startswith(("ssh-", "ecdsa-")):
         raise HetznerError("invalid_input", f"host_key is not an SSH public key: {key[:40]!r}")
     line, file = f"{address} {words[0]} {words[1]}", Path(path)
+    if not write:
+        return _recorded(file, address, line, write=False)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # runs for two servers at the same time must not lose each other's line
+    with file.with_name(f".{file.name}.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _recorded(file, address, line, write=True)
+
+
+def _recorded(file: Path, address: str, line: str, *, write: bool) -> bool:
     present = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     others = [one for one in present if one.split(" ")[0] != address]
     if [one for one in present if one not in others] == [line]:
         return False
     if write:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         new = file.with_name(f".{file.name}.{os.getpid()}")
         new.write_text("\n".join([*others, line, ""]), encoding="utf-8")
         new.replace(file)
