@@ -29,6 +29,7 @@ from .faults import FaultError, Faults, response_of
 
 LOGGED_BODY = 16_384
 CONTROL_PATH = "/_lab/faults"
+Deviation = str | tuple[str, str]
 
 
 class LabPaths(Protocol):
@@ -67,10 +68,11 @@ class Store:
             draft.replace(self._file)
 
 
-def wrap(app: Starlette, lab: LabPaths, api: str, contract: str | None, known: Sequence[str] = ()) -> ASGIApp:
+def wrap(app: Starlette, lab: LabPaths, api: str, contract: str | None, known: Sequence[Deviation] = ()) -> ASGIApp:
     """Return `app` with log, contract checks and faults around it; the app finds its faults in `app.state.faults`.
 
-    `known` are patterns of objections where the vendor is known to take or to answer more than its document says.
+    `known` are patterns of objections where the vendor is known to take or to answer more than its document says; a pair holds
+    for the calls alone whose `METHOD path` its first pattern finds.
     """
     faults: Faults = getattr(app.state, "faults", None) or Faults()
     app.state.faults = faults
@@ -80,9 +82,10 @@ def wrap(app: Starlette, lab: LabPaths, api: str, contract: str | None, known: S
 class Recorder:
     """Appends exchanges and violations to the lab's files."""
 
-    def __init__(self, lab: LabPaths, api: str, contract: Contract | None, known: Sequence[str] = ()) -> None:
+    def __init__(self, lab: LabPaths, api: str, contract: Contract | None, known: Sequence[Deviation] = ()) -> None:
         self._api = api
-        self._known = [re.compile(one) for one in known]
+        pairs = [("", one) if isinstance(one, str) else one for one in known]
+        self._known = [(re.compile(call), re.compile(objection)) for call, objection in pairs]
         self._contract = contract
         self._log = lab.path("log", f"{api}.jsonl")
         self._violations = lab.path("contract-violations.jsonl")
@@ -93,11 +96,14 @@ class Recorder:
         line: dict[str, Any] = seen.describe()
         verdict = self._verdict(seen)
         objections = [f"request accepted: {one}" for one in verdict.request] if seen.status < 400 else []
-        objections = [one for one in objections + verdict.response if not any(known.search(one.removeprefix("request accepted: ")) for known in self._known)]
+        objections = [one for one in objections + verdict.response if not self._is_known(seen, one.removeprefix("request accepted: "))]
         if objections:
             line["violations"] = objections
             self._append(self._violations, {"api": self._api, **line})
         self._append(self._log, line)
+
+    def _is_known(self, seen: _Seen, objection: str) -> bool:
+        return any(call.search(f"{seen.method} {seen.path}") and known.search(objection) for call, known in self._known)
 
     def _verdict(self, seen: _Seen) -> Verdict:
         """An answer a fault made up, or one that was never given, is not the API's own and is not checked."""

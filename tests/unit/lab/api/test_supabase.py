@@ -56,6 +56,10 @@ def client(tmp_path: Path) -> Iterator[Client]:
         made.base = base
         yield made
     assert made.violations() == []
+    # Errors that the document does not list are in the form of those it does.
+    log = made.lab.path("log", "supabase.jsonl").read_text().splitlines()
+    refused = [line["response"] for line in map(json.loads, log) if line["status"] >= 400]
+    assert [one for one in refused if set(one) != {"message"}] == []
 
 
 def test_a_project_comes_up_in_time(client: Client) -> None:
@@ -143,6 +147,12 @@ def test_backups_follow_the_plan(client: Client) -> None:
     assert client.project("/billing/addons", "PATCH", {"addon_type": "compute_instance", "addon_variant": "ci_small"})[0] == 200
     assert client.project("/billing/addons", "PATCH", {"addon_type": "pitr", "addon_variant": "pitr_7"})[0] == 200
     assert client.project("/database/backups")[1]["pitr_enabled"] is True
+
+
+def test_an_error_that_no_call_is_known_to_answer_is_a_violation(client: Client) -> None:
+    assert client.project("/api-keys", "POST", {"type": "secret"})[0] == 400
+    assert "Unknown response http status: 400" in client.violations()[0]
+    client.lab.path("contract-violations.jsonl").unlink()
 
 
 def test_migration_endpoints_are_closed(client: Client) -> None:
