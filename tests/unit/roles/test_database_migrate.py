@@ -9,8 +9,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema import Report, Wanted, converge
 
@@ -34,6 +32,7 @@ def test_rehearse_move_and_the_way_back(scratch: MakeScratch, playbook: RunPlayb
     for number in range(20):
         old.sign_up(f"u{number}@example.com")
     variables = {"platform_supabase_database": settings(old), "platform_state_dir": str(tmp_path / "state"), "database_export_label": "first"}
+    variables |= {"platform_name": "quetrex", "platform_environment": "test", "platform_lock_enabled": False}
     given = tmp_path / "variables.json"
 
     def run(name: str, *arguments: str, **more: Any) -> str:
@@ -51,9 +50,25 @@ def test_rehearse_move_and_the_way_back(scratch: MakeScratch, playbook: RunPlayb
     old.sign_up("late@example.com")
     refused = run("database_migrate", **target)
     assert "changed since the export" in refused, refused
-    moved = run("database_migrate", **target, database_migrate_replace=True, database_export_label="second")
+    urls = {"database_migrate_target_url": "https://abcdefghijklmnopqrst.supabase.co", "platform_supabase_url": "https://old.supabase.co"}
+    moved = run("database_migrate", **target, database_migrate_replace=True, database_export_label="second", **urls)
     assert "failed=0" in moved, moved
     assert new.sql("SELECT count(*) FROM public.profiles", user="supabase_admin") == [(21,)]
     folder = tmp_path / "state/exports/second"
-    assert yaml.safe_load((folder / "cutover.yml").read_text())["platform_supabase_database"]["name"] == new.name
-    assert yaml.safe_load((folder / "way_back.yml").read_text())["platform_supabase_database"]["name"] == old.name
+    assert PASSWORD not in (folder / "cutover.yml").read_text() + (folder / "way_back.yml").read_text()
+
+    # What site does with either: the app's environment, and the schema's promises in the database that it names.
+    stack = [str(ROOT / "roles/app_stack" / part / "main.yml") for part in ("defaults", "vars")]
+    proof = {"import_role": {"name": "quetrex.platform.supabase_database", "tasks_from": "verify"}}
+    told = {"debug": {"msg": "{{ __app_stack_web_env.DATABASE_URL }} {{ __app_stack_web_env.SUPABASE_URL | default('none') }}"}}
+    (tmp_path / "switch.yml").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "vars_files": stack, "tasks": [proof, told]}]))
+    variables |= {f"platform_{name}": f"{name}.example.com" for name in ("domain", "runner_image", "nginx_image", "redis_image")}
+    variables |= {"platform_supabase_url": "https://old.supabase.co", "app_stack_redis_password": "x"}
+    given.write_text(json.dumps({**variables, "vault_supabase_database_password": "old-word", "vault_supabase_database_password_new": "new-word"}))
+    for file, user, word, database, url in (
+        ("cutover.yml", "supabase_admin", "new-word", new, "https://abcdefghijklmnopqrst.supabase.co"),
+        ("way_back.yml", "postgres", "old-word", old, "https://old.supabase.co"),
+    ):
+        done = playbook(tmp_path / "switch.yml", "-e", f"@{given}", "-e", f"@{folder / file}")
+        assert "changed=0    unreachable=0    failed=0" in done.stdout, done.stdout
+        assert f"postgresql://{user}:{word}@{database.cluster.socket_dir}:5432/{database.name}?sslmode=disable {url}" in done.stdout, done.stdout
