@@ -27,7 +27,7 @@ options:
     description: What to look at; all of it when empty.
     type: list
     elements: str
-    choices: [base, disks, memory, listeners, firewall, containers, units, upgrades, certificates, releases, backups]
+    choices: [base, disks, memory, listeners, firewall, containers, units, upgrades, certificates, releases, backups, history]
     default: []
 attributes:
   check_mode:

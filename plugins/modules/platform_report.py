@@ -102,27 +102,20 @@ summary:
 """
 
 import json
-import os
-import tempfile
 import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.picture.files import replace
 from ansible_collections.quetrex.platform.plugins.module_utils.picture.findings import Expected, Limits, judge
 from ansible_collections.quetrex.platform.plugins.module_utils.picture.report import document, junit, states, summary, table
 
 
 def write(path: str | None, text: str) -> None:
-    """Replace the file in one move, where one is wanted."""
-    if not path:
-        return
-    folder = Path(path).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(dir=folder, prefix=f".{Path(path).name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(scratch).replace(path)
+    """Where a file is wanted."""
+    if path:
+        replace(Path(path), text)
 
 
 def main() -> None:

@@ -143,13 +143,12 @@ failure:
 """
 
 import json
-import os
-import tempfile
 import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
+from ansible_collections.quetrex.platform.plugins.module_utils.picture.files import replace
 from ansible_collections.quetrex.platform.plugins.module_utils.uptime import betterstack, plan, uptimerobot
 from ansible_collections.quetrex.platform.plugins.module_utils.uptime.client import Client, UncertainError, UptimeError
 
@@ -245,11 +244,7 @@ def keep(path: str, heartbeats: dict[str, t.Any], *, check: bool) -> bool:
     if target.exists() and target.read_text(encoding="utf-8") == text:
         return False
     if not check:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(scratch).replace(target)
+        replace(target, text)
     return True
 
 

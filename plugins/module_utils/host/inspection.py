@@ -25,7 +25,7 @@ RunProgram = t.Callable[[t.List[str]], t.Tuple[int, str, str]]  # noqa: UP006
 
 RULES = "/etc/platform/firewall.nft"
 TABLE = ["inet", "platform"]
-PARTS = ("base", "disks", "memory", "listeners", "firewall", "containers", "units", "upgrades", "certificates", "releases", "backups")
+PARTS = ("base", "disks", "memory", "listeners", "firewall", "containers", "units", "upgrades", "certificates", "releases", "backups", "history")
 
 
 class Places(t.NamedTuple):
@@ -285,9 +285,17 @@ def backups(_run: RunProgram, places: Places) -> Json | None:
     return None
 
 
+def history(_run: RunProgram, places: Places) -> list[Json]:
+    """The heartbeat's samples, thinned."""
+    lines = _text(f"{places.state}/history.jsonl").splitlines()
+    step = max(1, len(lines) // 90)
+    rows = [_json(line, None) for line in lines[::-1][::step][::-1]]
+    return [row for row in rows if isinstance(row, dict)]
+
+
 LOOKS: dict[str, t.Callable[[RunProgram, Places], t.Any]] = {
     "base": base, "disks": disks, "memory": memory, "listeners": listeners, "firewall": firewall, "containers": containers, "units": units,
-    "upgrades": upgrades, "certificates": certificates, "releases": releases, "backups": backups,
+    "upgrades": upgrades, "certificates": certificates, "releases": releases, "backups": backups, "history": history,
 }  # fmt: skip
 
 

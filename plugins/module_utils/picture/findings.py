@@ -308,14 +308,14 @@ def _upgrades(seen: Json, limits: Limits) -> list[Finding]:
             Finding(
                 "upgrades",
                 "warning",
-                f"{len(seen['security'])} security upgrades are pending",
+                f"security upgrades are pending: {len(seen['security'])}",
                 names,
                 "unattended-upgrade runs every night; or: sudo unattended-upgrade",
             )
         )
     others = len(seen["pending"]) - len(seen["security"])
     if others > 0:
-        found.append(Finding("upgrades", "note", f"{others} other upgrades are pending", ", ".join(sorted(set(seen["pending"]) - set(seen["security"]))[:12])))
+        found.append(Finding("upgrades", "note", f"other upgrades are pending: {others}", ", ".join(sorted(set(seen["pending"]) - set(seen["security"]))[:12])))
     if seen["lists_days"] is not None and seen["lists_days"] > limits.lists_days:
         found.append(Finding("upgrades", "warning", f"the package lists are {seen['lists_days']:.0f} days old", fix="systemctl status apt-daily.timer"))
     return found
@@ -403,6 +403,8 @@ def project(seen: Json, now: str, limits: Limits) -> list[Finding]:
 
 def monitors(seen: Json) -> list[Finding]:
     """What the outside monitors say now."""
+    if "monitors" not in seen:
+        return [Finding("monitoring", "warning", "the monitors could not be asked", str(seen.get("msg", "")))]
     down = (item for item in seen.get("monitors") or [] if item.get("status") not in ("up", "pending", "unknown"))
     return [Finding("monitoring", "problem", f"the monitor {item['name']} is {item.get('status')}", item.get("url", "")) for item in down]
 

@@ -63,7 +63,8 @@ def words(seen: Json) -> dict[str, str]:
     if "tasks" in drift:
         same = "as in the inventory"
         said |= {"edge": f"DNS, settings and rules {same}", "cloud": f"server, firewall, addresses and volume {same}", "release": f"what serves is {same}"}
-        said["settings"] = f"{drift['tasks']} tasks of site would change nothing"
+        different = len(drift["drift"])
+        said["settings"] = f"{drift['tasks']} tasks of site, {different or 'none'} of which would change something"
         said["database"] = "every promise about who may do what is kept"
     if seen.get("schema"):
         said["database"] = "schema, grants and policies are those of the migrations"

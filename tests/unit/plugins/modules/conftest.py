@@ -80,7 +80,8 @@ def run_hetzner(hetzner: HetznerApi, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(hetzner_arguments, "Client", lambda token, url: Client(token, url, clock=hetzner.clock, sleep=hetzner.clock.sleep))
 
     def call(name: str, /, *, check: bool = False, bare: bool = False, **arguments: Any) -> dict[str, Any]:
-        module = importlib.import_module(f"ansible_collections.quetrex.platform.plugins.modules.hetzner_{name}")
+        full = name if name.startswith("platform_") else f"hetzner_{name}"
+        module = importlib.import_module(f"ansible_collections.quetrex.platform.plugins.modules.{full}")
         common = {} if bare else {"api_token": hetzner.token, "api_endpoint": hetzner.url}
         with patch_module_args({**common, **arguments, "_ansible_check_mode": check, "_ansible_diff": True}), pytest.raises(Ended) as ended:
             module.main()
