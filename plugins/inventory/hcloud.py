@@ -11,7 +11,8 @@ short_description: Hetzner Cloud inventory that never hides a failure
 version_added: "0.1.0"
 description:
   - Reads servers from the Hetzner Cloud API. A file for Hetzner's own inventory plugin works unchanged but for the plugin's name.
-  - A failure of the API is an error with its true reason, never an inventory without hosts. A valid cache is used without asking the API.
+  - A failure of the API is an error with its true reason, never an inventory without hosts, whatever C(any_unparsed_is_failed) says.
+  - A valid cache is used without asking the API.
   - Pages are fetched in parallel, and the rate limit is waited for.
   - Options may be templates; variables given with C(-e), C(inventory_file) and C(inventory_dir) can be used in them.
   - The configuration file's name has to end with C(hcloud.yml) or C(hcloud.yaml).
@@ -139,6 +140,7 @@ import json
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
+from ansible import constants
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable, get_cache_plugin
 
@@ -170,6 +172,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
         """Add hosts, variables and groups."""
         super().parse(inventory, loader, path, cache)
+        try:
+            self._parse(path, cache=cache)
+        except Exception:
+            # The core makes a warning of it and goes on without hosts, exit status 0, unless it is told that this is an error.
+            constants.INVENTORY_ANY_UNPARSED_IS_FAILED = True
+            raise
+
+    def _parse(self, path: str, *, cache: bool) -> None:
         try:
             self._read_config_data(path)
         except AttributeError:
@@ -215,7 +225,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         except HetznerError as error:
             stale = self._stale(key) if error.code == "unreachable" or error.status >= 500 else None
             if stale is None:
-                raise AnsibleError(f"Hetzner Cloud inventory: {error}") from error
+                raise AnsibleError(f"Hetzner Cloud inventory: {error}") from None
             self.display.warning(f"Hetzner Cloud inventory: {error} An older cache is used, as allow_stale_cache permits.")
             return stale
         if self.get_option("cache"):

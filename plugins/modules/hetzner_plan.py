@@ -74,6 +74,15 @@ options:
   monthly_budget:
     description: Fail when the choice costs more than this a month, in the currency of the account.
     type: float
+  labels:
+    description:
+      - Labels of the server the plan is for. Where there is one already, it is shown as RV(current), and as nothing is bought then, neither stock nor
+        O(monthly_budget) stop the run.
+    type: dict
+  resize:
+    description: Whether a server that is there is going to be changed to the choice, which then has to be in stock and within the budget.
+    type: bool
+    default: false
 author:
   - Quetrex (@quetrex)
 """
@@ -123,6 +132,10 @@ alternatives:
   returned: success
   type: list
   elements: dict
+current:
+  description: The server with O(labels) at today's price, null when there is none. The same keys as RV(chosen).
+  returned: success
+  type: dict
 elsewhere:
   description: The best choice at each other location, cheapest first. The same keys as RV(chosen).
   returned: success
@@ -156,7 +169,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.plan import TIERS, Extras, Size, make_plan, table
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.plan import TIERS, Extras, Plan, Size, make_plan, table, with_current
 
 
 def wanted(params: dict[str, t.Any]) -> Size:
@@ -175,16 +188,26 @@ def plan(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Fetch the catalogue and the prices, and resolve."""
     size, params = wanted(module.params), module.params
     extras = Extras(params["primary_ipv4"], params["volume_size"], params["prices"])
-    with ThreadPoolExecutor(1) as pool:
-        pricing = pool.submit(client.get, "/pricing")
+    selector = ",".join(f"{key}={value}" for key, value in sorted((params["labels"] or {}).items()))
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(client.get, "/pricing")
+        there = pool.submit(client.all, "/servers", "servers", [("label_selector", selector)]) if selector else None
         server_types = client.all("/server_types", "server_types")
-        found = make_plan(size, params["location"], extras, server_types, pricing.result()["pricing"], params["monthly_budget"])
+        pricing, servers = asked.result()["pricing"], there.result() if there else []
+
+    def make(budget: float | None) -> Plan:
+        return make_plan(size, params["location"], extras, server_types, pricing, budget)
+
+    budget = params["monthly_budget"]
+    # which of several is meant is for hetzner_server to refuse
+    found = with_current(make, size, servers[0], budget, extras, pricing, resize=params["resize"]) if servers else make(budget)
     return {
         "changed": False,
         "chosen": found.chosen.data(),
         "alternatives": [one.data() for one in found.alternatives],
         "elsewhere": [one.data() for one in found.elsewhere],
         "refused": found.refused,
+        "current": found.current.data() if found.current else None,
         "currency": found.currency,
         "table": table(found, extras.side),
     }
@@ -205,6 +228,8 @@ def main() -> None:
         "primary_ipv4": {"type": "bool", "default": True},
         "prices": {"type": "str", "choices": ["net", "gross"], "default": "net"},
         "monthly_budget": {"type": "float"},
+        "labels": {"type": "dict"},
+        "resize": {"type": "bool", "default": False},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True, required_one_of=[("tier", "cores")], required_if=[("tier", None, ("cores", "memory"))])
     run(module, plan)

@@ -68,13 +68,14 @@ class Offer(t.NamedTuple):
 
 
 class Plan(t.NamedTuple):
-    """The choice, what else could be ordered here and elsewhere (the best per location), and what was asked for but cannot be had."""
+    """The choice, what else could be ordered here and elsewhere (the best per location), what was asked for but cannot be had, and what runs."""
 
     chosen: Offer
     alternatives: list[Offer]
     elsewhere: list[Offer]
     refused: dict[str, str]
     currency: str
+    current: Offer | None = None
 
 
 def make_plan(size: Size, location: str, extras: Extras, server_types: list[CatalogueType], pricing: dict[str, t.Any], budget: float | None = None) -> Plan:
@@ -97,6 +98,34 @@ def make_plan(size: Size, location: str, extras: Extras, server_types: list[Cata
     return plan
 
 
+def with_current(
+    make: t.Callable[[float | None], Plan],
+    size: Size,
+    server: dict[str, t.Any],
+    budget: float | None,
+    extras: Extras,
+    pricing: dict[str, t.Any],
+    *,
+    resize: bool,
+) -> Plan:
+    """Return the plan for a server that is there. Unless it changes, nothing is bought, and neither stock nor budget stops the run.
+
+    A type that is as good as the choice stays the choice when it is only sold out or deprecated: nobody is moved to the next best for that.
+    """
+    current = _offer(server["server_type"], server["location"]["name"], extras, pricing)
+    fits = _fits(server["server_type"], size)
+    try:
+        found = make(None)
+    except HetznerError as error:
+        if error.code != "no_plan" or (resize and not fits):
+            raise
+        return Plan(current, [], [], error.details.get("refused", {}), str(pricing.get("currency", "EUR")), current)
+    if fits and _rank(size, current) <= _rank(size, found.chosen):
+        others = [one for one in (found.chosen, *found.alternatives) if one.name != current.name]
+        return found._replace(chosen=current, alternatives=others, current=current)
+    return (make(budget) if resize else found)._replace(current=current)
+
+
 def _orderable(offers: list[Offer]) -> list[Offer]:
     return [offer for offer in offers if not offer.reason]
 
@@ -105,8 +134,13 @@ def _offers(size: Size, location: str, extras: Extras, server_types: list[Catalo
     """Return every type that is big enough and listed at a location: preferred names first, then the cheapest."""
     fitting = [one for one in server_types if _fits(one, size) and any(place["name"] == location for place in one["locations"])]
     offers = [_offer(one, location, extras, pricing) for one in fitting]
-    rank = {name: position for position, name in enumerate(size.preferred)}
-    return sorted(offers, key=lambda one: (rank.get(one.name, len(rank)), one.total, one.name))
+    return sorted(offers, key=lambda one: _rank(size, one))
+
+
+def _rank(size: Size, offer: Offer) -> tuple[int, float, str]:
+    """Return what offers are ordered by: preferred names first, then the cheapest."""
+    position = size.preferred.index(offer.name) if offer.name in size.preferred else len(size.preferred)
+    return position, offer.total, offer.name
 
 
 def _fits(server_type: CatalogueType, size: Size) -> bool:
@@ -192,12 +226,15 @@ def _too_dear(plan: Plan, budget: float) -> str:
 
 
 def table(plan: Plan, side: str) -> list[str]:
-    """Return the plan as lines for a person."""
-    head = f"{'':2}{'type':8}{'at':6}{'vCPU':>5}{'GB':>5}{'disk':>6}{'TB':>4}{'server':>9}{'IPv4':>7}{'volume':>8}{'total':>9}"
-    rows = [("> ", plan.chosen), *(("  ", one) for one in plan.alternatives[:3]), *(("  ", one) for one in plan.elsewhere)]
-    lines = [head, *(_row(mark, offer) for mark, offer in rows)]
-    lines.append(f"  {plan.currency} a month, {side}; disk in GB, TB of traffic included")
-    return [*lines, *(f"  {name}: {reason}" for name, reason in plan.refused.items())]
+    """Return the plan as lines for a person. No line begins with a blank: YAML would quote only some, and the columns would not stand in line."""
+    head = f"| {'type':8}{'at':6}{'vCPU':>5}{'GB':>5}{'disk':>6}{'TB':>4}{'server':>9}{'IPv4':>7}{'volume':>8}{'total':>9}"
+    current = plan.current
+    same = current is not None and (current.name, current.location) == (plan.chosen.name, plan.chosen.location)
+    rows = [(">*" if same else "> ", plan.chosen), *(("| ", one) for one in plan.alternatives[:3]), *(("| ", one) for one in plan.elsewhere)]
+    rows = [("* ", current), *rows] if current and not same else rows
+    notes = [f"{plan.currency} a month, {side}; disk in GB, TB of traffic included", *(["* runs now, at today's price"] if current else [])]
+    notes += [f"{name}: {reason}" for name, reason in plan.refused.items()]
+    return [head, *(_row(mark, offer) for mark, offer in rows), *(f"| {note}" for note in notes)]
 
 
 def _row(mark: str, one: Offer) -> str:

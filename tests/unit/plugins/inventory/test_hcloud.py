@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -242,11 +244,40 @@ def test_a_failure_is_an_error_with_its_reason(fleet: Fleet, effect: dict[str, A
         fleet.inventory()
 
 
+@pytest.mark.parametrize("options", [{"api_endpoint": "http://127.0.0.1:9/v1", "retry_budget": 0}, {"status": ["asleep"]}])
+def test_a_failure_ends_the_command_with_no_setting_of_the_users(fleet: Fleet, collection_tree: Path, options: dict[str, Any]) -> None:
+    folder = fleet.lab.root / "inventory"
+    folder.mkdir()
+    (folder / "hcloud.yml").write_text(yaml.safe_dump({"plugin": OURS, **fleet.options, **options}))
+    (folder / "hosts.yml").write_text("all: {hosts: {localhost: {}}}")
+    (fleet.lab.root / "ansible.cfg").touch()
+    names = {"ANSIBLE_CONFIG": str(fleet.lab.root / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(collection_tree)}
+    command = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", str(folder), "--list"]
+    done = subprocess.run(command, env={**os.environ, **names}, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode != 0
+    assert ("no answer from 127.0.0.1" in done.stderr) or ("'asleep' is none" in done.stderr), done.stderr
+
+
 def test_a_missing_token_is_told(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HCLOUD_TOKEN", raising=False)
     del fleet.options["api_token"]
     with pytest.raises(AnsibleError, match="api_token is missing"):
         fleet.inventory()
+
+
+@pytest.mark.parametrize("wanted", ["inside", "its id"])
+def test_private_addresses_are_those_of_the_peer(fleet: Fleet, wanted: str) -> None:
+    body = {"name": "inside", "ip_range": "10.1.0.0/16", "subnets": [{"type": "cloud", "ip_range": "10.1.1.0/24", "network_zone": "us-east"}]}
+    network = fleet.client.request("POST", "/networks", json=body)["network"]["id"]
+    server = fleet.client.request("GET", "/servers", params={"name": "a"})["servers"][0]["id"]
+    fleet.client.request("POST", f"/servers/{server}/actions/attach_to_network", json={"network": network})
+    options = {"connect_with": "private_ipv4", "network": "inside" if wanted == "inside" else str(network)}
+    ours, peers = (shape(fleet.inventory(plugin, **options)) for plugin in (OURS, PEERS))
+    assert list(ours["hosts"]) == list(peers["hosts"]) == ["a"]
+    assert ours["hosts"]["a"]["ansible_host"] == peers["hosts"]["a"]["ansible_host"]
+    assert ours["hosts"]["a"]["ansible_host"].startswith("10.1.1.")
+    for name in ("hcloud_private_networks", "hcloud_private_ipv4"):
+        assert ours["hosts"]["a"][name] == peers["hosts"]["a"][name]
 
 
 def test_private_addresses_want_a_network(fleet: Fleet) -> None:

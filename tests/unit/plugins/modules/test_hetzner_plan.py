@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import hcloud
 import pytest
 
 from lab.api.hetzner.testing import HetznerApi
@@ -26,7 +27,7 @@ def test_four_ways(hetzner: HetznerApi, run_hetzner: Run) -> None:
 def test_the_table_tells_choice_alternatives_and_why_not(run_hetzner: Run) -> None:
     table = run_hetzner("plan", location="ash", tier="starter", volume_size=10)["table"]
     assert [line for line in table if line.startswith("> ")] == ["> cpx31   ash       4    8   160   3    62.99   0.60    0.57    64.16"]
-    assert "  cx32: no longer in the catalogue" in table
+    assert "| cx32: no longer in the catalogue" in table
 
 
 @pytest.mark.parametrize("check", [True, False])
@@ -51,3 +52,45 @@ def test_a_size_of_ones_own_replaces_the_tier(run_hetzner: Run) -> None:
     chosen = run_hetzner("plan", location="ash", tier="starter", cores=8, memory=16, preferred=[])["chosen"]
     assert (chosen["cores"] >= 8, chosen["memory"] >= 16) == (True, True)
     assert run_hetzner("plan", location="ash", cores=500, memory=1000.0)["failure"]["code"] == "no_plan"
+
+
+LABELS = {"platform": "quetrex", "environment": "test", "role": "app"}
+
+
+@pytest.fixture
+def server(hetzner: HetznerApi) -> Callable[..., None]:
+    """Make the server a plan is for."""
+
+    def make(kind: str) -> None:
+        body = {"name": "app", "server_type": kind, "image": "debian-13", "location": "ash", "labels": LABELS}
+        hcloud.Client(hetzner.token, api_endpoint=hetzner.url).request("POST", "/servers", json=body)
+
+    return make
+
+
+def test_a_server_that_is_there_needs_neither_stock_nor_budget(hetzner: HetznerApi, run_hetzner: Run, server: Callable[..., None]) -> None:
+    server("cpx31")
+    hetzner.fault({"domain": "sold_out", "location": "ash"}, times=None)
+    for resize in (False, True):
+        told = run_hetzner("plan", location="ash", tier="starter", labels=LABELS, resize=resize, monthly_budget=20)
+        assert (told["chosen"]["name"], told["current"]["name"], told["current"]["total"]) == ("cpx31", "cpx31", 63.59), told
+        assert [line[:7] for line in told["table"] if line.startswith(">*")] == [">*cpx31"]
+    assert run_hetzner("plan", location="ash", tier="peak", labels=LABELS)["chosen"]["name"] == "cpx31"
+    # to grow it is to buy
+    assert run_hetzner("plan", location="ash", tier="peak", labels=LABELS, resize=True)["failure"]["code"] == "no_plan"
+
+
+def test_a_type_that_is_only_sold_out_is_not_left_for_the_next_best(hetzner: HetznerApi, run_hetzner: Run, server: Callable[..., None]) -> None:
+    server("cpx31")
+    hetzner.fault({"domain": "sold_out", "type": "cpx31"}, times=None)
+    told = run_hetzner("plan", location="ash", tier="starter", labels=LABELS, resize=True)
+    assert (told["chosen"]["name"], told["alternatives"][0]["name"]) == ("cpx31", "ccx23")
+
+
+def test_another_size_shows_both_and_wants_the_budget_only_for_a_resize(run_hetzner: Run, server: Callable[..., None]) -> None:
+    server("cpx31")
+    told = run_hetzner("plan", location="ash", tier="scale", labels=LABELS, monthly_budget=100)
+    assert (told["chosen"]["name"], told["current"]["name"]) == ("cpx41", "cpx31")
+    assert [line[:7] for line in told["table"][1:3]] == ["* cpx31", "> cpx41"]
+    assert run_hetzner("plan", location="ash", tier="scale", labels=LABELS, monthly_budget=100, resize=True)["failure"]["code"] == "over_budget"
+    assert run_hetzner("plan", location="ash", tier="scale", labels={**LABELS, "role": "none"})["current"] is None

@@ -92,4 +92,4 @@ def test_architecture_disk_and_extras() -> None:
 def test_table_has_choice_alternatives_and_reasons() -> None:
     lines = table(plan(TIERS["starter"]), "net")
     assert lines[1].startswith("> cpx31   ash")
-    assert lines[-1] == "  cx33: not sold in ash"
+    assert lines[-1] == "| cx33: not sold in ash"
