@@ -36,4 +36,7 @@ options:
     description: Name of the zone, for example V(example.com).
     type: str
     required: true
+  zone_id:
+    description: Identifier of the zone, as RV(zone_id) of an earlier task says it. Saves the request that looks it up.
+    type: str
 """

@@ -16,13 +16,9 @@ description:
 extends_documentation_fragment:
   - quetrex.platform.cloudflare
   - quetrex.platform.cloudflare.zone
+  - quetrex.platform.attributes.no_diff
+  - quetrex.platform.attributes
 attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: none
   idempotent:
     description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
     support: none
@@ -64,6 +60,10 @@ purged:
   returned: success
   type: list
   elements: dict
+zone_id:
+  description: Identifier of the zone.
+  returned: success
+  type: str
 requests:
   description: How many requests were sent.
   returned: success
@@ -81,7 +81,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError, UncertainError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, connect, fail
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, connect, fail
 
 KINDS = ("files", "hosts", "prefixes", "tags")
 # The least that any plan takes in one order.
@@ -111,7 +111,7 @@ def send(client: Client, path: str, order: dict[str, t.Any]) -> None:
 def main() -> None:
     """Run the module."""
     lists: dict[str, t.Any] = {kind: {"type": "list", "elements": "str"} for kind in KINDS}
-    spec = {**CONNECTION, "zone": {"type": "str", "required": True}, "everything": {"type": "bool"}, **lists}
+    spec = {**CONNECTION, **ZONE, "everything": {"type": "bool"}, **lists}
     module = AnsibleModule(
         argument_spec=spec,
         supports_check_mode=True,
@@ -121,12 +121,12 @@ def main() -> None:
     client = connect(module)
     todo = orders(module.params)
     try:
-        zone = client.zone(module.params["zone"])["id"]
+        zone = Zone(module, client)
         for order in [] if module.check_mode else todo:
-            send(client, f"/zones/{zone}/purge_cache", order)
+            send(client, f"{zone.path}/purge_cache", order)
     except CloudflareError as error:
         fail(module, error)
-    module.exit_json(changed=bool(todo), purged=todo, requests=client.requests)
+    module.exit_json(changed=bool(todo), purged=todo, requests=client.requests, zone_id=zone.id)
 
 
 if __name__ == "__main__":

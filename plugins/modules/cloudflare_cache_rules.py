@@ -19,16 +19,7 @@ description:
 extends_documentation_fragment:
   - quetrex.platform.cloudflare
   - quetrex.platform.cloudflare.zone
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: full
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-    support: full
+  - quetrex.platform.attributes
 options:
   rules:
     description: The rules, highest precedence first.
@@ -92,6 +83,10 @@ steps:
   returned: success
   type: list
   elements: dict
+zone_id:
+  description: Identifier of the zone.
+  returned: success
+  type: str
 requests:
   description: How many requests were sent.
   returned: success
@@ -110,7 +105,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import cache_rules, zone
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, Plan, connect, converge, fail, finish, unmoved
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Plan, Zone, connect, converge, fail, finish, unmoved
 
 Rules = list[dict[str, t.Any]]
 
@@ -125,24 +120,28 @@ def run(module: AnsibleModule, client: Client) -> None:
     given, exclusive = module.params["rules"], module.params["exclusive"]
     desired = [cache_rules.normalise(rule) for rule in given if rule["state"] == "present"]
     absent = {rule["expression"] or cache_rules.expression(rule["match"]) for rule in given if rule["state"] == "absent"}
-    found = client.zone(module.params["zone"])
-    base, quota = f"/zones/{found['id']}", cache_rules.QUOTA.get((found.get("plan") or {}).get("legacy_id", ""))
+    found = Zone(module, client)
+    base = found.path
     seen: dict[str, t.Any] = {}
 
     def fetch() -> Rules:
         seen.update(zone.entrypoint(client, base))
         return zone.rules_of(seen)
 
+    def plan(current: Rules) -> Plan[Rules]:
+        made = cache_rules.plan(current, desired, absent=absent, exclusive=exclusive)
+        if made.steps:
+            cache_rules.check_quota(made.after, (found.details.get("plan") or {}).get("legacy_id", ""))
+        return made
+
     def apply(plan: Plan[Rules]) -> None:
         unmoved("cache rules", seen["version"], zone.entrypoint(client, base)["version"])
         client.call("PUT", f"{base}/rulesets/phases/{cache_rules.PHASE}/entrypoint", {"rules": plan.steps[0]["rules"]})
 
-    outcome = converge(
-        fetch, lambda current: cache_rules.plan(current, desired, absent=absent, exclusive=exclusive, quota=quota), apply, check=module.check_mode
-    )
+    outcome = converge(fetch, plan, apply, check=module.check_mode)
     overlaps = cache_rules.overlaps(zone.readable_page_rules(client, base), outcome.after)
     outcome.warnings += cache_rules.overlap_warnings(overlaps)
-    finish(module, outcome, shown, client.requests, rules=shown(outcome.after), overlaps=overlaps)
+    finish(module, outcome, shown, client.requests, rules=shown(outcome.after), overlaps=overlaps, zone_id=found.id)
 
 
 def main() -> None:
@@ -157,7 +156,7 @@ def main() -> None:
     one_of = {"mutually_exclusive": [("match", "expression")], "required_one_of": [("match", "expression")]}
     spec = {
         **CONNECTION,
-        "zone": {"type": "str", "required": True},
+        **ZONE,
         "rules": {"type": "list", "elements": "dict", "required": True, "options": rule, **one_of},
         "exclusive": {"type": "bool", "default": False},
     }

@@ -20,16 +20,7 @@ description:
 extends_documentation_fragment:
   - quetrex.platform.cloudflare
   - quetrex.platform.cloudflare.zone
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: full
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-    support: full
+  - quetrex.platform.attributes
 options:
   records:
     description: The records.
@@ -95,6 +86,10 @@ steps:
   returned: success
   type: list
   elements: dict
+zone_id:
+  description: Identifier of the zone.
+  returned: success
+  type: str
 requests:
   description: How many requests were sent.
   returned: success
@@ -113,7 +108,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import dns
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, Plan, connect, converge, fail, finish
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Plan, Zone, connect, converge, fail, finish
 
 RECORD = {
     "name": {"type": "str", "required": True},
@@ -132,7 +127,8 @@ def run(module: AnsibleModule, client: Client) -> None:
     """Fetch, plan, apply, fetch."""
     zone, desired = module.params["zone"], module.params["records"]
     dns.plan(zone, [], desired)  # a description that cannot be is refused before anything is asked
-    path = f"/zones/{client.zone(zone)['id']}/dns_records"
+    found = Zone(module, client)
+    path = f"{found.path}/dns_records"
     names = {dns.full_name(zone, record["name"]) for record in desired}
 
     def fetch() -> list[dict[str, t.Any]]:
@@ -146,12 +142,12 @@ def run(module: AnsibleModule, client: Client) -> None:
         return sorted((dns.view(record) for record in records), key=lambda row: (row["name"], row["type"], row["content"]))
 
     outcome = converge(fetch, lambda records: dns.plan(zone, records, desired), apply, check=module.check_mode)
-    finish(module, outcome, shown, client.requests, records=shown(outcome.after))
+    finish(module, outcome, shown, client.requests, records=shown(outcome.after), zone_id=found.id)
 
 
 def main() -> None:
     """Run the module."""
-    spec = {**CONNECTION, "zone": {"type": "str", "required": True}, "records": {"type": "list", "elements": "dict", "required": True, "options": RECORD}}
+    spec = {**CONNECTION, **ZONE, "records": {"type": "list", "elements": "dict", "required": True, "options": RECORD}}
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     try:
         run(module, connect(module))

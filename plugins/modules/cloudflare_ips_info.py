@@ -12,16 +12,9 @@ short_description: Tell the networks Cloudflare's edge speaks from
 version_added: "0.1.0"
 description:
   - Asks the API, which needs no token for this. When it cannot be asked, the list this collection was published with is returned, with a warning.
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: none
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-    support: full
+extends_documentation_fragment:
+  - quetrex.platform.attributes.no_diff
+  - quetrex.platform.attributes
 options:
   api_url:
     description:

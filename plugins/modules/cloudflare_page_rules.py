@@ -18,16 +18,7 @@ description:
 extends_documentation_fragment:
   - quetrex.platform.cloudflare
   - quetrex.platform.cloudflare.zone
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: full
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-    support: full
+  - quetrex.platform.attributes
 options:
   rules:
     description: The rules, highest precedence first.
@@ -92,6 +83,10 @@ steps:
   returned: success
   type: list
   elements: dict
+zone_id:
+  description: Identifier of the zone.
+  returned: success
+  type: str
 requests:
   description: How many requests were sent.
   returned: success
@@ -110,7 +105,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import cache_rules, page_rules
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, Plan, connect, converge, fail, finish, unmoved
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Plan, Zone, connect, converge, fail, finish, unmoved
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.zone import readable_cache_rules
 
 Rules = list[dict[str, t.Any]]
@@ -125,9 +120,8 @@ class Run:
         self.client, self.exclusive = client, module.params["exclusive"]
         self.desired = [page_rules.normalise(rule) for rule in given if rule["state"] == "present"]
         self.absent = {page_rules.normalise_target(rule["target"]): set(rule["actions"]) for rule in given if rule["state"] == "absent"}
-        zone = client.zone(module.params["zone"])
-        self.base, self.quota = f"/zones/{zone['id']}", zone["meta"]["page_rule_quota"]
-        self.path = f"{self.base}/pagerules"
+        self.zone = Zone(module, client)
+        self.path = f"{self.zone.path}/pagerules"
         self.allowed: dict[str, t.Any] = {}
         self.seen: Rules = []
 
@@ -142,7 +136,9 @@ class Run:
 
     def plan(self, current: Rules) -> Plan[Rules]:
         """The plan, checked against what the zone allows."""
-        found = page_rules.plan(current, self.desired, quota=self.quota, exclusive=self.exclusive, absent=self.absent)
+        found = page_rules.plan(current, self.desired, exclusive=self.exclusive, absent=self.absent)
+        if found.steps:
+            page_rules.check_quota(found.after, self.zone.details["meta"]["page_rule_quota"])
         if found.steps and self.desired and not self.allowed:
             self.allowed = {row["id"]: row for row in self.client.call("GET", f"{self.path}/settings")}
             page_rules.check(self.desired, self.allowed)
@@ -164,9 +160,9 @@ def run(module: AnsibleModule, client: Client) -> None:
     """Converge, and tell which rules do not decide."""
     work = Run(module, client)
     outcome = converge(work.fetch, work.plan, work.apply, check=module.check_mode)
-    found = cache_rules.overlaps(outcome.after, readable_cache_rules(client, work.base))
+    found = cache_rules.overlaps(outcome.after, readable_cache_rules(client, work.zone.path))
     outcome.warnings += cache_rules.overlap_warnings(found)
-    finish(module, outcome, shown, client.requests, rules=shown(outcome.after), overlaps=found)
+    finish(module, outcome, shown, client.requests, rules=shown(outcome.after), overlaps=found, zone_id=work.zone.id)
 
 
 def main() -> None:
@@ -179,7 +175,7 @@ def main() -> None:
     }
     spec = {
         **CONNECTION,
-        "zone": {"type": "str", "required": True},
+        **ZONE,
         "rules": {"type": "list", "elements": "dict", "required": True, "options": rule},
         "exclusive": {"type": "bool", "default": False},
     }

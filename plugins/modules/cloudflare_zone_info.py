@@ -18,22 +18,15 @@ description:
 extends_documentation_fragment:
   - quetrex.platform.cloudflare
   - quetrex.platform.cloudflare.zone
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: none
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-    support: full
+  - quetrex.platform.attributes.no_diff
+  - quetrex.platform.attributes
 options:
   permissions:
-    description: Permissions to try.
+    description:
+      - Permissions to try, of V(dns), V(zone_settings), V(page_rules), V(cache_rules), V(bot_management), V(ssl_and_certificates) and
+        V(cache_purge).
     type: list
     elements: str
-    choices: [dns, zone_settings, page_rules, cache_rules, bot_management, ssl_and_certificates, cache_purge]
     default: []
   access:
     description: What to try. Purging cannot be read, it is only tried with V(write).
@@ -65,6 +58,10 @@ missing_permissions:
   type: list
   elements: str
   sample: [DNS Edit]
+zone_id:
+  description: Identifier of the zone.
+  returned: success
+  type: str
 requests:
   description: How many requests were sent.
   returned: success
@@ -81,7 +78,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, connect, fail
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, connect, fail
 
 PHASE = "/zones/{zone}/rulesets/phases/http_request_cache_settings/entrypoint"
 NOTHING: dict[str, t.Any] = {}
@@ -123,10 +120,10 @@ def lacking(client: Client, zone: str, names: list[str], access: str) -> list[st
     return [label for found in client.together(missing, names) for label in found]
 
 
-def look_up(client: Client, name: str) -> dict[str, t.Any] | None:
+def look_up(module: AnsibleModule, client: Client) -> dict[str, t.Any] | None:
     """The zone, or None when the token is good but may not read zones."""
     try:
-        return client.zone(name)
+        return Zone(module, client).details
     except CloudflareError as error:
         if error.status != 403:
             raise
@@ -151,18 +148,22 @@ def main() -> None:
     """Run the module."""
     spec = {
         **CONNECTION,
-        "zone": {"type": "str", "required": True},
-        "permissions": {"type": "list", "elements": "str", "choices": list(PROBES), "default": []},
+        **ZONE,
+        "permissions": {"type": "list", "elements": "str", "default": []},
         "access": {"type": "str", "choices": ["read", "write"], "default": "read"},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     client, params = connect(module), module.params
+    if unknown := sorted(set(params["permissions"]) - set(PROBES)):
+        fail(module, CloudflareError(f"permissions: {', '.join(unknown)} is none of {', '.join(PROBES)}.", code="unknown_permission", details=unknown))
     try:
-        zone = look_up(client, params["zone"])
+        zone = look_up(module, client)
         missing = lacking(client, zone["id"], params["permissions"], params["access"]) if zone else ["Zone Read"]
     except CloudflareError as error:
         fail(module, error)
-    module.exit_json(changed=False, zone=describe(zone) if zone else {}, missing_permissions=missing, requests=client.requests)
+    module.exit_json(
+        changed=False, zone=describe(zone) if zone else {}, zone_id=zone["id"] if zone else "", missing_permissions=missing, requests=client.requests
+    )
 
 
 if __name__ == "__main__":

@@ -18,16 +18,7 @@ description:
 extends_documentation_fragment:
   - quetrex.platform.cloudflare
   - quetrex.platform.cloudflare.zone
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: full
-  idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-    support: full
+  - quetrex.platform.attributes
 options:
   settings:
     description: Setting names and values, for example C(ssl), C(min_tls_version), C(tls_client_auth).
@@ -64,6 +55,10 @@ steps:
   returned: success
   type: list
   elements: dict
+zone_id:
+  description: Identifier of the zone.
+  returned: success
+  type: str
 requests:
   description: How many requests were sent.
   returned: success
@@ -82,7 +77,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import settings as rules
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, Plan, connect, converge, fail, finish
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Plan, Zone, connect, converge, fail, finish
 
 Settings = dict[str, dict[str, t.Any]]
 
@@ -92,7 +87,8 @@ def run(module: AnsibleModule, client: Client) -> None:
     desired = dict(module.params["settings"])
     if module.params["bot_fight_mode"] is not None:
         desired[rules.BOT] = module.params["bot_fight_mode"]
-    base = f"/zones/{client.zone(module.params['zone'])['id']}"
+    zone = Zone(module, client)
+    base = zone.path
     written: set[str] = set()
 
     def read(name: str) -> dict[str, t.Any]:
@@ -114,12 +110,12 @@ def run(module: AnsibleModule, client: Client) -> None:
         apply,
         check=module.check_mode,
     )
-    finish(module, outcome, rules.view, client.requests, settings=rules.view(outcome.after))
+    finish(module, outcome, rules.view, client.requests, settings=rules.view(outcome.after), zone_id=zone.id)
 
 
 def main() -> None:
     """Run the module."""
-    spec = {**CONNECTION, "zone": {"type": "str", "required": True}, "settings": {"type": "dict", "default": {}}, "bot_fight_mode": {"type": "bool"}}
+    spec = {**CONNECTION, **ZONE, "settings": {"type": "dict", "default": {}}, "bot_fight_mode": {"type": "bool"}}
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     try:
         run(module, connect(module))

@@ -72,16 +72,21 @@ def merge(base: Json | None, rule: Json) -> Json:
     return view(row)
 
 
-def plan(current: list[Json], desired: list[Json], *, absent: set[str], exclusive: bool, quota: int | None) -> Plan[list[Json]]:
+def plan(current: list[Json], desired: list[Json], *, absent: set[str], exclusive: bool) -> Plan[list[Json]]:
     """At most one write: the whole set. `current` is in the order of precedence, highest first."""
     own = {rule["expression"]: rule for rule in current}
     left = [rule for rule in current if rule["expression"] not in absent]
     final = [merge(own.get(rule["expression"]), rule) for rule in final_order(left, desired, exclusive=exclusive, key="expression")]
-    if quota is not None and len(final) > quota:
-        raise CloudflareError(f"{len(final)} cache rules are wanted, the zone's plan allows {quota}.", code="quota", details={"quota": quota})
     if [essence(rule) for rule in final] == [essence(rule) for rule in current]:
         return Plan(current)
     return Plan(final, [{"action": "replace", "rules": [{key: rule["row"][key] for key in SENT if key in rule["row"]} for rule in reversed(final)]}])
+
+
+def check_quota(rules: list[Json], plan_name: str) -> None:
+    """Refuse more rules than the zone's plan has. A plan that is not known is not refused anything."""
+    quota = QUOTA.get(plan_name)
+    if quota is not None and len(rules) > quota:
+        raise CloudflareError(f"{len(rules)} cache rules are wanted, the zone's plan allows {quota}.", code="quota", details={"quota": quota})
 
 
 def essence(rule: Json) -> Json:

@@ -26,6 +26,26 @@ CONNECTION: Json = {
     "api_url": {"type": "str", "fallback": (env_fallback, ["CLOUDFLARE_BASE_URL"])},
     "timeout": {"type": "int", "default": 120},
 }
+ZONE: Json = {"zone": {"type": "str", "required": True}, "zone_id": {"type": "str"}}
+
+
+class Zone:
+    """The zone a module is about. What is known of it is not asked for, and its details only when they are needed."""
+
+    def __init__(self, module: AnsibleModule, client: Client) -> None:
+        self.name: str = module.params["zone"]
+        self._client = client
+        given: str | None = module.params["zone_id"]
+        self._details: Json | None = None if given else client.zone(self.name)
+        self.id: str = given or str(self._details["id"] if self._details else "")
+        self.path = f"/zones/{self.id}"
+
+    @property
+    def details(self) -> Json:
+        """The zone as the API describes it."""
+        if self._details is None:
+            self._details = dict(self._client.call("GET", self.path))
+        return self._details
 
 
 @dataclass(frozen=True)

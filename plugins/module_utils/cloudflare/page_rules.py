@@ -100,6 +100,16 @@ def check(desired: list[Json], allowed: dict[str, Json]) -> None:
         raise CloudflareError("Page rules that Cloudflare would refuse: " + "; ".join(problems) + ".", code="invalid_rule", details=problems)
 
 
+def check_quota(rules: list[Json], quota: int) -> None:
+    """Refuse more rules than the zone's plan has; disabled ones count."""
+    if len(rules) > quota:
+        raise CloudflareError(
+            f"{len(rules)} page rules are wanted, the zone's plan allows {quota}. Remove rules or use engine cache_rules.",
+            code="quota",
+            details={"quota": quota},
+        )
+
+
 def unfit(prop: Json, value: Any) -> list[str]:
     """Why a value does not fit one property of a setting."""
     if prop.get("name") != "value":
@@ -171,15 +181,9 @@ def settled(placed: list[Json], order: list[str]) -> set[str]:
     return set(chains[-1]) if chains else set()
 
 
-def plan(current: list[Json], desired: list[Json], *, quota: int, exclusive: bool, absent: dict[str, set[str]] | None = None) -> Plan[list[Json]]:
+def plan(current: list[Json], desired: list[Json], *, exclusive: bool, absent: dict[str, set[str]] | None = None) -> Plan[list[Json]]:
     """The fewest writes, in an order in which nothing is cached on the way that is not cached before or afterwards."""
     final = final_order(without(current, absent or {}), desired, exclusive=exclusive)
-    if len(final) > quota:
-        raise CloudflareError(
-            f"{len(final)} page rules are wanted, the zone's plan allows {quota}. Remove rules or use engine cache_rules.",
-            code="quota",
-            details={"quota": quota},
-        )
     placed, obsolete = assign(current, final)
     kept = [rule["id"] for rule in current if rule["id"] not in {row["id"] for row in obsolete}]
     fixed = settled(placed, kept)

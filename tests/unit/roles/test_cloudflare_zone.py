@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from lab.api.cloudflare.testing import CloudflareServer, cloudflare_server
 CHECKOUT = Path(__file__).resolve().parents[3]
 PEM = "-----BEGIN CERTIFICATE-----\n"
 OTHER = "second.test"
+ENTRY = "/rulesets/phases/http_request_cache_settings/entrypoint"
 
 
 @dataclass
@@ -31,15 +33,16 @@ class Role:
     api: CloudflareServer
     folder: Path
 
-    def run(self, *, tasks_from: str = "main", ok: bool = True, **settings: Any) -> str:
-        """Run the role; its output."""
+    def run(self, *, tasks_from: str = "main", both: bool = False, ok: bool = True, **settings: Any) -> str:
+        """Run the role, with `both` the entry point `prepare` before it; its output."""
         values = {
             "cloudflare_zone_api_token": self.api.token, "cloudflare_zone_api_url": self.api.url, "cloudflare_zone_name": self.api.zone["name"],
             "cloudflare_zone_origin_ipv4": "192.0.2.1", "cloudflare_zone_origin_ipv6": "", "cloudflare_zone_origin_pull_ca": PEM, **settings,
         }  # fmt: skip
-        call = {"ansible.builtin.import_role": {"name": "quetrex.platform.cloudflare_zone", "tasks_from": tasks_from}}
+        entries = ["prepare", "main"] if both else [tasks_from]
+        calls = [{"ansible.builtin.import_role": {"name": "quetrex.platform.cloudflare_zone", "tasks_from": entry}} for entry in entries]
         play = self.folder / "play.json"
-        play.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [call]}]))
+        play.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": calls}]))
         (self.folder / "values.json").write_text(json.dumps(values))
         words = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(play)]
         words += ["-e", f"ansible_python_interpreter={sys.executable}", "-e", f"@{self.folder / 'values.json'}"]
@@ -88,6 +91,20 @@ def test_two_zones_and_hosts_of_their_own(role: Role) -> None:
     role.api.forget()
     role.run(cloudflare_zone_zones=zones, cloudflare_zone_origin_ipv4="192.0.2.9")
     assert [line.rpartition("/")[2] for line in role.api.writes()] == ["batch", "batch"], "a fail-over is one write in each zone"
+
+
+def test_nothing_is_asked_twice_when_nothing_changed(role: Role) -> None:
+    """One read of each thing the API has an address of its own for: every setting, the rules of both engines, the records."""
+    role.run(tasks_from="prepare")
+    role.run()
+    role.api.forget()
+    assert "changed=0" in role.run()
+    path = f"/client/v4/zones/{role.zone('quetrex.test')['id']}"
+    kinds = [line["path"].removeprefix(path).partition("/settings/")[0] for line in role.api.log()]
+    assert Counter(kinds) == {"/client/v4/zones": 1, "": 6, "/bot_management": 1, "/pagerules": 1, ENTRY: 1, "/dns_records": 1}
+    role.api.forget()
+    role.run(both=True)
+    assert [line["path"] for line in role.api.log()].count("/client/v4/zones") == 1, "what prepare found is not looked up again"
 
 
 def test_a_server_without_ipv6_leaves_no_address_of_the_one_before(role: Role) -> None:

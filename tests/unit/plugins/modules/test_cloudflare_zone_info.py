@@ -52,5 +52,12 @@ def test_a_token_that_is_none_is_an_error(run_cloudflare: Run) -> None:
     assert "Make a new token" in run_cloudflare("zone_info", api_token="0" * 40)["msg"]
 
 
+def test_a_permission_nobody_knows_is_refused_before_anything_is_asked(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    result = run_cloudflare("zone_info", permissions=["dns", "dsn"])
+    assert result["failure"]["code"] == "unknown_permission"
+    assert "dsn is none of dns," in result["msg"]
+    assert cloudflare_api.log() == []
+
+
 def test_an_unknown_zone_is_named(run_cloudflare: Run) -> None:
     assert run_cloudflare("zone_info", zone="example.com")["failure"]["code"] == "zone_not_found"

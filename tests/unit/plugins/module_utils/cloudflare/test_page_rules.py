@@ -30,9 +30,9 @@ def read(zone: dict[str, Any]) -> list[dict[str, Any]]:
     return [page_rules.view(rule) for rule in store.select(zone, {})]
 
 
-def carry_out(zone: dict[str, Any], desired: list[dict[str, Any]], *, exclusive: bool, quota: int = 20) -> int:
+def carry_out(zone: dict[str, Any], desired: list[dict[str, Any]], *, exclusive: bool) -> int:
     """Apply a plan to the store, which refuses a rule too many; the number of writes."""
-    plan = page_rules.plan(read(zone), desired, quota=quota, exclusive=exclusive)
+    plan = page_rules.plan(read(zone), desired, exclusive=exclusive)
     for step in plan.steps:
         if step["action"] == "delete":
             store.remove(zone, step["id"])
@@ -86,7 +86,7 @@ def test_foreign_rules_stay_where_they_are(foreign: list[dict[str, Any]], ours: 
 def intermediate(zone: dict[str, Any], desired: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Every state on the way, the first and the last included."""
     states = [read(zone)]
-    for step in page_rules.plan(read(zone), desired, quota=20, exclusive=True).steps:
+    for step in page_rules.plan(read(zone), desired, exclusive=True).steps:
         if step["action"] == "delete":
             store.remove(zone, step["id"])
         elif step["action"] == "replace":
@@ -110,8 +110,8 @@ def test_nothing_is_cached_on_the_way_that_is_cached_neither_before_nor_afterwar
 @given(rule_sets(3), rule_sets(3))
 def test_a_full_quota_is_replaced_in_place(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> None:
     zone = new_zone("example.com", "free")
-    carry_out(zone, first, exclusive=True, quota=3)
-    assert carry_out(zone, second, exclusive=True, quota=3) == least_writes(first, second)
+    carry_out(zone, first, exclusive=True)
+    assert carry_out(zone, second, exclusive=True) == least_writes(first, second)
     assert shape(read(zone)) == shape(second)
 
 
@@ -121,7 +121,7 @@ def test_lost_answers_of_posts_double_nothing(first: list[dict[str, Any]], secon
     zone = new_zone("example.com", "pro")
     carry_out(zone, first, exclusive=True)
     calls = 0
-    while steps := page_rules.plan(read(zone), second, quota=20, exclusive=True).steps:
+    while steps := page_rules.plan(read(zone), second, exclusive=True).steps:
         for step in steps:
             calls += 1
             assert calls < 40
