@@ -47,15 +47,15 @@ class Clock:
 
 
 class Client:
-    """Calls the API; every answer is the raw JSON `result`."""
+    """Calls the API; every answer is the raw JSON `result`. Without a token it asks for what is public."""
 
-    def __init__(self, token: str, url: str | None = None, *, deadline: float = 120.0, clock: Clock | None = None) -> None:
+    def __init__(self, token: str | None, url: str | None = None, *, deadline: float = 120.0, clock: Clock | None = None) -> None:
         self._clock = clock or Clock()
         self._end = self._clock.now() + deadline
         self._url = urlsplit((url or DEFAULT_URL).rstrip("/"))
         if self._url.scheme not in ("http", "https") or not self._url.hostname:
             raise CloudflareError(f"{url!r} is not an address of an API: https://host/path is wanted.", code="invalid_url")
-        self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", "User-Agent": "quetrex.platform"}
+        self._headers = {"Accept": "application/json", "User-Agent": "quetrex.platform", **({"Authorization": f"Bearer {token}"} if token else {})}
         self._own = threading.local()
         self._count = threading.Lock()
         self.requests = 0
