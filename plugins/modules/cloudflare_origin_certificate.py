@@ -13,6 +13,8 @@ version_added: "0.1.0"
 description:
   - Compares the certificate at hand with what is needed (key, names, remaining time, revocation) and has a new one issued only when it will
     not do. The private key is never seen, only its signing request.
+  - Cloudflare keeps no label beside a certificate. With O(mark) one of its own names says whose it is, so that certificates of a server that
+    is gone can be found and revoked, and nobody else's.
   - Only Cloudflare trusts these certificates, so they serve for origins behind its proxy.
   - The token needs Zone Read, and SSL and Certificates Write.
 extends_documentation_fragment:
@@ -39,9 +41,16 @@ options:
     description: Days before its end from which a certificate is replaced.
     type: int
     default: 30
-  revoke:
-    description: Serial number of a certificate to revoke instead, for good. A revoked one that is still served makes the site unreachable.
+  mark:
+    description:
+      - A name below the zone that no record needs, added to those in O(hostnames). It names who uses the certificate, for example
+        V(app-1.origin.example.com).
+      - Certificates with this name that were not revoked and are not the one to use are returned as RV(superseded).
     type: str
+  revoke:
+    description: Serial numbers of certificates to revoke instead, for good. A revoked one that is still served makes the site unreachable.
+    type: list
+    elements: str
 author:
   - Quetrex (@quetrex)
 """
@@ -53,6 +62,15 @@ EXAMPLES = r"""
     zone: example.com
     csr: "{{ request.csr }}"
     hostnames: [example.com, "*.example.com"]
+    mark: app-1.origin.example.com
+  delegate_to: localhost
+  register: certificate
+
+- name: Revoke what the server had before, once the new one is seen to be served
+  quetrex.platform.cloudflare_origin_certificate:
+    api_token: "{{ cloudflare_token }}"
+    zone: example.com
+    revoke: "{{ certificate.superseded }}"
   delegate_to: localhost
 """
 
@@ -63,7 +81,7 @@ certificate:
   type: str
 certificate_id:
   description: Serial number, which is the certificate's identifier at Cloudflare.
-  returned: success
+  returned: when not revoking
   type: str
 expires_on:
   description: When it ends, RFC 3339.
@@ -79,6 +97,20 @@ reasons:
   returned: when not revoking
   type: list
   elements: str
+superseded:
+  description: Serial numbers of valid certificates with O(mark) other than the one to serve. To be revoked when that one is seen to be served.
+  returned: when not revoking
+  type: list
+  elements: str
+revoked:
+  description: Serial numbers of the certificates that were revoked, or in check mode would be.
+  returned: when revoking
+  type: list
+  elements: str
+zone_id:
+  description: Identifier of the zone.
+  returned: when not revoking
+  type: str
 requests:
   description: How many requests were sent.
   returned: success
@@ -97,56 +129,80 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import origin_certificate as rules
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client, MissingError
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError, UncertainError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, connect, fail
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, connect, fail
+
+TRIES = 3
 
 
-def reasons(params: dict[str, t.Any], client: Client) -> list[str]:
-    """Why the certificate at hand will not do. One that looks good is asked about at Cloudflare: it may have been revoked."""
-    now = datetime.datetime.now(datetime.timezone.utc)
-    found = rules.reasons(params["certificate"], params["csr"], params["hostnames"], params["renew_before"], now)
-    if found:
-        return found
-    try:
-        row = client.call("GET", f"/certificates/{rules.describe(params['certificate'])['id']}")
-    except MissingError:
-        return ["Cloudflare does not know it"]
-    return ["it was revoked"] if row.get("revoked_at") else []
+class Authority:
+    """The Origin CA as far as a zone is concerned."""
 
+    def __init__(self, module: AnsibleModule, client: Client) -> None:
+        self.client, self.params, self.now = client, module.params, datetime.datetime.now(datetime.timezone.utc)
+        self.zone = Zone(module, client)
+        self.names = [*self.params["hostnames"], *([self.params["mark"]] if self.params["mark"] else [])]
 
-def issue(params: dict[str, t.Any], client: Client, current: str) -> dict[str, t.Any]:
-    """A new certificate, or one that a run which was interrupted, or whose answer was lost, had issued for the same key."""
-    body = {
-        "csr": params["csr"],
-        "hostnames": params["hostnames"],
-        "request_type": rules.request_type(params["csr"]),
-        "requested_validity": params["validity"],
-    }
-    zone = client.zone(params["zone"])["id"]
-    for dummy in range(3):
-        rows = [row for row in client.pages("/certificates", {"zone_id": zone}, size=50) if row["id"] != current]
-        now = datetime.datetime.now(datetime.timezone.utc)
-        if (row := rules.adopt(rows, params["csr"], params["hostnames"], params["validity"], now)) is not None:
-            return row
+    def valid(self) -> list[dict[str, t.Any]]:
+        """The zone's certificates that were not revoked."""
+        return rules.valid(self.client.pages("/certificates", {"zone_id": self.zone.id}, size=50))
+
+    def reasons(self, rows: list[dict[str, t.Any]]) -> list[str]:
+        """Why the certificate at hand will not do. One that looks good has to be among those Cloudflare holds valid."""
+        found = rules.reasons(self.params["certificate"], self.params["csr"], self.names, self.params["renew_before"], self.now)
+        if found:
+            return found
+        serial = rules.describe(self.params["certificate"])["id"]
+        if serial in {row["id"] for row in rows}:
+            return []
         try:
-            return dict(client.call("POST", "/certificates", body))
-        except UncertainError:
-            continue
-    raise CloudflareError("Cloudflare did not answer the request for a certificate three times. Run again.", code="uncertain")
+            row = self.client.call("GET", f"/certificates/{serial}")
+        except MissingError:
+            return ["Cloudflare does not know it"]
+        return ["it was revoked"] if row.get("revoked_at") else []
+
+    def issue(self, rows: list[dict[str, t.Any]], current: str) -> dict[str, t.Any]:
+        """A new certificate, or one that a run which was interrupted, or whose answer was lost, had issued for the same key."""
+        csr, days = self.params["csr"], self.params["validity"]
+        body = {"csr": csr, "hostnames": self.names, "request_type": rules.request_type(csr), "requested_validity": days}
+        for dummy in range(TRIES):
+            row = rules.adopt([row for row in rows if row["id"] != current], csr, self.names, days, self.now)
+            if row is not None:
+                return row
+            try:
+                return dict(self.client.call("POST", "/certificates", body))
+            except UncertainError:
+                rows = self.valid()
+        raise CloudflareError(f"Cloudflare did not answer the request for a certificate {TRIES} times. Run again.", code="uncertain")
 
 
 def present(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    """The certificate to serve."""
+    """The certificate to serve, and those of the same user that it takes the place of."""
     params = module.params
-    why = reasons(params, client)
     old = rules.describe(params["certificate"]) if params["certificate"] else {}
+    authority = Authority(module, client)
+    rows = authority.valid()
+    why = authority.reasons(rows)
     if not why:
-        return result(False, params["certificate"], old, old, why)
-    if module.check_mode:
-        return {**result(True, "", old, {}, why), "diff": {"before": shown(old), "after": {"hostnames": sorted(params["hostnames"]), "reasons": why}}}
-    if not params["csr"]:
+        new, certificate = old, params["certificate"]
+    elif module.check_mode:
+        new, certificate = {}, ""
+    elif not params["csr"]:
         raise CloudflareError("csr is needed: " + "; ".join(why) + ".", code="csr_missing")
-    row = issue(params, client, old.get("id", ""))
-    return result(True, row["certificate"], old, rules.describe(row["certificate"]), why)
+    else:
+        certificate = authority.issue(rows, old.get("id", ""))["certificate"]
+        new = rules.describe(certificate)
+    after = {"hostnames": sorted(authority.names), "reasons": why} if why and module.check_mode else shown(new)
+    return {
+        "changed": bool(why),
+        "certificate": certificate,
+        "certificate_id": new.get("id", ""),
+        "expires_on": new.get("expires_on", ""),
+        "days_left": (new["expires"] - authority.now).days if new else 0,
+        "reasons": why,
+        "superseded": rules.superseded(rows, params["mark"], new.get("id", "")),
+        "diff": {"before": shown(old), "after": after},
+        "zone_id": authority.zone.id,
+    }
 
 
 def shown(found: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -154,49 +210,46 @@ def shown(found: dict[str, t.Any]) -> dict[str, t.Any]:
     return {"serial": found["id"], "hostnames": found["hostnames"], "expires_on": found["expires_on"]} if found else {}
 
 
-def result(changed: bool, certificate: str, old: dict[str, t.Any], new: dict[str, t.Any], why: list[str]) -> dict[str, t.Any]:
-    """What the module returns."""
-    return {
-        "changed": changed,
-        "certificate": certificate,
-        "certificate_id": new.get("id", ""),
-        "expires_on": new.get("expires_on", ""),
-        "days_left": (new["expires"] - datetime.datetime.now(datetime.timezone.utc)).days if new else 0,
-        "reasons": why,
-        "diff": {"before": shown(old), "after": shown(new)},
-    }
+def valid(client: Client, serial: str) -> bool:
+    """Whether a certificate exists and was not revoked."""
+    try:
+        return not client.call("GET", f"/certificates/{serial}").get("revoked_at")
+    except MissingError:
+        return False
 
 
 def revoke(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
-    """Revoke a certificate; one that is revoked or unknown already is left alone."""
-    serial = module.params["revoke"]
-    try:
-        done = bool(client.call("GET", f"/certificates/{serial}").get("revoked_at"))
-    except MissingError:
-        done = True
-    if not done and not module.check_mode:
-        client.call("DELETE", f"/certificates/{serial}")
-    return {"changed": not done, "certificate_id": serial, "diff": {"before": {"revoked": done}, "after": {"revoked": True}}}
+    """Revoke certificates; those that are revoked or unknown already are left alone."""
+    before = [serial for serial in module.params["revoke"] if valid(client, serial)]
+    for serial in [] if module.check_mode else before:
+        try:
+            client.call("DELETE", f"/certificates/{serial}")
+        except CloudflareError:
+            # an earlier answer was lost: what had happened is refused the second time
+            if valid(client, serial):
+                raise
+    return {"changed": bool(before), "revoked": before, "diff": {"before": {"valid": before}, "after": {"valid": []}}}
 
 
 def main() -> None:
     """Run the module."""
     spec = {
         **CONNECTION,
-        "zone": {"type": "str", "required": True},
+        **ZONE,
         "certificate": {"type": "str"},
         "csr": {"type": "str"},
         "hostnames": {"type": "list", "elements": "str"},
+        "mark": {"type": "str"},
         "validity": {"type": "int", "choices": rules.VALIDITIES, "default": 365},
         "renew_before": {"type": "int", "default": 30},
-        "revoke": {"type": "str"},
+        "revoke": {"type": "list", "elements": "str"},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True, required_one_of=[("hostnames", "revoke")])
     if rules.CRYPTOGRAPHY_ERROR is not None:
         module.fail_json(msg=missing_required_lib("cryptography"))
     client = connect(module)
     try:
-        done = revoke(module, client) if module.params["revoke"] else present(module, client)
+        done = revoke(module, client) if module.params["revoke"] is not None else present(module, client)
         module.exit_json(requests=client.requests, **done)
     except CloudflareError as error:
         fail(module, error)

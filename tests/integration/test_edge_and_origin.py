@@ -11,7 +11,11 @@ import threading
 import time
 from typing import Any, Self
 
+import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from lab import net
 
@@ -56,6 +60,20 @@ def cloudflare(platform: Platform) -> dict[str, Any]:
     return state
 
 
+def issued_elsewhere(platform: Platform) -> str:
+    """A certificate for the same names that somebody else had issued; its serial number."""
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    body = {
+        "csr": request.public_bytes(serialization.Encoding.PEM).decode(),
+        "hostnames": [platform.lab.domain, f"*.{platform.lab.domain}"],
+        "request_type": "origin-ecc",
+        "requested_validity": 365,
+    }
+    api = platform.facts["apis"]["cloudflare"]
+    answer = httpx.post(f"{api['url']}/certificates", json=body, headers={"authorization": f"Bearer {api['token']}"}, timeout=10)
+    return str(answer.raise_for_status().json()["result"]["id"])
+
+
 def from_the_edge(platform: Platform, *args: str) -> str:
     """Status of a request to the origin from the edge's own address, but not by the edge."""
     words = ["curl", "-sk", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", f"{platform.lab.domain}:443:{platform.server_ipv4}"]
@@ -81,6 +99,21 @@ def test_the_log_shows_the_visitor_not_the_edge(platform: Platform) -> None:
     seen = json.loads(lines[-1])
     assert seen["remote_addr"] == platform.lab.control
     assert seen["edge"] in (platform.lab.edge, platform.lab.address6(1))
+
+
+def test_the_edge_reaches_the_origin_by_both_families(platform: Platform) -> None:
+    mark = f"/families-{time.time_ns()}"
+    for dummy in range(6):
+        platform.status(mark)
+    lines = platform.on_server(f"docker logs --tail 200 platform-nginx 2>/dev/null | grep -F {mark}").splitlines()
+    assert {json.loads(line)["edge"] for line in lines} == {platform.lab.edge, platform.lab.address6(1)}
+
+
+def test_the_application_limits_the_visitor_not_the_edge(platform: Platform) -> None:
+    """What a rate limit counts by is the visitor's address, whatever the visitor claims."""
+    claims = [word for name in ("CF-Connecting-IP", "X-Real-IP", "X-Forwarded-For") for word in ("--header", f"{name}: 203.0.113.9")]
+    answer = platform.curl(f"https://{platform.lab.domain}/api/echo", "--interface", platform.lab.control, "--data", "x", *claims)
+    assert json.loads(answer.stdout)["visitor"] == platform.lab.control
 
 
 def test_a_certificate_is_renewed_before_its_threshold_and_nobody_notices(platform: Platform) -> None:
@@ -114,6 +147,21 @@ def test_the_old_certificate_stays_when_the_new_one_is_not_served(platform: Plat
     assert platform.status("/api/health") == 200
 
 
+def test_the_certificate_of_a_machine_that_is_gone_is_revoked_and_nobody_elses(platform: Platform) -> None:
+    """A new machine has neither key nor certificate of the one before; only the zone's list still tells of it."""
+    dead, foreign = served_serial(platform), issued_elsewhere(platform)
+    platform.on_server("rm /opt/platform/nginx/tls/origin.key /opt/platform/nginx/tls/origin.pem")
+    run = platform.play("certificate_renew")
+    assert run.code == 0, run.explain()
+    certificates = cloudflare(platform)["certificates"]
+    assert served_serial(platform) not in (dead, foreign)
+    assert "revoked_at" in certificates[dead]
+    assert "revoked_at" not in certificates[foreign]
+    assert [row["id"] for row in certificates.values() if "revoked_at" not in row] == [foreign, served_serial(platform)]
+    assert platform.status("/api/health") == 200
+    assert platform.play("certificate_renew").changed == 0
+
+
 def test_the_key_never_leaves_the_server(platform: Platform) -> None:
     key = platform.on_server("sed -n 2p /opt/platform/nginx/tls/origin.key").strip()
     assert len(key) > 20
@@ -122,20 +170,46 @@ def test_the_key_never_leaves_the_server(platform: Platform) -> None:
     assert found == ""
 
 
-def test_origin_pulls_go_off_and_on_again_without_a_failed_request(platform: Platform) -> None:
+def test_origin_pulls_go_off_and_on_again_and_site_renews_the_certificate_without_a_failed_request(platform: Platform) -> None:
+    old = served_serial(platform)
     with Visitors(platform) as visitors:
         off = platform.play("site", "-e", "platform_origin_pulls=false")
         assert off.code == 0, off.explain()
         assert from_the_edge(platform) == "200"
-        on = platform.play("site")
+        on = platform.play("site", "-e", "origin_certificate_renew_before=366")
         assert on.code == 0, on.explain()
+    assert served_serial(platform) != old
+    assert "revoked_at" in cloudflare(platform)["certificates"][old]
     assert from_the_edge(platform) == "403"
     assert set(visitors.seen) == {200}, visitors.seen
 
 
-def test_a_token_without_permissions_is_refused_before_anything_is_touched(platform: Platform) -> None:
-    before = len([line for line in platform.exchanges("hetzner") if line["method"] != "GET"])
+def touched(platform: Platform) -> tuple[int, Any]:
+    """How often Hetzner was written to, and what Cloudflare has. Trying a permission is a write that is refused for its content."""
+    state = cloudflare(platform)
+    return len([line for line in platform.exchanges("hetzner") if line["method"] != "GET"]), (state["zones"], state["certificates"])
+
+
+def test_a_token_that_is_none_is_refused_before_anything_is_touched(platform: Platform) -> None:
+    before = touched(platform)
     run = platform.play("site", "-e", "cloudflare_zone_api_token=" + "0" * 40)
     assert run.code != 0
     assert "Make a new token" in run.output
-    assert len([line for line in platform.exchanges("hetzner") if line["method"] != "GET"]) == before
+    assert touched(platform) == before
+
+
+def test_each_missing_permission_is_named_before_anything_is_touched(platform: Platform) -> None:
+    """Cloudflare answers some kinds of calls as to a token without their permission; the run names those and no other."""
+    refused = {"success": False, "errors": [{"code": 10000, "message": "Authentication error"}], "messages": [], "result": None}
+    lacking = {"DNS Edit": "/dns_records$", "Bot Management Edit": "/bot_management$", "SSL and Certificates Edit": "/certificates$"}
+    faults = f"{platform.facts['apis']['cloudflare']['url'].partition('/client')[0]}/_lab/faults"
+    before = touched(platform)
+    httpx.post(faults, json=[{"match": {"path": path}, "effect": {"status": 403, "body": refused}} for path in lacking.values()], timeout=10).raise_for_status()
+    try:
+        run = platform.play("site")
+    finally:
+        httpx.delete(faults, timeout=10).raise_for_status()
+    assert run.code != 0
+    assert f"{platform.lab.domain}: DNS Edit, Bot Management Edit, SSL and Certificates Edit" in run.output
+    assert "Zone Settings Edit" not in run.output
+    assert touched(platform) == before

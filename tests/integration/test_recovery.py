@@ -162,6 +162,8 @@ def test_a_deleted_server_is_made_again_on_its_address_with_its_volume(mortal: P
     assert [one.id for one in client.volumes.get_all()] == [one.id for one in before]
     changed = [one for one in mortal.exchanges("cloudflare") if one["method"] != "GET"][len(records) :]
     assert [one for one in changed if "dns_records" in str(one["path"]) and one["status"] == 200] == []
+    certificates = json.loads(mortal.lab.path("api", "cloudflare.json").read_text())["certificates"].values()
+    assert ["revoked_at" in one for one in certificates] == [True, False], "the dead server's certificate is worth nothing any more"
 
 
 def test_afterwards_site_has_nothing_to_do(mortal: Platform) -> None:

@@ -80,6 +80,16 @@ def reasons(certificate: str | None, csr: str | None, hostnames: list[str], rene
     return result
 
 
+def valid(rows: list[Json]) -> list[Json]:
+    """The certificates that were not revoked; the list may have both."""
+    return [row for row in rows if not row.get("revoked_at")]
+
+
+def superseded(rows: list[Json], mark: str | None, current: str) -> list[str]:
+    """Serial numbers of valid certificates with a mark, without the current one: what its user had before."""
+    return sorted(str(row["id"]) for row in valid(rows) if mark and mark in row["hostnames"] and str(row["id"]) != current)
+
+
 def adopt(rows: list[Json], csr: str, hostnames: list[str], validity: int, now: datetime) -> Json | None:
     """The certificate a lost answer was about: same key, all names, and nearly all of its time still ahead."""
     key = public_key(x509.load_pem_x509_csr(csr.encode()))

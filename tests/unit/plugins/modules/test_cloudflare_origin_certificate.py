@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -16,13 +15,22 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from lab.api.cloudflare.testing import CloudflareServer
 
 Run = Callable[..., dict[str, Any]]
-KEY = ec.generate_private_key(ec.SECP256R1())
-CSR = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(KEY, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 HOSTS = ["*.quetrex.test", "quetrex.test"]
-TROUBLE: list[dict[str, Any]] = [
-    {"drop": "before"}, {"drop": "after"}, {"status": 500, "body": {"success": False, "errors": [], "messages": [], "result": None}},
-    {"rate_limited": {}}, {"rate_limited": {"retry_after": 1}}, {"html": 502},
-]  # fmt: skip
+MARK = "app-1.origin.quetrex.test"
+
+
+def csr() -> str:
+    """A signing request for a key nobody else has."""
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+CSR = csr()
+
+
+def listed(run: Run) -> list[str]:
+    """Serial numbers of the zone's valid certificates."""
+    return [row["id"] for row in run("origin_certificate_info")["certificates"]]
 
 
 def test_certificates(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
@@ -36,16 +44,9 @@ def test_certificates(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> 
     soon = run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS, certificate=made["certificate"], renew_before=366)
     assert soon["changed"] is True
     assert soon["certificate_id"] != made["certificate_id"]
-    assert run_cloudflare("origin_certificate", revoke=made["certificate_id"])["changed"] is True
-    assert run_cloudflare("origin_certificate", revoke=made["certificate_id"])["changed"] is False
+    assert run_cloudflare("origin_certificate", revoke=[made["certificate_id"]])["changed"] is True
+    assert run_cloudflare("origin_certificate", revoke=[made["certificate_id"]])["changed"] is False
     assert run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS, certificate=made["certificate"])["reasons"] == ["it was revoked"]
-
-
-@pytest.mark.parametrize("effect", TROUBLE, ids=str)
-def test_a_certificate_is_issued_once(cloudflare_api: CloudflareServer, run_cloudflare: Run, effect: dict[str, Any]) -> None:
-    cloudflare_api.fault({"match": {"method": "POST"}, "effect": effect, "times": 1})
-    run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS)
-    assert len(cloudflare_api.cloud.state["certificates"]) == 1
 
 
 def test_what_an_interrupted_run_had_issued_is_used(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
@@ -56,10 +57,36 @@ def test_what_an_interrupted_run_had_issued_is_used(cloudflare_api: CloudflareSe
     assert again["days_left"] == 364
 
 
-@pytest.mark.parametrize("effect", TROUBLE, ids=str)
-def test_a_certificate_is_revoked_once(cloudflare_api: CloudflareServer, run_cloudflare: Run, effect: dict[str, Any]) -> None:
-    made = run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS)
-    cloudflare_api.fault({"match": {"method": "DELETE"}, "effect": effect, "times": 1})
-    run_cloudflare("origin_certificate", revoke=made["certificate_id"])
-    assert "failed" not in run_cloudflare("origin_certificate", revoke=made["certificate_id"])
-    assert cloudflare_api.cloud.state["certificates"][made["certificate_id"]]["revoked_at"]
+def test_a_server_that_is_gone_leaves_its_certificate_to_be_revoked(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    """The new machine of the same name knows nothing; the mark tells its predecessor's certificate from everybody else's."""
+    elsewhere = run_cloudflare("origin_certificate", csr=csr(), hostnames=HOSTS, mark="app-2.origin.quetrex.test")["certificate_id"]
+    by_hand = run_cloudflare("origin_certificate", csr=csr(), hostnames=HOSTS)["certificate_id"]
+    dead = run_cloudflare("origin_certificate", csr=csr(), hostnames=HOSTS, mark=MARK)
+    assert (dead["superseded"], dead["changed"]) == ([], True)
+    born = run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS, mark=MARK)
+    assert born["superseded"] == [dead["certificate_id"]]
+    look = run_cloudflare("origin_certificate", check=True, hostnames=HOSTS, mark=MARK, revoke=born["superseded"])
+    assert (look["changed"], look["revoked"], len(listed(run_cloudflare))) == (True, born["superseded"], 4), "looking revokes nothing"
+    assert run_cloudflare("origin_certificate", revoke=born["superseded"])["revoked"] == [dead["certificate_id"]]
+    assert set(listed(run_cloudflare)) == {elsewhere, by_hand, born["certificate_id"]}
+    again = run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS, mark=MARK, certificate=born["certificate"])
+    assert (again["changed"], again["superseded"], again["requests"]) == (False, [], 2)
+
+
+def test_a_certificate_without_the_mark_is_replaced_and_stays_valid(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    """It may serve elsewhere too: only what has the mark is ours to revoke."""
+    plain = run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS)
+    marked = run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS, mark=MARK, certificate=plain["certificate"])
+    assert (marked["reasons"], marked["superseded"]) == ([f"it lacks {MARK}"], [])
+    assert MARK in marked["diff"]["after"]["hostnames"]
+
+
+def test_how_long_certificates_last_is_told_without_a_server(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    assert run_cloudflare("origin_certificate_info")["certificates"] == []
+    run_cloudflare("origin_certificate", csr=csr(), hostnames=HOSTS, validity=30)
+    made = run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS, mark=MARK, validity=90)
+    found = run_cloudflare("origin_certificate_info")
+    assert [row["days_left"] for row in found["certificates"]] == [89, 29]
+    assert found["certificates"][0] == {"id": made["certificate_id"], "hostnames": sorted([*HOSTS, MARK]), "expires_on": made["expires_on"], "days_left": 89}
+    assert [row["id"] for row in run_cloudflare("origin_certificate_info", hostname=MARK)["certificates"]] == [made["certificate_id"]]
+    assert run_cloudflare("origin_certificate_info", zone_id=found["zone_id"])["requests"] == 1
