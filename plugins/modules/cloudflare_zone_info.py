@@ -77,11 +77,12 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError, UncertainError
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, connect, fail
 
 PHASE = "/zones/{zone}/rulesets/phases/http_request_cache_settings/entrypoint"
 NOTHING: dict[str, t.Any] = {}
+TRIES = 5
 # permission: the dashboard's name, a read that needs it, and a write that is refused for its content
 PROBES: dict[str, tuple[str, str, tuple[str, str, dict[str, t.Any]]]] = {
     "dns": ("DNS", "/zones/{zone}/dns_records?per_page=1", ("POST", "/zones/{zone}/dns_records", NOTHING)),
@@ -95,12 +96,22 @@ PROBES: dict[str, tuple[str, str, tuple[str, str, dict[str, t.Any]]]] = {
 
 
 def allowed(client: Client, method: str, path: str, body: dict[str, t.Any] | None) -> bool:
-    """Whether a call is permitted. What is permitted but not there, or permitted but nonsense, is permitted."""
-    try:
-        client.call(method, path, body)
-    except CloudflareError as error:
-        return error.status not in (401, 403)
-    return True
+    """Whether a call is permitted. What is permitted but not there, or permitted but nonsense, is permitted; trouble is no answer.
+
+    A write that is refused for its content may be sent again when its answer was lost.
+    """
+    for dummy in range(TRIES):
+        try:
+            client.call(method, path, body)
+        except UncertainError as error:
+            lost = error
+        except CloudflareError as error:
+            if error.status < 400:
+                raise
+            return error.status not in (401, 403)
+        else:
+            return True
+    raise lost
 
 
 def lacking(client: Client, zone: str, names: list[str], access: str) -> list[str]:

@@ -7,6 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
+# Only codes that mean the same wherever they come from: Cloudflare uses small ones once for each product.
+HINTS: dict[int | str, str] = {
+    1000: "Make a new token at dash.cloudflare.com, My Profile, API Tokens.",
+    6003: "The token is not of the right form: it has 40 characters or more and no quotes.",
+    9106: "No token arrived: give api_token, or set CLOUDFLARE_API_TOKEN.",
+    9109: "The token cannot reach this: check its permissions and the zones it covers.",
+    10000: "The token lacks the permission for this: add it at dash.cloudflare.com, My Profile, API Tokens.",
+    1057: "The zone's plan does not include this setting.",
+    81044: "The record was deleted by somebody else while this ran. Run again.",
+    81053: "Another record has this name: somebody else made it while this ran. Run again.",
+    81058: "Somebody else made the record while this ran. Run again.",
+}
+
 
 class CloudflareError(Exception):
     """Something failed for good. `code` is Cloudflare's error code or a word of ours; `details` is for programs."""
@@ -34,16 +47,11 @@ def refusal(what: str, status: int, body: dict[str, Any]) -> CloudflareError:
     code = errors[0].get("code", status) if errors else status
     texts = [str(item.get("message", "")).strip() for item in [*errors, *chain, *messages]]
     reason = " ".join(text if text.endswith(".") else f"{text}." for text in texts if text) or "No reason was given."
-    return CloudflareError(f"{what} was refused ({status}, code {code}): {reason}{advice(code)}", code=code, status=status, details=texts)
+    return CloudflareError(
+        f"{what} was refused ({status}, code {code}): {reason}{advice(code) if status < 500 else ''}", code=code, status=status, details=texts
+    )
 
 
 def advice(code: int | str) -> str:
-    """What to do about the refusals people meet most."""
-    hints: dict[int | str, str] = {
-        9109: " The token cannot reach this: check its permissions and the zones it covers.",
-        10000: " The token lacks the permission for this: add it at dash.cloudflare.com, My Profile, API Tokens.",
-        6003: " The token is not of the right form: it has 40 characters or more and no quotes.",
-        1000: " Make a new token at dash.cloudflare.com, My Profile, API Tokens.",
-        1057: " The zone's plan does not include this setting.",
-    }
-    return hints.get(code, "")
+    """What to do about a refusal, where Cloudflare's own words do not say it."""
+    return f" {HINTS[code]}" if code in HINTS else ""

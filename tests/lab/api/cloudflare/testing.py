@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,10 @@ from starlette.applications import Starlette
 from lab.api.cloudflare import BASE, create_app, token_of
 from lab.api.kit import wrap
 from lab.api.testing import ScratchLab, serving
+
+CHECKOUT = Path(__file__).resolve().parents[4]
+# What the role takes for a certificate where no origin looks at it.
+PEM = "-----BEGIN CERTIFICATE-----\n"
 
 
 @dataclass(frozen=True)
@@ -47,19 +54,21 @@ class CloudflareServer:
         self.cloud = app.state.cloud
         self.token = token_of(self.cloud.lab)
         self.zone: dict[str, Any] = next(iter(self.cloud.state["zones"].values()))
+        # loading the machine's authorities for each plain request would cost more than everything else
+        self._http = httpx.Client(verify=False, trust_env=False, timeout=10)  # noqa: S501 - loopback without TLS
 
     def call(self, method: str, path: str, body: Any = None, *, token: str | None = None, **query: Any) -> httpx.Response:
         """One plain request; `{zone}` in the path is the zone's identifier."""
         headers = {"authorization": f"Bearer {token or self.token}"}
-        return httpx.request(method, self.url + path.replace("{zone}", self.zone["id"]), json=body, headers=headers, params=query, timeout=10)
+        return self._http.request(method, self.url + path.replace("{zone}", self.zone["id"]), json=body, headers=headers, params=query)
 
     def fault(self, *faults: dict[str, Any]) -> None:
         """Switch faults on (see `lab.api.faults`)."""
-        httpx.post(f"{self.origin}/_lab/faults", json=list(faults)).raise_for_status()
+        self._http.post(f"{self.origin}/_lab/faults", json=list(faults)).raise_for_status()
 
     def heal(self) -> None:
         """Switch all faults off."""
-        httpx.delete(f"{self.origin}/_lab/faults").raise_for_status()
+        self._http.delete(f"{self.origin}/_lab/faults").raise_for_status()
 
     def log(self) -> list[dict[str, Any]]:
         """Every exchange so far, in order."""
@@ -73,9 +82,29 @@ class CloudflareServer:
         """Start the log anew."""
         (self._root / "log" / "cloudflare.jsonl").unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """End the connection that is kept."""
+        self._http.close()
+
     def violations(self) -> list[str]:
         """What the vendor's document objects to."""
         return [f"{line['method']} {line['path']} {line['status']}: {line['violations']}" for line in _lines(self._root / "contract-violations.jsonl")]
+
+
+def run_role(api: CloudflareServer, folder: Path, entries: Sequence[str] = ("main",), **settings: Any) -> subprocess.CompletedProcess[str]:
+    """The role cloudflare_zone on this account, in a playbook of its own; `entries` are its entry points."""
+    values = {
+        "cloudflare_zone_api_token": api.token, "cloudflare_zone_api_url": api.url, "cloudflare_zone_name": api.zone["name"],
+        "cloudflare_zone_origin_ipv4": "192.0.2.1", "cloudflare_zone_origin_ipv6": "", "cloudflare_zone_origin_pull_ca": PEM, **settings,
+    }  # fmt: skip
+    calls = [{"ansible.builtin.import_role": {"name": "quetrex.platform.cloudflare_zone", "tasks_from": entry}} for entry in entries]
+    play, given = folder / "play.json", folder / "values.json"
+    play.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": calls}]))
+    given.write_text(json.dumps(values))
+    words = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(play)]
+    words += ["-e", f"ansible_python_interpreter={sys.executable}", "-e", f"@{given}"]
+    environment = {**os.environ, "ANSIBLE_HOME": str(folder / "ansible"), "NO_COLOR": "1"}
+    return subprocess.run(words, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -87,4 +116,6 @@ def cloudflare_server(root: Path) -> Iterator[CloudflareServer]:
     """Serve a fresh account whose state lives below `root`."""
     app = create_app(CloudflareLab(root))  # type: ignore[arg-type]
     with serving(wrap(app, CloudflareLab(root), "cloudflare", "cloudflare-openapi.json")) as url:
-        yield CloudflareServer(root, app, url)
+        server = CloudflareServer(root, app, url)
+        with contextlib.closing(server):
+            yield server

@@ -14,6 +14,7 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import client as cloudflare_client
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner import arguments as hetzner_arguments
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
 from lab.api.cloudflare.testing import CloudflareServer, cloudflare_server
@@ -26,12 +27,33 @@ class Ended(Exception):
     """A module's exit_json or fail_json."""
 
 
+class Hands(cloudflare_client.Clock):
+    """A clock that only waiting moves, so that a minute of trouble takes no time and an outage ends with the deadline."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
 @pytest.fixture
 def cloudflare_api(tmp_path: Path) -> Iterator[CloudflareServer]:
     """A fresh account with one empty zone; a violation of the contract fails the test."""
     with cloudflare_server(tmp_path) as server:
         yield server
     assert server.violations() == []
+
+
+@pytest.fixture
+def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What modules warned of so far."""
+    told: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, warning, *_rest, **_more: told.append(warning))
+    return told
 
 
 @pytest.fixture
@@ -43,7 +65,7 @@ def run_cloudflare(cloudflare_api: CloudflareServer, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(AnsibleModule, "exit_json", end)
     monkeypatch.setattr(AnsibleModule, "fail_json", lambda module, msg, **result: end(module, msg=msg, failed=True, **result))
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr(cloudflare_client, "Clock", Hands)
 
     def call(name: str, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
         module = importlib.import_module(f"ansible_collections.quetrex.platform.plugins.modules.cloudflare_{name}")

@@ -1,14 +1,12 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Purges: in orders every plan takes, again when an answer is lost."""
+"""Purges: in orders every plan takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 from lab.api.cloudflare.testing import CloudflareServer
 
@@ -27,10 +25,3 @@ def test_orders(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
 
 def test_a_foreign_address_is_refused_with_the_reason(run_cloudflare: Run) -> None:
     assert "does not belong to this zone" in run_cloudflare("cache_purge", files=["https://example.com/x"])["msg"]
-
-
-@pytest.mark.parametrize("effect", [{"drop": "before"}, {"drop": "after"}, {"html": 502}, {"rate_limited": {}}], ids=str)
-def test_a_lost_answer_is_asked_for_again(cloudflare_api: CloudflareServer, run_cloudflare: Run, effect: dict[str, Any]) -> None:
-    cloudflare_api.fault({"match": {"method": "POST"}, "effect": effect, "times": 2})
-    assert "failed" not in run_cloudflare("cache_purge", hosts=["quetrex.test"])
-    assert cloudflare_api.zone["purged"]

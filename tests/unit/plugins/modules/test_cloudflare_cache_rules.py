@@ -8,18 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from lab.api.cloudflare.testing import CloudflareServer
 
 Run = Callable[..., dict[str, Any]]
 NAME = "cache_rules"
 RULES = [{"match": "quetrex.test/api/*", "mode": "bypass"}, {"match": "quetrex.test/_next/static/*", "mode": "everything", "edge_ttl": "1 month"}]
 ENTRY = "/zones/{zone}/rulesets/phases/http_request_cache_settings/entrypoint"
-TROUBLE: list[dict[str, Any]] = [
-    {"drop": "before"}, {"drop": "after"}, {"status": 500, "body": {"success": False, "errors": [], "messages": [], "result": None}},
-    {"rate_limited": {}}, {"rate_limited": {"retry_after": 1}}, {"html": 502}, {"html": 200},
-]  # fmt: skip
 
 
 def stored(api: CloudflareServer) -> list[dict[str, Any]]:
@@ -40,16 +34,6 @@ def test_four_ways(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> Non
     ids = [rule["id"] for rule in stored(cloudflare_api)]
     assert run_cloudflare(NAME, rules=[RULES[0], {**RULES[1], "edge_ttl": 7200}])["changed"] is True
     assert [rule["id"] for rule in stored(cloudflare_api)] == ids, "edited in place"
-
-
-@pytest.mark.parametrize("effect", TROUBLE, ids=str)
-@pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_trouble_ends_converged_and_never_doubled(cloudflare_api: CloudflareServer, run_cloudflare: Run, method: str, effect: dict[str, Any]) -> None:
-    cloudflare_api.fault({"match": {"method": method}, "effect": effect, "times": 2})
-    assert "failed" not in run_cloudflare(NAME, rules=RULES)
-    cloudflare_api.heal()
-    assert run_cloudflare(NAME, rules=RULES)["changed"] is False
-    assert len(stored(cloudflare_api)) == 2
 
 
 def test_foreign_rules_and_foreign_settings_stay(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:

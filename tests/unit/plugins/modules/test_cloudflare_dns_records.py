@@ -10,14 +10,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import client
 from lab.api.cloudflare.testing import CloudflareServer
 
 Run = Callable[..., dict[str, Any]]
 RECORDS = [{"name": "@", "type": "A", "content": "192.0.2.1", "proxied": True}, {"name": "www", "type": "A", "content": "192.0.2.1", "proxied": True}]
-TROUBLE: list[dict[str, Any]] = [
-    {"drop": "before"}, {"drop": "after"}, {"status": 500, "body": {"success": False, "errors": [], "messages": [], "result": None}},
-    {"rate_limited": {}}, {"rate_limited": {"retry_after": 1}}, {"html": 502},
-]  # fmt: skip
 
 
 NAME = "dns_records"
@@ -39,26 +36,6 @@ def test_four_ways(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> Non
     assert len(cloudflare_api.writes()) == 1
 
 
-@pytest.mark.parametrize("effect", TROUBLE, ids=str)
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_trouble_ends_converged_and_never_doubled(cloudflare_api: CloudflareServer, run_cloudflare: Run, method: str, effect: dict[str, Any]) -> None:
-    cloudflare_api.fault({"match": {"method": method}, "effect": effect, "times": 2})
-    run_cloudflare(NAME, **FIRST)
-    run_cloudflare(NAME, **SECOND)
-    cloudflare_api.heal()
-    assert run_cloudflare(NAME, **SECOND)["changed"] is False
-    assert len(cloudflare_api.zone["records"]) in (0, 2)
-    assert len(cloudflare_api.zone["page_rules"]) in (0, 2)
-
-
-def test_a_success_that_is_none_is_an_error(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
-    cloudflare_api.fault({"match": {"method": "GET"}, "effect": {"success_false": {"code": 1234, "message": "because"}}})
-    result = run_cloudflare(NAME, **FIRST)
-    assert result["failed"] is True
-    assert "because" in result["msg"]
-    assert result["failure"]["code"] == 1234
-
-
 def test_a_failover_is_one_write(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
     run_cloudflare("dns_records", records=RECORDS)
     cloudflare_api.call("PATCH", f"/zones/{{zone}}/dns_records/{next(iter(cloudflare_api.zone['records']))}", {"comment": "kept"})
@@ -69,6 +46,37 @@ def test_a_failover_is_one_write(cloudflare_api: CloudflareServer, run_cloudflar
     assert set(cloudflare_api.zone["records"]) == ids
     assert {record["content"] for record in cloudflare_api.zone["records"].values()} == {"192.0.2.9"}
     assert "kept" in {record["comment"] for record in cloudflare_api.zone["records"].values()}
+
+
+@pytest.mark.parametrize("wait", [None, 5])
+def test_a_failover_comes_through_thirty_seconds_of_429(
+    cloudflare_api: CloudflareServer, run_cloudflare: Run, monkeypatch: pytest.MonkeyPatch, wait: int | None
+) -> None:
+    """The API refuses every call for half a minute of the module's own clock, with and without saying how long to wait."""
+    both = [*RECORDS, *({**record, "type": "AAAA", "content": "2001:db8::1"} for record in RECORDS)]
+    run_cloudflare(NAME, records=both)
+    ids = set(cloudflare_api.zone["records"])
+    slept: list[float] = []
+
+    class Healing(client.Clock):
+        def now(self) -> float:
+            return sum(slept)
+
+        def sleep(self, seconds: float) -> None:
+            slept.append(seconds)
+            if sum(slept) >= 30:
+                cloudflare_api.heal()
+
+    monkeypatch.setattr(client, "Clock", Healing)
+    cloudflare_api.fault({"effect": {"rate_limited": {} if wait is None else {"retry_after": wait}}})
+    cloudflare_api.forget()
+    moved = [{**record, "content": str(record["content"]).replace("2.1", "2.2").replace("::1", "::2")} for record in both]
+    assert run_cloudflare(NAME, records=moved)["changed"] is True
+    assert 30 <= sum(slept) < 60
+    assert wait is None or set(slept) == {wait}
+    assert set(cloudflare_api.zone["records"]) == ids
+    assert {record["content"] for record in cloudflare_api.zone["records"].values()} == {"192.0.2.2", "2001:db8::2"}
+    assert len(cloudflare_api.writes()) == 1, "one batch for both families"
 
 
 def test_a_record_of_the_wrong_type_is_replaced_in_one_batch(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:

@@ -14,10 +14,6 @@ from lab.api.cloudflare.testing import CloudflareServer
 
 Run = Callable[..., dict[str, Any]]
 SETTINGS = {"ssl": "strict", "always_use_https": True, "min_tls_version": 1.2, "security_level": "medium", "challenge_ttl": "1800"}
-TROUBLE: list[dict[str, Any]] = [
-    {"drop": "before"}, {"drop": "after"}, {"status": 500, "body": {"success": False, "errors": [], "messages": [], "result": None}},
-    {"rate_limited": {}}, {"rate_limited": {"retry_after": 1}}, {"html": 502},
-]  # fmt: skip
 
 
 NAME = "zone_settings"
@@ -37,26 +33,6 @@ def test_four_ways(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> Non
     cloudflare_api.forget()
     assert run_cloudflare(NAME, **SECOND)["changed"] is True
     assert len(cloudflare_api.writes()) == 1
-
-
-@pytest.mark.parametrize("effect", TROUBLE, ids=str)
-@pytest.mark.parametrize("method", ["GET", "PATCH", "PUT"])
-def test_trouble_ends_converged_and_never_doubled(cloudflare_api: CloudflareServer, run_cloudflare: Run, method: str, effect: dict[str, Any]) -> None:
-    cloudflare_api.fault({"match": {"method": method}, "effect": effect, "times": 2})
-    run_cloudflare(NAME, **FIRST)
-    run_cloudflare(NAME, **SECOND)
-    cloudflare_api.heal()
-    assert run_cloudflare(NAME, **SECOND)["changed"] is False
-    assert len(cloudflare_api.zone["records"]) in (0, 2)
-    assert len(cloudflare_api.zone["page_rules"]) in (0, 2)
-
-
-def test_a_success_that_is_none_is_an_error(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
-    cloudflare_api.fault({"match": {"method": "GET"}, "effect": {"success_false": {"code": 1234, "message": "because"}}})
-    result = run_cloudflare(NAME, **FIRST)
-    assert result["failed"] is True
-    assert "because" in result["msg"]
-    assert result["failure"]["code"] == 1234
 
 
 @pytest.mark.parametrize("check", [True, False])

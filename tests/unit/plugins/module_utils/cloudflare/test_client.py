@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import dns
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client, Clock
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError, UncertainError
 from lab.api.cloudflare.testing import CloudflareServer, cloudflare_server
@@ -37,27 +36,6 @@ def api(tmp_path: Path) -> Iterator[CloudflareServer]:
     with cloudflare_server(tmp_path) as server:
         yield server
     assert server.violations() == []
-
-
-def fail_over(client: Client, zone: str, address: str) -> int:
-    """Points the apex at an address; the number of batches."""
-    path = f"/zones/{client.zone(zone)['id']}/dns_records"
-    steps = dns.plan(zone, client.pages(path), [{"name": "@", "type": "A", "content": address, "proxied": True}]).steps
-    for batch in steps:
-        client.call("POST", f"{path}/batch", batch)
-    return len(steps)
-
-
-@pytest.mark.parametrize("wait", [None, 5])
-def test_a_failover_comes_through_thirty_seconds_of_429(api: CloudflareServer, wait: int | None) -> None:
-    fail_over(Client(api.token, api.url), "quetrex.test", "192.0.2.1")
-    ids = set(api.zone["records"])
-    api.fault({"effect": {"rate_limited": {} if wait is None else {"retry_after": wait}}})
-    hands = Hands(api, 30.0)
-    assert fail_over(Client(api.token, api.url, clock=hands), "quetrex.test", "192.0.2.2") == 1
-    assert 30 <= hands.time < 60
-    assert set(api.zone["records"]) == ids
-    assert [row["content"] for row in api.zone["records"].values()] == ["192.0.2.2"]
 
 
 def test_a_wait_past_the_deadline_is_not_waited_for(api: CloudflareServer) -> None:
