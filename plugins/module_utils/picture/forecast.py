@@ -124,7 +124,13 @@ def gauges(seen: Json, capacity: Json, tier: str) -> list[Gauge]:
     project = (seen.get("project") or {}).get("project") or {}
     plan = project.get("plan") or "free"
     upgrade = {"free": "Supabase Pro (25 USD a month)", "pro": "more disk or compute in Supabase Pro"}.get(plan, "a larger Supabase compute size")
-    titles = {"database_bytes": "Database size", "auth_users": "Signed-up users", "connections": "Database connections", "disk_bytes": "Database disk"}
+    titles = {
+        "database_bytes": "Database size",
+        "auth_users": "Signed-up users",
+        "connections": "Database connections",
+        "monthly_active_users": "Users active in the last 30 days",
+        "disk_bytes": "Database disk",
+    }
     for item in (seen.get("project") or {}).get("usage") or []:
         then = "the transaction pooler, or a larger compute size" if item["name"] == "connections" else upgrade
         unit = "bytes" if item["name"].endswith("bytes") else "count"

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`verify.yml`, `status.yml` and the heartbeat on a platform that is clean, and on one with a fault in every layer."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from lab import cloud, slots
+from lab.config import Lab
+from lab.plant import Fault, planted
+
+from .conftest import Platform, Run
+
+pytestmark = [pytest.mark.lab]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a look ended: the run, and its reports."""
+
+    run: Run
+    report: dict[str, Any]
+    suites: dict[str, int]
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        return list(self.report["findings"])
+
+
+@pytest.fixture(scope="module")
+def watched(slot: slots.Slot) -> Iterator[Platform]:
+    """A platform in a lab of this file's own, because faults are put into it."""
+    lab: Lab = slot.lab(12, "verify")
+    cloud.down(lab, abandoned=True)
+    try:
+        cloud.up(lab, print)
+        platform = Platform(lab)
+        built = platform.play("site")
+        assert built.code == 0, built.explain()
+        yield platform
+    finally:
+        if not os.environ.get("TEST_LAB_KEEP"):
+            cloud.down(lab)
+
+
+def verify(platform: Platform, playbook: str = "verify") -> Verdict:
+    run = platform.play(playbook)
+    report = json.loads(platform.lab.path("controller", "verify.json").read_text())
+    root = ElementTree.parse(platform.lab.path("controller", "verify.xml")).getroot()
+    return Verdict(run, report, {str(suite.get("name")): int(str(suite.get("failures"))) for suite in root})
+
+
+def reported(platform: Platform) -> dict[str, Any]:
+    """What the heartbeat monitor heard last."""
+    (beat,) = json.loads(platform.lab.path("api", "monitors.json").read_text())["beats"].values()
+    return dict(beat["said"])
+
+
+def beat(platform: Platform) -> dict[str, Any]:
+    """One look of the server at itself, and what the monitor heard of it."""
+    platform.on_server("systemctl start platform-heartbeat.service")
+    return reported(platform)
+
+
+@pytest.fixture(scope="module")
+def clean(watched: Platform) -> Verdict:
+    """`status.yml` looks at all that `verify.yml` looks at."""
+    return verify(watched, "status")
+
+
+def test_a_clean_platform_has_no_problem_and_nothing_was_changed(clean: Verdict, watched: Platform) -> None:
+    assert clean.run.code == 0, clean.run.explain()
+    assert [finding for finding in clean.findings if finding["state"] != "note"] == []
+    assert (clean.report["ok"], sum(clean.suites.values()), clean.run.changed) == (True, 0, 0)
+    assert set(clean.report["parts"].values()) <= {"ok", "note"}
+    assert watched.play("site", "--check").changed == 0
+
+
+def test_the_page_shows_the_platform_and_refers_to_nothing_outside(clean: Verdict, watched: Platform) -> None:
+    assert "The page: " in clean.run.output
+    page = watched.lab.path("controller", "status.html").read_text()
+    for words in ("All is well", "cpx31", "Database size", "Cloudflare page rules", "serves now", "quetrex.test"):
+        assert words in page, words
+    assert not re.search(r"(src|href)=|url\(|@import|<script", page)
+
+
+def test_monitors_are_as_described_and_the_server_says_that_all_is_well(watched: Platform) -> None:
+    monitors = json.loads(watched.lab.path("api", "monitors.json").read_text())["better"].values()
+    assert {item["url"]: (item["check_frequency"], item["email"], item["sms"]) for item in monitors} == {
+        f"https://{watched.lab.domain}/api/health": (60, True, True),
+        f"https://{watched.lab.domain}/runner/health": (60, True, True),
+    }
+    assert beat(watched)["ok"], reported(watched)
+
+
+@pytest.fixture(scope="module")
+def faulty(watched: Platform, clean: Verdict) -> Iterator[tuple[Verdict, list[Fault], dict[str, Any]]]:
+    """One look while every fault is there, and what the server said of them by itself."""
+    assert clean.report["ok"]
+    with planted(watched.lab) as faults:
+        yield verify(watched), faults, beat(watched)
+
+
+def test_every_planted_fault_is_named(faulty: tuple[Verdict, list[Fault], dict[str, Any]]) -> None:
+    verdict, faults, _said = faulty
+    assert verdict.run.code == 2, verdict.run.explain()
+    problems = [finding for finding in verdict.findings if finding["state"] == "problem"]
+    missing = [fault.name for fault in faults if not any(one["part"] == fault.part and fault.words in one["what"] for one in problems)]
+    assert missing == [], problems
+    assert all(verdict.suites[fault.part] for fault in faults)
+
+
+def test_the_server_reports_by_itself_what_nobody_sees_from_outside(faulty: tuple[Verdict, list[Fault], dict[str, Any]]) -> None:
+    _verdict, _faults, said = faulty
+    assert not said["ok"]
+    for words in ("tcp dport 8081 accept", "image of platform-runner was swapped", "certificate ends in", "apt-daily.timer is stopped"):
+        assert words in said["text"], said["text"]
+
+
+def test_no_secret_is_in_a_report(faulty: tuple[Verdict, list[Fault], dict[str, Any]], watched: Platform) -> None:
+    facts = watched.facts
+    secrets = [api["token"] for api in facts["apis"].values()] + [facts["supabase"]["password"], facts["supabase"]["service_role_key"]]
+    secrets += list(json.loads(watched.lab.path("controller", "heartbeats.json").read_text())["heartbeats"].values())
+    names = ("verify.json", "verify.xml", "status.html", "status-history.jsonl")
+    texts = [watched.lab.path("controller", name).read_text() for name in names] + [faulty[0].run.output]
+    assert not [secret for secret in secrets if any(secret in text for text in texts)]
