@@ -164,7 +164,8 @@ def _capacity(picture: Picture) -> _Html:
         rows.append(_tag("li", _tag("div", _tag("strong", gauge.title), _tag("span", percent)), bar, _tag("p", used, " · full: ", told.words), _each(then)))
     if not rows:
         return _Html("")
-    return _tag("section", _tag("h2", "Room"), _tag("ul", _each(rows), class_="gauges"))
+    dashboard = _tag("p", _tag("small", "Supabase tells its egress (5 GB on Free) only in its dashboard."))
+    return _tag("section", _tag("h2", "Room"), _tag("ul", _each(rows), class_="gauges"), dashboard)
 
 
 def _costs(picture: Picture) -> _Html:
