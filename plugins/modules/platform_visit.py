@@ -83,6 +83,7 @@ seconds:
 """
 
 import time
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -102,7 +103,7 @@ def main() -> None:
         "timeout": {"type": "float", "default": 10},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in module.params.items()}
+    given: dict[str, t.Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in module.params.items()}
     began = time.monotonic()
     module.exit_json(changed=False, visit=look(Visit(**given)), seconds=round(time.monotonic() - began, 2))
 

@@ -44,7 +44,8 @@ class Settings(t.NamedTuple):
     def read(cls, path: Path) -> Settings:
         """From the role's file."""
         given = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items() if name in cls._fields})
+        known: Json = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items() if name in cls._fields}
+        return cls(**known)
 
 
 def drifted(run: RunProgram, sums: str) -> list[Finding]:

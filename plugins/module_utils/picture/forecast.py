@@ -159,7 +159,8 @@ def _server(seen: Json, more: str) -> list[Gauge]:
         found.append(Gauge("load", "Server processors (15 minutes)", base["load"][2] / base["cores"], 1.0, "share", more))
     if memory.get("total"):
         found.append(Gauge("memory", "Server memory", 1 - memory["available"] / memory["total"], 1.0, "share", more))
-    for disk in seen.get("disks") if isinstance(seen.get("disks"), list) else []:
+    disks = seen.get("disks")
+    for disk in disks if isinstance(disks, list) else []:
         volume = disk["path"] != "/"
         title, then = ("Volume", "a larger platform_volume_size_gb") if volume else ("Server disk", more)
         found.append(Gauge("volume" if volume else "disk", title, disk["share"], 1.0, "share", then))

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,7 @@ def test_a_run_that_takes_too_long_is_ended(tmp_path: Path) -> None:
 
 
 def test_of_a_role_that_fails_only_the_first_failure_is_told() -> None:
-    events = [
+    events: list[dict[str, Any]] = [
         {"kind": "changed", "role": "a", "host": "h", "task": "1"},
         {"kind": "failed", "role": "a", "host": "h", "task": "2"},
         {"kind": "failed", "role": "a", "host": "h", "task": "3"},
