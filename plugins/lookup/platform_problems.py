@@ -37,9 +37,9 @@ _raw:
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.quetrex.platform.plugins.plugin_utils.reading import read_settings
 from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import problems
 
 
@@ -48,12 +48,4 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[str], variables: Optional[Mapping[str, Any]] = None, **kwargs: Any) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
-        given, unreadable = {}, {}
-        for name, value in (variables or {}).items():
-            if not name.startswith("platform_") or name.startswith(tuple(terms)):
-                continue
-            try:
-                given[name] = self._templar.template(value) if self._templar else value
-            except AnsibleError as error:
-                unreadable[name] = " ".join(str(error).split())
-        return problems(given, unreadable)
+        return problems(*read_settings(variables or {}, self._templar, terms))
