@@ -231,6 +231,18 @@ def awx_templates(root: Path) -> list[str]:
     return found + [f"roles/awx_controller/vars/main.yml: {name} asks for {variable}, which nothing reads" for name, variable in asked if variable not in known]
 
 
+def quoted_messages(root: Path) -> list[str]:
+    """What the page of messages quotes is really said: the words stand in the code, whatever line ends are between them."""
+    page = root / "docs" / "troubleshooting.md"
+    if not page.exists():
+        return []
+    files = [path for folder in ("plugins", "roles", "playbooks") for path in (root / folder).rglob("*") if path.suffix in (".py", ".yml", ".j2")]
+    said = " ".join(re.sub(r"[\"']\s*\n\s*f?[\"']|\s+", " ", path.read_text(errors="replace")) for path in files)
+    said = re.sub(r" +", " ", said)
+    rows = [row for table in page.read_text().split("| it says |")[1:] for row in re.findall(r"^\| `([^`]+)` \|", table.split("\n\n")[0], re.MULTILINE)]
+    return [f"docs/troubleshooting.md: nothing says {row!r}" for row in rows if row not in said] if rows else ["docs/troubleshooting.md: no table of messages"]
+
+
 # --- what must stand in no tracked file -------------------------------------------------------------
 
 SECRETS = re.compile(
@@ -294,6 +306,7 @@ def missing_headers(root: Path) -> list[str]:
 
 
 TREE_RULES: list[Rule] = [
+    quoted_messages,
     awx_templates,
     unknown_roles,
     unknown_settings,

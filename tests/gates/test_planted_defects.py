@@ -159,6 +159,12 @@ def test_importer_defect(tmp_path: Path) -> None:
     assert "F401" in kit.importer(tree, kit.build(tree))
 
 
+AWX = """---
+__awx_controller_templates: [{playbook: site}]
+__awx_controller_no_template: []
+__awx_controller_schedule_catalogue: {}
+__awx_controller_steps: []
+"""
 ROLE = {
     "roles/planted/README.md": "# planted\n\nSomething is planted.\n",
     "roles/planted/defaults/main.yml": "---\nplanted_depth: 1\n",
@@ -216,6 +222,9 @@ def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path)
             "nobody",
         ),
         (rules.unknown_settings, {"inventories/a/group_vars/all/p.yml": "---\nplatform_domian: x\n"}, "platform_domian"),
+        (rules.quoted_messages, {"docs/troubleshooting.md": "| it says | what it is |\n|---|---|\n| `nobody says this` | x |\n"}, "nobody says this"),
+        (rules.awx_templates, {"roles/awx_controller/vars/main.yml": AWX, "playbooks/planted.yml": "---\n[]\n"}, "no template for playbooks/planted.yml"),
+        (rules.awx_templates, {"roles/awx_controller/vars/main.yml": AWX}, "no playbook site"),
         (rules.bad_playbook_names, {"playbooks/re-cover.yml": "---\n[]\n"}, "re-cover"),
         (rules.paths_outside_the_artifact, {"playbooks/a.yml": "---\n- vars_files: [../inventories/lab/x.yml]\n"}, "inventories/"),
         (rules.versions_agree, {"requirements.yml": "---\ncollections: []\n"}, "hetzner.hcloud"),
