@@ -53,6 +53,10 @@ unit: venv ## unit and contract tests (seconds)
 molecule: bootstrap ## the molecule scenarios, each in a lab of its own (ARGS: a scenario's name)
 	@cd $(root) && tools/molecule $(ARGS)
 
+.PHONY: docs
+docs: venv ## the documentation site, in dist/docs
+	@cd $(root) && rm -rf dist/docs && python tools/docs/build.py dist/docs && echo "dist/docs/index.html"
+
 .PHONY: bench
 bench: bootstrap ## measure; results as JSON in tests/bench/results (ARGS: names of benches)
 	@cd $(root)

@@ -209,6 +209,11 @@ def docs(tree: Tree) -> str:
     )
 
 
+def docs_site(tree: Tree) -> str:
+    """The whole site, guides and reference pages; Sphinx's warnings and links that lead nowhere fail it."""
+    return tree.must(BIN / "python", "tools/docs/build.py", tree.home / "site", extra={"ANSIBLE_COLLECTIONS_PATH": str(tree.base)})
+
+
 def changelog(tree: Tree) -> str:
     return tree.must("antsibull-changelog", "lint")
 

@@ -14,7 +14,17 @@ import pytest
 
 from gates import kit
 
-SOURCE_GATES: list[kit.Gate] = [kit.ansible_lint, kit.docs, kit.types, kit.ruff, kit.ruff_format, kit.shellcheck, kit.changelog, kit.workflows]
+SOURCE_GATES: list[kit.Gate] = [
+    kit.ansible_lint,
+    kit.docs,
+    kit.docs_site,
+    kit.types,
+    kit.ruff,
+    kit.ruff_format,
+    kit.shellcheck,
+    kit.changelog,
+    kit.workflows,
+]
 
 
 @pytest.mark.gate
