@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 
+import psycopg2
 import pytest
 
 from lab import cloud, net
@@ -97,6 +98,19 @@ def test_a_stranger_finds_only_ssh_open_on_the_server(platform: Platform) -> Non
 
 def test_the_edge_finds_https_as_well(platform: Platform) -> None:
     assert open_ports(platform, net.netns_name(platform.lab, "edge"), platform.server_ipv4) == {"22", "443"}
+
+
+def test_the_database_answers_to_the_server_and_this_machine_and_to_no_stranger(platform: Platform) -> None:
+    knock = f"timeout 3 bash -c 'exec 3<>/dev/tcp/{platform.lab.database}/5432' 2>/dev/null && echo open || echo closed"
+    with net.visitor(platform.lab, "db", 21) as space:
+        asked = subprocess.run(["nsenter", f"--net=/run/netns/{space}", "--", "sh", "-c", knock], capture_output=True, text=True, check=True)
+    assert (asked.stdout.strip(), platform.on_server(knock).strip()) == ("closed", "open")
+    # The controller got in when it looked last; without TLS nobody does.
+    database = platform.facts["supabase"]
+    login = {"host": database["address"], "port": database["port"], "user": database["user"], "password": database["password"], "dbname": "postgres"}
+    psycopg2.connect(**login, sslmode="require").close()
+    with pytest.raises(psycopg2.OperationalError, match="no encryption"):
+        psycopg2.connect(**login, sslmode="disable")
 
 
 def test_a_wrong_origin_certificate_is_refused_by_the_edge(platform: Platform) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from . import programs
 from .errors import Failure
 
 USER = "postgres"
+NOBODY = 65534
 _OPTIONS = "-c listen_addresses= -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c wal_level=logical -c max_connections=30"
 
 
@@ -65,5 +67,11 @@ def _folder_of(version: int) -> str | None:
 
 
 def _unprivileged(argv: list[str]) -> list[str]:
-    """PostgreSQL refuses to run as root. A user namespace in which root is called 1000 needs no account and no chown."""
-    return ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--", *argv] if os.geteuid() == 0 else argv
+    """PostgreSQL refuses to run as root. A user namespace in which root has another name needs no chown; initdb wants that name in the list of users."""
+    if os.geteuid() != 0:
+        return argv
+    try:
+        number = pwd.getpwnam("postgres").pw_uid
+    except KeyError:
+        number = NOBODY
+    return ["unshare", "--user", f"--map-user={number}", f"--map-group={number}", "--", *argv]

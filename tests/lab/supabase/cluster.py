@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -45,20 +46,31 @@ SETTINGS = {
 
 
 def bin_dir() -> Path:
-    """The newest installed PostgreSQL server, or the one of POSTGRES_VERSION (default 15: what the platform's document names)."""
+    """Programs of the PostgreSQL of POSTGRES_VERSION (default 15: what the platform's document names), or those in POSTGRES_BIN."""
     wanted = os.environ.get("POSTGRES_VERSION", "15")
-    path = Path("/usr/lib/postgresql") / wanted / "bin"
+    path = Path(os.environ.get("POSTGRES_BIN") or f"/usr/lib/postgresql/{wanted}/bin")
     if not (path / "initdb").exists():
         raise RuntimeError(f"PostgreSQL {wanted} is not installed; install the package postgresql-{wanted}")
     return path
 
 
+def account() -> int:
+    """Number of a user that is no root and has a name here, as initdb wants: the package's own, or nobody."""
+    try:
+        return pwd.getpwnam("postgres").pw_uid
+    except KeyError:
+        return 65534
+
+
 def unprivileged(argv: list[str], *, follow_parent: bool = False) -> list[str]:
     """argv as somebody PostgreSQL and PgBouncer agree to run as: neither runs as root.
 
-    A user namespace in which root is called 1000 needs no account, no chown, and no folder others may enter.
+    A user namespace in which root has another number needs no chown, and no folder others may enter.
     """
-    prefix = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"] if os.geteuid() == 0 else []
+    if os.environ.get("POSTGRES_BIN") and Path(argv[0]).parent == bin_dir():
+        # Those see to it themselves, see majors.py: nobody but root can enter the root they stand in.
+        return argv
+    prefix = ["unshare", "--user", f"--map-user={account()}", f"--map-group={account()}", "--"] if os.geteuid() == 0 else []
     if follow_parent:
         # A test run that is killed takes its servers with it.
         prefix += ["setpriv", "--pdeathsig", "INT", "--"]
@@ -71,7 +83,7 @@ def cache_dir() -> Path:
 
 def template_key(privileges: Privileges) -> str:
     digest = hashlib.sha256()
-    digest.update(subprocess.run([str(bin_dir() / "postgres"), "--version"], check=True, capture_output=True).stdout)
+    digest.update(subprocess.run([str(bin_dir() / "postgres"), "--version"], check=True, capture_output=True).stdout + str(account()).encode())
     for path in sorted(SQL.glob("*.sql")):
         digest.update(path.read_bytes())
     digest.update(repr(SETTINGS).encode() + privileges.encode())

@@ -129,7 +129,9 @@ def _server(lab: Lab, who: identity.Identity, privileges: Privileges) -> Server:
 
 def _start_postgres(lab: Lab, server: Server, who: identity.Identity) -> None:
     server.configure()
-    _write_access(server.data, enforced=False)
+    # A project that was paused, or whose machine was restarted, takes TLS only as before.
+    access = server.data / "pg_hba.conf"
+    _write_access(server.data, enforced=any(line.startswith("hostssl all all all") for line in access.read_text().splitlines()))
     # Left by one that was killed: nothing of this lab holds them, or it would be running.
     for stale in (server.data / "postmaster.pid", *_sockets(lab).glob(".s.PGSQL.*")):
         stale.unlink(missing_ok=True)

@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Newer PostgreSQL than the machine has: Debian's packages in a root of their own, and programs that run there on the machine's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab import base
+from lab.config import Lab
+from lab.process import locked
+from lab.supabase.cluster import account
+
+SUITES = {17: "trixie", 18: "forky"}
+PROGRAMS = ("initdb", "postgres", "psql", "pg_dump", "pg_restore", "pg_ctl")
+# Folders of the machine that a cluster's files, sockets and certificates may lie in.
+SHARED = ("proc", "dev", "tmp", "root", "home", "run", "work")
+# As a user of a namespace of its own (made before the root is entered: inside of one the kernel makes none), and not longer than who started it.
+_PROGRAM = """#!/bin/sh
+exec unshare --mount -- /bin/sh -c '
+  for folder in {shared}; do [ ! -d /$folder ] || mount --rbind /$folder {root}/$folder; done
+  exec unshare --user --map-user={user} --map-group={user} --root={root} -- setpriv --pdeathsig INT -- /usr/lib/postgresql/{major}/bin/{program} "$@"
+' {program} "$@"
+"""
+
+
+def programs(lab: Lab, major: int) -> Path:
+    """Folder of the programs of this major version; made when absent (half a minute)."""
+    packages = [f"postgresql-{major}", "util-linux", "dash", "coreutils"]
+    root = base.debian_root(lab, SUITES[major], packages, variant="extract")
+    folder = root / "programs"
+    with locked(lab.cache / f"{root.name}.lock"):
+        if not folder.exists():
+            _complete(root)
+            draft = root / "programs.new"
+            draft.mkdir(exist_ok=True)
+            for program in PROGRAMS:
+                path = draft / program
+                path.write_text(_PROGRAM.format(shared=" ".join(SHARED), root=root, major=major, program=program, user=account()))
+                path.chmod(0o755)
+            draft.rename(folder)
+    return folder
+
+
+def _complete(root: Path) -> None:
+    """What the packages' own scripts would have made, as far as a server needs it."""
+    for name in ("bin", "sbin", "lib", "lib64"):
+        link = root / name
+        if not link.exists():
+            link.symlink_to(f"usr/{name}")
+    for folder in SHARED:
+        (root / folder).mkdir(exist_ok=True)
+    shell = root / "usr/bin/sh"
+    if not shell.exists():
+        shell.symlink_to("dash")
+    (root / "etc/passwd").write_text(f"root:x:0:0::/root:/bin/sh\npostgres:x:{account()}:{account()}::/:/bin/sh\n")
