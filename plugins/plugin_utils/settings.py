@@ -260,6 +260,17 @@ SETTINGS: dict[str, Setting] = {
 }
 
 
+# old name -> new name. A setting that was renamed is refused with its new name, never read and never ignored.
+RENAMED: dict[str, str] = {}
+
+
+def unknown(name: str, renamed: Mapping[str, str]) -> str:
+    """What is wrong with a name that is no setting."""
+    if name in renamed:
+        return f"{name} is called {renamed[name]} now; rename it, its value stays"
+    return f"{name} is no setting of this platform{suggestion(name, SETTINGS) or '; remove it'}"
+
+
 def suggestion(name: str, known: Mapping[str, Any]) -> str:
     """The known name that was probably meant; the prefix all of them share says nothing."""
     bare = {one.removeprefix("platform_"): one for one in known}
@@ -284,10 +295,10 @@ def across(given: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def problems(given: Mapping[str, Any], unreadable: Optional[Mapping[str, str]] = None) -> list[str]:
+def problems(given: Mapping[str, Any], unreadable: Optional[Mapping[str, str]] = None, renamed: Mapping[str, str] = RENAMED) -> list[str]:
     """One line per wrong setting: its name, what is wrong, how to put it right. `unreadable`: name -> why it has no value."""
     broken = unreadable or {}
-    found = [f"{name} is no setting of this platform{suggestion(name, SETTINGS) or '; remove it'}" for name in sorted(given) if name not in SETTINGS]
+    found = [unknown(name, renamed) for name in sorted(given) if name not in SETTINGS]
     for name, setting in SETTINGS.items():
         if name in given:
             problem = setting.check(given[name])

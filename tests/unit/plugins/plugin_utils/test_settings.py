@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import SETTINGS, problems
+from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import RENAMED, SETTINGS, problems
 
 DIGEST = "@sha256:" + "0123456789abcdef" * 4
 DATABASE = {"host": "db.example.com", "port": "5432", "user": "postgres", "password": "p4ss", "name": "postgres"}
@@ -129,3 +129,13 @@ def test_values_that_are_wrong_together(good: dict[str, Any], change: dict[str, 
     found = problems({**good, **change})
     assert len(found) == 1
     assert "hush" not in found[0]
+
+
+def test_a_renamed_setting_is_refused_with_its_new_name(good: dict[str, Any]) -> None:
+    found = problems({**good, "platform_region": "ash"}, renamed={"platform_region": "platform_location"})
+    assert found == ["platform_region is called platform_location now; rename it, its value stays"]
+
+
+def test_nothing_was_renamed_to_what_is_not_there() -> None:
+    assert set(RENAMED.values()) <= set(SETTINGS)
+    assert not set(RENAMED) & set(SETTINGS)
