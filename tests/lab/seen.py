@@ -93,7 +93,7 @@ def plant(seen: dict[str, Any], fault: str) -> None:
         "disk full": lambda: box["disks"][0].update(share=0.95),
         "no inodes": lambda: box["disks"][0].update(inodes=0.99),
         "no memory": lambda: box["memory"].update(available=100),
-        "backup old": lambda: box["backups"].update(at="2026-11-20T01:00:00Z"),
+        "backup old": lambda: box["backups"].update(at="2026-11-22T20:00:00Z"),
         "backup failed": lambda: box["backups"].update(ok=False),
         "page broken": lambda: seen["visit"]["checks"][0].update(ok=False, detail="status 502, expected 200"),
         "record changed": lambda: seen["drift"]["drift"].append(

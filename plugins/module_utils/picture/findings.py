@@ -59,6 +59,7 @@ class Limits(t.NamedTuple):
     memory_warning: float = 0.15
     memory: float = 0.05
     backup_hours: float = 26
+    state_backup_hours: float = 2
     lists_days: float = 3
     restarts: int = 5
 
@@ -338,13 +339,21 @@ def _certificates(seen: list[Json], limits: Limits) -> list[Finding]:
 
 
 def _backups(seen: Json, limits: Limits, at: str) -> list[Finding]:
-    return age("the backup of the server's state", seen.get("at") or seen.get("finished") or "", at, limits.backup_hours, failed=seen.get("ok") is False)
+    """The copies of the state are made every quarter of an hour; an older one means that its timer does not work."""
+    return age(
+        "the backup of the server's state",
+        str(seen.get("at") or ""),
+        at,
+        limits.state_backup_hours,
+        failed=seen.get("ok") is False,
+        why=str(seen.get("error") or ""),
+    )
 
 
-def age(what: str, made: str, now: str, hours: float, *, failed: bool = False) -> list[Finding]:
+def age(what: str, made: str, now: str, hours: float, *, failed: bool = False, why: str = "") -> list[Finding]:
     """A backup that is too old, or whose last run failed."""
     if failed:
-        return [Finding("backups", "problem", f"{what} failed last time", f"at {made}" if made else "")]
+        return [Finding("backups", "problem", f"{what} failed last time", why or (f"the last good one is of {made}" if made else ""))]
     try:
         old = (moment(now) - moment(made)).total_seconds() / 3600
     except ValueError:

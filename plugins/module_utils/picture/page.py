@@ -230,7 +230,9 @@ def _dates(picture: Picture) -> _Html:
         pairs.append(("Last daily backup of the database", _ago(backups.get("newest"), picture.at) if backups.get("daily") else "none in this plan"))
     for title, record in (("Last rehearsal of a recovery", picture.rehearsal), ("Last recovery", picture.recovery)):
         if record:
-            pairs.append((title, f"{record.get('seconds')} s, {_ago(record.get('at'), picture.at)}"))
+            budget = f" of {record['budget']} s" if record.get("budget") else ""
+            went = f"failed: {record.get('problem') or 'see its log'}" if record.get("ok") is False else f"{record.get('seconds')} s{budget}"
+            pairs.append((title, f"{went}, {_ago(record.get('at'), picture.at)}"))
         elif "rehearsal" in title:
             pairs.append((title, "never"))
     drift = picture.seen.get("drift") or {}
