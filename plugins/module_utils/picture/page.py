@@ -78,7 +78,9 @@ def _states(picture: Picture) -> dict[str, str]:
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """A sentence begins with a capital letter, the name of a program does not."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() and first != "nginx" else text
 
 
 def _ago(text: str | None, now: str) -> str:
@@ -125,7 +127,8 @@ def _boxes(picture: Picture) -> _Html:
             bad = any(item["name"] in finding.what and finding.state == "problem" for finding in picture.findings)
             rests = not item["running"] and not bad
             state = "problem" if bad else "note" if rests else "ok"
-            text = "rests, kept for a rollback" if rests else item["health"] or ("runs" if item["running"] else "does not run")
+            kept = "rests, kept for a rollback" if item["name"].startswith("platform-web-") else "does not run"
+            text = kept if rests else item["health"] or ("runs" if item["running"] else "does not run")
             shown.append(
                 _tag("li", _tag("b", SIGNS[state], aria_hidden="true"), " ", item["name"].removeprefix("platform-"), _tag("small", text), class_=f"box {state}")
             )
@@ -366,6 +369,7 @@ pre{font:.8rem/1.45 ui-monospace,SFMono-Regular,Menlo,"DejaVu Sans Mono",monospa
   padding:.5rem .6rem;margin:.4rem 0}
 .gauges{display:grid;gap:1rem}
 .gauges div:first-child{display:flex;justify-content:space-between;gap:1rem}
+.gauges span{white-space:nowrap}
 .gauges p{font-size:.85rem;color:var(--soft)}
 .gauges small{display:block}
 .bar{height:12px;border:1px solid var(--soft);border-radius:6px;overflow:hidden;margin-top:.25rem;background:var(--bg)}
