@@ -148,6 +148,13 @@ class Volume:
         geometry = self.module.run_command(["xfs_growfs", "-n", str(self.path)])[1] if mounted else ""
         return can_grow(xfs_size(geometry), size)
 
+    def grow_unmounted(self) -> None:
+        """Grow an ext4 before anybody uses it, which wants it checked first; 1 means that the check has put something right."""
+        code, out, err = self.module.run_command(["e2fsck", "-f", "-p", str(self.device)])
+        if code not in (0, 1):
+            self.fail(f"{self.device} has errors that e2fsck -p does not mend: {(out + err).strip()}", "damaged")
+        self.must(["resize2fs", str(self.device)])
+
     def plan_fstab(self, uuid: str) -> tuple[FileState, str]:
         """Return fstab as it is and as it should be."""
         found = disk.read(FSTAB)
@@ -165,10 +172,13 @@ class Volume:
         uuid = found.get("UUID", "made-with-the-filesystem")
         before, after = self.plan_fstab(uuid)
         entered = before.content == after
+        small = not blank and self.is_small(mounted)
+        if small and not mounted and not self.module.check_mode:
+            self.grow_unmounted()
         if not self.module.check_mode:
             self.apply(before, None if entered else after, mounted)
-        small = not blank and self.is_small(mounted or not self.module.check_mode)
-        if small and not self.module.check_mode:
+            small = small or (not blank and self.is_small(mounted=True))
+        if small and (mounted or self.fstype == "xfs") and not self.module.check_mode:
             self.must(["resize2fs", str(self.device)] if self.fstype == "ext4" else ["xfs_growfs", str(self.path)])
         return {
             "changed": blank or not entered or not mounted or small,

@@ -81,7 +81,7 @@ class Life:
     def fault(self, **fault: Any) -> None:
         """Switch a fault on; without one, switch all off."""
         body = json.dumps([fault]).encode() if fault else None
-        url = f"{self.platform.lab.url('hetzner')}/_lab/faults"
+        url = f"{self.platform.lab.origin('hetzner')}/_lab/faults"
         request = urllib.request.Request(url, data=body, method="POST" if fault else "DELETE", headers={"content-type": "application/json"})
         urllib.request.urlopen(request, timeout=10).close()
 
@@ -114,9 +114,10 @@ def open_ports(address: str, *ports: int) -> list[int]:
 
 def test_the_budget_stops_the_run_before_anything_is_bought(life: Life) -> None:
     run = life.platform.play("site", "-e", "platform_monthly_budget=10")
+    words = " ".join(run.output.split())
     assert run.code != 0
-    assert "the budget is 10.00" in run.output, run.explain()
-    assert "within it is cx33 in" in run.output
+    assert "the budget is 10.00" in words, run.explain()
+    assert "nothing that big is within it anywhere" in words
     assert [write for write in life.writes() if write.startswith(("POST", "PUT", "DELETE"))] == []
 
 
@@ -156,13 +157,6 @@ def test_check_mode_tells_a_resize_and_touches_nothing(life: Life) -> None:
     assert (life.writes(), life.inside(STARTED), life.state) == (before, boot, ("cpx31", "running"))
 
 
-def test_without_consent_another_type_is_only_reported(life: Life) -> None:
-    before = life.writes()
-    run = life.run("-e", "platform_tier=scale")
-    assert (run.code, run.changed, life.writes()) == (0, 0, before), run.explain()
-    assert "type is cpx31, the plan's is cpx41" in " ".join(run.output.split())
-
-
 def test_a_resize_that_the_api_refuses_leaves_it_running(life: Life) -> None:
     # it is down already when the refusal comes
     life.fault(match={"method": "POST", "path": "change_type"}, effect={"status": 422, "body": {"error": {"code": "invalid_server_type", "message": "no"}}})
@@ -175,16 +169,29 @@ def test_a_resize_that_the_api_refuses_leaves_it_running(life: Life) -> None:
 
 
 def test_resized_and_the_volume_grown(life: Life) -> None:
-    life.inside("echo acknowledged > /srv/platform/kept 2>/dev/null || (mount /srv/platform && echo acknowledged > /srv/platform/kept)")
+    life.inside("mountpoint -q /srv/platform && echo acknowledged > /srv/platform/kept")
     address, size = life.server["public_net"]["ipv4"]["ip"], int(life.inside("df --output=size -B1 /srv/platform | tail -1"))
-    wanted = ["-e", "platform_tier=scale", "-e", "hetzner_server_resize=true", "-e", "platform_volume_size_gb=20"]
+    wanted = ["-e", "platform_tier=scale", "-e", "hetzner_server_resize=true"]
     run = life.run(*wanted)
     assert run.code == 0, run.explain()
     assert (life.state, life.server["public_net"]["ipv4"]["ip"], life.server["primary_disk_size"]) == (("cpx41", "running"), address, 160)
+    # back at its place by itself
+    assert life.platform.eventually(lambda: life.inside("cat /srv/platform/kept 2>/dev/null || true") == "acknowledged")
+    if not may_grow_while_mounted():
+        life.inside("umount /srv/platform")
+    wanted += ["-e", "platform_volume_size_gb=20"]
+    grown = life.run(*wanted)
+    assert grown.code == 0, grown.explain()
     assert int(life.inside("df --output=size -B1 /srv/platform | tail -1")) > 1.9 * size
     assert life.inside("cat /srv/platform/kept") == "acknowledged"
     again = life.run(*wanted)
     assert (again.code, again.changed) == (0, 0), again.explain()
+
+
+def may_grow_while_mounted() -> bool:
+    """Whether this machine lets its own root resize a mounted ext4 (CAP_SYS_RESOURCE); containers and sandboxes often do not."""
+    (line,) = (one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("CapBnd:"))
+    return bool(int(line.split()[1], 16) >> 24 & 1)
 
 
 def test_a_server_with_a_foreign_host_key_is_refused_at_once(life: Life) -> None:

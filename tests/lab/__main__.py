@@ -52,7 +52,7 @@ def _address(lab: Lab, _args: argparse.Namespace) -> int:
 def _fault(lab: Lab, args: argparse.Namespace) -> int:
     method = "DELETE" if args.clear else "POST" if args.rules else "GET"
     body = args.rules.encode() if args.rules and not args.clear else None
-    request = urllib.request.Request(f"{lab.url(args.api)}/_lab/faults", data=body, method=method, headers={"content-type": "application/json"})
+    request = urllib.request.Request(f"{lab.origin(args.api)}/_lab/faults", data=body, method=method, headers={"content-type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         print(answer.read().decode())
     return 0

@@ -98,9 +98,13 @@ class Lab:
         """Postgres (5432) and PgBouncer (6543)."""
         return self.address(DATABASE)
 
+    def origin(self, api: str) -> str:
+        """Where a vendor's API listens; its control routes are directly below."""
+        return f"http://{self.control}:{PORTS[api]}"
+
     def url(self, api: str) -> str:
         """Base URL of a vendor's API, as its SDK wants it."""
-        return f"http://{self.control}:{PORTS[api]}{PATHS.get(api, '')}"
+        return f"{self.origin(api)}{PATHS.get(api, '')}"
 
     def path(self, *parts: str) -> Path:
         """A path below the lab's folder; the folders above the last part are made."""
