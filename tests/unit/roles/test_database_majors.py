@@ -20,9 +20,14 @@ from lab.supabase import majors
 
 pytestmark = [pytest.mark.lab]
 
-# Four ways of the runner, kills and concurrent indexes; every attack on both kinds of project; a thousand accounts to a project and a plain PostgreSQL.
-FILES = ("plugins/module_utils/supabase/test_schema.py", "plugins/modules/test_supabase_restore.py", "roles/test_supabase_database.py")
-WANTED = "check_run_again or concurrent or killed_after or drift or test_supabase_restore or test_supabase_database"
+# The runner, concurrent indexes and drift; every attack on both kinds of project; a thousand accounts to a project and a plain PostgreSQL.
+FILES = (
+    "plugins/module_utils/supabase/test_schema.py",
+    "plugins/modules/test_supabase_schema.py",
+    "plugins/modules/test_supabase_restore.py",
+    "roles/test_supabase_database.py",
+)
+WANTED = "check_run_again or concurrent_indexes or thousand_accounts or drift or test_supabase_database"
 
 
 @pytest.mark.parametrize("major", [int(one) for one in os.environ.get("POSTGRES_MAJORS", "17").split()])
