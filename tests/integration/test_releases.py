@@ -44,13 +44,13 @@ STACK = """
 SHORT = ("-e", "app_stack_worker_shutdown_timeout=5s")
 
 
-def stack(platform: Platform, folder: Path, *words: str) -> str:
+def stack(platform: Platform, folder: Path, *words: str, code: int = 0) -> str:
     """Both roles alone; what they said."""
     play = folder / "stack.yml"
     play.write_text(STACK)
     command = [platform.command("site")[0], str(play), "-i", "inventories/lab", *words]
     done = subprocess.run(command, cwd=CHECKOUT, env=platform.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-4000:]
+    assert done.returncode == code, done.stdout[-4000:]
     return done.stdout
 
 
@@ -193,6 +193,24 @@ def test_what_does_not_fit_is_refused_before_anything_is_touched(platform: Platf
     assert engine(platform, "status") == before
 
 
+def test_limits_that_do_not_add_up_to_the_machine_are_refused(platform: Platform, tmp_path: Path) -> None:
+    limits = {name: {"memory_mb": 9_999_999 if name == "runner" else 512, "cpus": 1} for name in ("web", "redis", "runner", "nginx")}
+    before = platform.on_server("cat /opt/platform/compose.yml")
+    refused = stack(platform, tmp_path, "-e", json.dumps({"app_stack_limits": limits}), code=2)
+    assert "Choose a larger tier" in refused, refused[-2000:]
+    assert platform.on_server("cat /opt/platform/compose.yml") == before
+
+
+def test_logs_of_every_service(platform: Platform) -> None:
+    platform.status("/api/health")
+    for service, words in (("nginx", "request_id"), ("web", "Ready"), ("redis", "Ready to accept connections")):
+        seen = platform.play("logs", "-e", f"logs_service={service}", "-e", "logs_lines=2000")
+        assert (seen.code, seen.changed) == (0, 0), seen.explain()
+        assert words in seen.output, service
+        assert "platform-runner" in seen.output
+    assert "choose web, runner, redis or nginx" in platform.play("logs", "-e", "logs_service=nothing").output
+
+
 def test_killed_anywhere_it_goes_on_serving_and_the_next_one_works(platform: Platform) -> None:
     dice, web, at = random.Random(SEED), images(platform), f"seed {SEED}"
     visitors = Visitors(platform.lab, platform.server_ipv4, through=dict.fromkeys(("get", "post", "slow"), 2))
@@ -248,6 +266,32 @@ def test_the_deploy_key_can_do_nothing_else(platform: Platform) -> None:
     for words in ("id", "sh -c id", "", "status; id", "services", "deploy example.com/web@sha256:" + "0" * 64, "deploy --inventory x"):
         assert ask(words).strip().endswith("refused=64"), words
     assert "refused" in platform.on_server("su -s /bin/sh deploy -c 'sudo -n id' 2>/dev/null || echo refused")
+
+
+def test_the_workflow_builds_with_public_variables_and_pushes_by_digest(platform: Platform) -> None:
+    """Its steps `Build` and `Push` as they are, with the server's Docker and the lab's registry; only checking out and scanning need GitHub."""
+    build, push = (text for text in kit.scripts(CHECKOUT / "examples/github/release.yml") if "docker build" in text or "docker push" in text)
+    registry = f"{platform.facts['registry']['host']}/ci"
+    base = {"web": images(platform)[OLD], "runner": images(platform, "runner")[OLD]}
+    files = "".join(f"printf 'FROM {image}\\nARG NEXT_PUBLIC_APP_URL\\nENV SEEN=$NEXT_PUBLIC_APP_URL\\n' > Dockerfile.{name}\n" for name, image in base.items())
+    environment = (
+        f"export DOCKER_CONFIG=/opt/platform/docker REGISTRY={registry} GITHUB_SHA=0123abc GITHUB_OUTPUT=/tmp/ci/output NEXT_PUBLIC_APP_URL=https://x.test"
+    )
+
+    def step(script: str, more: str = "") -> str:
+        written = f"mkdir -p /tmp/ci && cd /tmp/ci\n{files}cat > step <<'END'\n{script}\nEND\n"
+        return platform.on_server(f"{written}{environment}\n{more}\nbash -eo pipefail step 2>&1 || echo failed=$?")
+
+    try:
+        assert "the variable NEXT_PUBLIC_EMPTY is empty" in step(build, "export NEXT_PUBLIC_EMPTY=")
+        assert "failed=" not in (said := step(build)), said
+        assert "failed=" not in (said := step(push)), said
+        output = dict(line.split("=", 1) for line in platform.on_server("cat /tmp/ci/output").splitlines())
+        assert sorted(output) == ["runner", "web"]
+        assert all(image.startswith(f"{registry}/{name}@sha256:") for name, image in output.items()), output
+        assert "SEEN=https://x.test" in platform.on_server(f"docker image inspect --format '{{{{.Config.Env}}}}' {output['web']}")
+    finally:
+        platform.on_server(f"rm -rf /tmp/ci; docker image ls -q '{registry}/*' | xargs -r docker image rm --force >/dev/null")
 
 
 @pytest.mark.parametrize("action", ["deploy", "rollback", "rollback-runner", "status"])
