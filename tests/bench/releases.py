@@ -169,7 +169,7 @@ class Bench:
             "done": self.done,
             "requests": len(self.visitors.answers) + len(self.visitors.lost),
             "lost": len(self.visitors.lost),
-            "losses": self.visitors.lost[:20],
+            "losses": self.visitors.losses[:20],
             "wrong_version": len(self.visitors.wrong),
             "peak_memory_mb": self.peak,
             "sockets": sockets(self.visitors, switches),
@@ -214,7 +214,7 @@ def first() -> dict[str, Any]:
     bench.image("nginx", "next")
     bench.deploy()
     bench.other("systemctl restart docker", "systemctl restart docker", lambda: bench.server("docker ps -q | wc -l").strip() == "4")
-    for _turn in range(2):
+    for _turn in range(3):
         bench.deploy()
     return bench.report()
 
@@ -236,7 +236,7 @@ def second() -> dict[str, Any]:
     bench.rollback()
     packages = "DEBIAN_FRONTEND=noninteractive apt-get -q -y install --reinstall docker.io containerd >/dev/null 2>&1"
     bench.other("apt-get install --reinstall docker.io containerd", packages, lambda: bench.server("docker ps -q | wc -l").strip() == "4")
-    for _turn in range(4):
+    for _turn in range(3):
         bench.deploy()
     return bench.report()
 

@@ -17,6 +17,7 @@ import hashlib
 import http.client
 import json
 import os
+import select
 import signal
 import socket
 import ssl
@@ -105,13 +106,15 @@ class Socket:
 class Client:
     """One visitor that keeps its connection as long as the other side does."""
 
-    def __init__(self, make: Callable[[], Connection], seen: Seen, kind: str, number: int = 0) -> None:
-        self.make, self.seen, self.kind = make, seen, kind
+    def __init__(self, make: Callable[[], Connection], seen: Seen, kind: str, number: int = 0, looks: bool = False) -> None:
+        self.make, self.seen, self.kind, self.looks = make, seen, kind, looks
         self.connection, self.visitor = make(), f"{os.getpid()}-{number}"
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Status and body. An idle connection that was closed before anything was answered is opened again once, as browsers do, but never for a POST."""
         for attempt in (1, 2):
+            if self.looks and self.connection.sock is not None and select.select([self.connection.sock], [], [], 0)[0]:
+                self.connection.close()  # the other side has ended it, or says what nobody asked for
             fresh = self.connection.sock is None
             try:
                 self.connection.request(method, path, body=body, headers={"Host": self.connection.name})
@@ -210,6 +213,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--ca", default="", help="authority of the certificate; without it the certificate is not judged")
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--certificate", default="", help="what the client shows: the edge's certificate and key in one file")
+    parser.add_argument("--looks", action="store_true", help="clients see before they send whether a kept connection was closed, as browsers do")
     parser.add_argument("--watch", type=Path, help="file for the number of answers so far")
     for kind, number in DEFAULTS.items():
         parser.add_argument(f"--{kind}", type=int, default=number)
@@ -226,7 +230,7 @@ def main(argv: list[str]) -> int:
     def make() -> Connection:
         return Connection(options.address, options.name, context)
 
-    threads = [threading.Thread(target=Client(make, seen, kind, number).run, args=(end,), daemon=True) for number, kind in enumerate(kinds)]
+    threads = [threading.Thread(target=Client(make, seen, kind, number, options.looks).run, args=(end,), daemon=True) for number, kind in enumerate(kinds)]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + options.seconds

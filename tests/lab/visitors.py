@@ -36,7 +36,8 @@ class Visitors:
         program = [sys.executable, "-m", "lab.load", "--name", lab.domain, "--seconds", str(seconds)]
         namespace = ["ip", "netns", "exec", net.netns_name(lab, "edge")]
         calls = [
-            [*program, "--address", lab.edge, "--ca", str(lab.path("pki", "ca.pem")), *words(through)],
+            # the edge's own nginx reloads whenever the vendor's API is told something, and closes idle connections then
+            [*program, "--address", lab.edge, "--ca", str(lab.path("pki", "ca.pem")), "--looks", *words(through)],
             # only the edge's addresses pass the firewalls, and the origin's certificate is for the edge to judge
             [*namespace, *program, "--address", server, "--certificate", str(shown), *words(direct)],
         ]
@@ -76,6 +77,11 @@ class Visitors:
             child.kill()
             child.wait()
         self.scratch.cleanup()
+
+    @property
+    def losses(self) -> list[dict[str, Any]]:
+        """The same, with the crowd it happened to."""
+        return [{"crowd": crowd, **loss} for crowd, result in zip(("through", "direct"), self.results, strict=True) for loss in result["lost"]]
 
     def seen(self, name: str) -> list[Any]:
         """All that both crowds saw of one kind: answers, lost, streams, sockets."""

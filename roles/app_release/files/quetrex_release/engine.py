@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from quetrex_release.plan import Plan, Release, add_release, choose, images_to_forget, make_plan, newer, other, releases_kept, repository
-from quetrex_release.server import BASE, ReleaseError, Server
+from quetrex_release.server import BASE, STOPPED, ReleaseError, Server
 from quetrex_release.services import Services
 from quetrex_release.store import StoreError
 
@@ -60,7 +60,7 @@ class Engine:
         if changed or (known.get("current") or {}).get("image") != image:
             known = add_release(known, Release("", image, "", "", self.server.now()))
             self.server.save_record({**record, "runner": known})
-            for gone in images_to_forget(known, self.settings.keep_releases, self.server.images_of({repository(image)})):
+            for gone in self._forgettable(known, image):
                 self.server.forget(gone)
         return {"changed": changed, "image": image, "previous": (known.get("previous") or {}).get("image")}
 
@@ -123,7 +123,7 @@ class Engine:
     def ensure(self) -> dict[str, Any]:
         """After a reboot: the recorded colour runs and nginx points to it; a release that was going on is undone."""
         for name in BASE:
-            if self.server.health(f"platform-{name}") in ("exited", "created"):
+            if self.server.health(f"platform-{name}") in STOPPED:
                 self.server.docker("start", f"platform-{name}", check=False)
         current = self.server.record().get("current")
         if not current:
@@ -276,9 +276,15 @@ class Engine:
         record, kept = self.server.record(), self.settings.keep_releases
         for name in self.server.strays():
             self.server.remove_container(name)
-        for gone in images_to_forget(record, kept, self.server.images_of({repository(image)})):
+        for gone in self._forgettable(record, image):
             self.server.forget(gone)
         self.server.prune_static(releases_kept(record, kept))
+
+    def _forgettable(self, known: Mapping[str, Any], image: str) -> list[str]:
+        """Images of this one's repository that nobody needs; the application and the runner may share one."""
+        number, record = self.settings.keep_releases, self.server.record()
+        kept = {*releases_kept(record, number), *releases_kept(record.get("runner") or {}, number)}
+        return [gone for gone in images_to_forget(known, number, self.server.images_of({repository(image)})) if gone not in kept]
 
     def _undo(self, plan: Plan, done: list[str], error: ReleaseError) -> None:
         """Leaves the old colour serving and the new one gone."""

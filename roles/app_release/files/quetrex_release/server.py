@@ -29,6 +29,7 @@ BASE = ("redis", "runner", "nginx")
 FILES = ("compose.yml", ".env", "redis/redis.conf", "redis/users.acl", "runner/config.yml", "env/runner.env", "nginx/nginx.conf")
 IMAGES_KEPT = 2
 MIGRATION = "platform-migration"
+STOPPED = ("exited", "created", "dead")
 # Serves while the other one is exchanged; a container of `compose run`, which `compose up` leaves alone.
 BRIDGE = "platform-nginx-bridge"
 PREVIEW_PORT = 8086
@@ -195,8 +196,8 @@ class Server:
         return self.docker("container", "inspect", "--format", f'{{{{index .Config.Labels "{name}"}}}}', container, check=False).partition("\n")[0]
 
     def health(self, container: str) -> str:
-        """A container's state of health for Docker; its state when it has none; empty without container."""
-        text = "{{if .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}"
+        """A container's state of health for Docker; its state when it has none or does not run; empty without container."""
+        text = "{{if and .State.Running .State.Health}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}"
         found = self.docker("container", "inspect", "--format", text, container, check=False).strip()
         return found if " " not in found else ""
 
@@ -251,7 +252,8 @@ class Server:
         Compose says another identity beforehand than it then gives a service with an `env_file`, so both are kept when they are known to belong together.
         """
         given = self.service_hash(name)
-        return bool(given) and (given == wanted or self._learned().get(name) == [wanted, given])
+        runs = self.health(f"platform-{name}") not in STOPPED
+        return bool(given) and runs and (given == wanted or self._learned().get(name) == [wanted, given])
 
     def learned(self, name: str) -> bool:
         """Whether a service's identities are known."""
