@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -43,16 +44,25 @@ def trusted(value: Any) -> Any:
     return trust_as_template(value) if isinstance(value, str) else value
 
 
-def files(**more: Any) -> dict[str, Any]:
-    """Path -> file of everything the role writes."""
+def templar(**more: Any) -> Templar:
+    """Ansible's templating with the role's own values."""
     variables: dict[str, Any] = {}
     for part in ("defaults", "vars"):
         variables |= trusted(yaml.safe_load((ROLE / part / "main.yml").read_text()))
     variables |= trusted(SHARED | more) | {"role_path": str(ROLE)}
     loader = DataLoader()
     loader.set_basedir(str(ROLE))
-    templar = Templar(loader, {**variables, "ansible_search_path": [str(ROLE)]})
-    return {file["path"]: file for name in ("__app_stack_files", "__app_stack_config") for file in templar.template(trusted(f"{{{{ {name} }}}}"))}
+    return Templar(loader, {**variables, "ansible_search_path": [str(ROLE)]})
+
+
+def variable(name: str, **more: Any) -> Any:
+    """One of the role's values."""
+    return templar(**more).template(trusted(f"{{{{ {name} }}}}"))
+
+
+def files(**more: Any) -> dict[str, Any]:
+    """Path -> file of everything the role writes."""
+    return {file["path"]: file for name in ("__app_stack_files", "__app_stack_config") for file in variable(name, **more)}
 
 
 @pytest.fixture(name="found", scope="module")
@@ -111,3 +121,32 @@ def test_the_visitor_is_believed_only_from_the_edge(found: dict[str, Any]) -> No
     assert "set_real_ip_from 192.0.2.0/24;" in text
     assert "ssl_verify_client" not in text
     assert "ssl_verify_client optional;" in files(app_stack_edge_client_ca="PEM")["/opt/platform/nginx/nginx.conf"]["content"]
+
+
+def test_the_runner_starts_with_what_was_released(found: dict[str, Any]) -> None:
+    assert compose(found)["services"]["runner"]["image"] == f"${{RUNNER_IMAGE:-{SHARED['platform_runner_image']}}}"
+
+
+def test_the_database_of_the_record_is_readable_by_root_alone(found: dict[str, Any]) -> None:
+    file = found["/opt/platform/release-database.json"]
+    told = json.loads(file["content"])
+    assert file["mode"] == "0600"
+    assert (told["platform"], told["environment"]) == ("quetrex", "production")
+    assert told["connection"] == {
+        "host": "db.example.com",
+        "port": 6543,
+        "user": "app",
+        "password": "p/w@1",
+        "dbname": "postgres",
+        "sslmode": "verify-full",
+        "sslrootcert": "/opt/platform/web/database-ca.pem",
+    }
+    assert json.loads(files(app_stack_database={})["/opt/platform/release-database.json"]["content"])["connection"] == {}
+
+
+def test_a_change_of_the_stack_stops_nothing(found: dict[str, Any]) -> None:
+    unit = found["/etc/systemd/system/platform-stack.service"]["content"]
+    assert "ExecReload=" in unit
+    commands = [" ".join(item["command"]) for item in variable("__app_stack_activate")]
+    assert not [command for command in commands if "systemctl restart" in command]
+    assert any("systemctl reload-or-restart platform-stack.service" in command for command in commands)
