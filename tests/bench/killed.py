@@ -149,6 +149,7 @@ def main() -> None:
     if sys.argv[1:] == ["--clear"]:
         RESULT.unlink(missing_ok=True)
         return
+    signal.signal(signal.SIGTERM, lambda *_arguments: sys.exit(1))
     number, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1, 2**31)
     killer = Killer(random.Random(seed))
     kinds = ["engine", "docker", "controller", "engine", "server", "docker", "controller", "engine", "docker", "server"]
