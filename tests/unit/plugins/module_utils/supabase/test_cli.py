@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ class Cli:
     def folder(self) -> Path:
         return self.project / "supabase" / "migrations"
 
-    def ours(self, state: str = "applied", **wanted: str) -> Report:
+    def ours(self, state: str = "applied", **wanted: Any) -> Report:
         report = Report()
         target = Target(host="127.0.0.1", port=self.port, database=self.database, sslmode="require")
         converge(target, Wanted(folders=[str(self.folder)], state=state, **wanted), report, check=False, diff=False)
