@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -19,15 +21,18 @@ from lab import net, slots
 from lab.config import CHECKOUT
 from lab.process import until
 from lab.shell import run
-from lab.solo import Solo
+from lab.solo import ROLES, Solo
 
 pytestmark = [pytest.mark.lab]
 SEED = int(os.environ.get("TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 SSH_AND_FIREWALL = ("ssh_hardening", "host_firewall")
 GUARD = 12
-GUARDS = {"ssh_hardening_guard_seconds": GUARD, "host_firewall_guard_seconds": GUARD}
+# the burst, because each look of these tests is a new connection from one address
+GUARDS = {"ssh_hardening_guard_seconds": GUARD, "host_firewall_guard_seconds": GUARD, "host_firewall_ssh_burst": 300}
 LOCKED_OUT = {"ssh_hardening_admin_users": ["nobody"]}
+WRONG_KEY = {"ssh_hardening_key_algorithms": "-*ed25519*"}
 WALLED_OUT = {"host_firewall_ssh_cidrs": ["192.0.2.0/24"]}
+WRONG_PORT = {"host_firewall_ssh_port": 2222}
 
 
 def start(solo: Solo, variables: Mapping[str, Any], *roles: str) -> subprocess.Popen[bytes]:
@@ -59,6 +64,26 @@ def armed_and_dead(solo: Solo, variables: Mapping[str, Any], role: str, guard: s
         kill(child, solo)
 
 
+def stopping_at_every_task(solo: Solo, variables: Mapping[str, Any]) -> int:
+    """Plays all roles; before each task the run stands still as a dead one would, while the owner logs in anew. Returns how often."""
+    argv = solo.command(GUARDS | dict(variables), ROLES)
+    child = subprocess.Popen(argv, cwd=CHECKOUT, env=solo.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    stops, said = 0, []
+    try:
+        for line in child.stdout or ():
+            said.append(line)
+            if line.startswith(("TASK [", "RUNNING HANDLER [")):
+                os.killpg(child.pid, signal.SIGSTOP)
+                assert solo.reachable(5), f"locked out before {line}"
+                os.killpg(child.pid, signal.SIGCONT)
+                stops += 1
+        assert child.wait(60) == 0, "".join(said[-60:])
+    finally:
+        if child.poll() is None:
+            kill(child, solo)
+    return stops
+
+
 @pytest.fixture(scope="module")
 def fresh(slot: slots.Slot) -> Iterator[Solo]:
     """A server straight from the vendor."""
@@ -75,17 +100,27 @@ def fresh(slot: slots.Slot) -> Iterator[Solo]:
 def solo(fresh: Solo) -> Solo:
     """A prepared server, after runs that were killed at moments nobody chose."""
     dice = random.Random(SEED)
-    for moment in [dice.uniform(2.0, 30.0) for _attempt in range(6)]:
+    for moment in [dice.uniform(2.0, 30.0) for _attempt in range(3)]:
         child = start(fresh, {}, "host_baseline", *SSH_AND_FIREWALL, "docker_engine")
         with_time = until(lambda child=child: child.poll() is not None, moment, step=0.2)  # type: ignore[misc]
         if not with_time:
             kill(child, fresh)
         assert fresh.reachable(GUARD + 15), f"locked out by a run killed after {moment:.1f} s (seed {SEED})"
-    final = fresh.play(GUARDS)
-    assert final.code == 0, final.output[-3000:]
+    assert stopping_at_every_task(fresh, {}) > 15
     again = fresh.play(GUARDS)
     assert (again.code, again.count("changed")) == (0, 0), again.output[-3000:]
     return fresh
+
+
+def test_another_preset_locks_nobody_out_between_any_two_tasks(solo: Solo) -> None:
+    """From `standard` to `strict`: the settings of SSH server and firewall really change."""
+    presets = dict.fromkeys(("host_baseline_preset", "ssh_hardening_preset", "host_firewall_preset"), "strict")
+    assert stopping_at_every_task(solo, presets) > 15
+    assert "group=sugroup" in solo.root("cat /etc/pam.d/su")
+    back = solo.play(GUARDS)
+    assert back.code == 0, back.output[-3000:]
+    assert "group=sugroup" not in solo.root("cat /etc/pam.d/su")
+    assert "pam_faillock" not in solo.root("cat /etc/pam.d/common-auth")
 
 
 def test_killed_between_any_two_tasks_ends_in_the_same_place(solo: Solo) -> None:
@@ -101,7 +136,8 @@ def test_only_the_owners_key_opens(solo: Solo) -> None:
 
 
 def test_settings_that_lock_out_fail_and_return(solo: Solo) -> None:
-    for variables, role in ((LOCKED_OUT, "ssh_hardening"), (WALLED_OUT, "host_firewall")):
+    wrong = ((LOCKED_OUT, "ssh_hardening"), (WRONG_KEY, "ssh_hardening"), (WALLED_OUT, "host_firewall"), (WRONG_PORT, "host_firewall"))
+    for variables, role in wrong:
         tried = solo.play(GUARDS | variables, [role])
         assert tried.code != 0
         assert "nobody is locked out" in tried.output
@@ -141,13 +177,13 @@ def test_a_full_disk_changes_nothing(solo: Solo) -> None:
     assert healed.code == 0, healed.output[-2000:]
 
 
-def open_ports(solo: Solo, space: str, *ports: int) -> set[int]:
-    """Ports that answer a stranger, over IPv4 and IPv6."""
-    found = set()
-    for address, family in ((solo.ipv4, []), (solo.ipv6, ["-6"])):
-        words = ["nmap", *family, "-Pn", "-n", "-T4", "--max-retries", "1", "--host-timeout", "60s", "-oG", "-", "-p", ",".join(map(str, ports)), address]
-        text = run("nsenter", f"--net=/run/netns/{space}", "--", *words)
-        found |= {port for port in ports if f"{port}/open/" in text}
+def open_ports(solo: Solo, space: str, *ports: int, families: Sequence[int] = (4, 6)) -> list[set[int]]:
+    """Ports that answer a stranger, over IPv4 and over IPv6."""
+    found = []
+    for family in families:
+        words = ["nmap", f"-{family}" if family == 6 else "-n", "-Pn", "-n", "-T4", "--max-retries", "1", "--host-timeout", "60s", "-oG", "-"]
+        text = run("nsenter", f"--net=/run/netns/{space}", "--", *words, "-p", ",".join(map(str, ports)), solo.ipv6 if family == 6 else solo.ipv4)
+        found.append({port for port in ports if f"{port}/open/" in text})
     return found
 
 
@@ -167,25 +203,114 @@ def test_what_docker_publishes_stays_inside(solo: Solo) -> None:
     publish(solo)
     watched = (22, 80, 443, 2375, 6379, 8080)
     with net.visitor(solo.lab, "scan", 7) as space:
-        assert open_ports(solo, space, *watched) == {22}
+        assert open_ports(solo, space, *watched) == [{22}, {22}]
+        solo.root("nft delete table inet platform")
+        assert 8080 in open_ports(solo, space, *watched)[0], "without the firewall nothing answers either: the look proves nothing"
+        solo.root("systemctl restart platform-firewall.service")
         restart = subprocess.Popen(["nsenter", f"--target={solo.machines.init_pid(1)}", "--mount", "--pid", "--net", "--", "systemctl", "restart", "docker"])
         seen = set()
         while restart.poll() is None:
-            seen |= open_ports(solo, space, 8080, 22)
+            seen |= set().union(*open_ports(solo, space, 8080, 22))
         assert seen <= {22}
         solo.reboot()
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + 12
         while time.monotonic() < ends:
-            seen |= open_ports(solo, space, 8080, 6379)
+            seen |= set().union(*open_ports(solo, space, 8080, 6379))
         assert seen <= {22}
         assert solo.reachable(20)
-        assert open_ports(solo, space, *watched) == {22}
+        assert open_ports(solo, space, *watched) == [{22}, {22}]
 
 
-def test_containers_do_not_reach_the_metadata_service(solo: Solo) -> None:
-    rules = solo.root("nft list table inet platform")
-    assert "chain from_containers" in rules
-    assert "169.254.169.254" in rules
+def test_new_ssh_connections_have_a_rate_for_each_sender(solo: Solo) -> None:
+    assert solo.play(GUARDS | {"host_firewall_ssh_burst": 10, "host_firewall_ssh_rate": "6/minute"}, ["host_firewall"]).code == 0
+    knock = (
+        "import socket,select,sys\n"
+        "many=[socket.socket() for _ in range(40)]\n"
+        "for one in many: one.setblocking(False); one.connect_ex((sys.argv[1], 22))\n"
+        "import time; end=time.monotonic()+2; done=set()\n"
+        "while time.monotonic()<end:\n"
+        "  done|=set(select.select([], many, [], 0.2)[1])\n"
+        "print(sum(one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)==0 for one in done))\n"
+    )
+    with net.visitor(solo.lab, "knock", 8) as space:
+        answered = int(run("nsenter", f"--net=/run/netns/{space}", "--", sys.executable, "-c", knock, solo.ipv4))
+    assert 5 <= answered <= 12
+    assert solo.reachable(3), "one sender's rate must not count for another"
+    assert solo.play(GUARDS, ["host_firewall"]).code == 0
+
+
+@contextlib.contextmanager
+def metadata_service(solo: Solo) -> Iterator[None]:
+    """Something that answers at the address of the vendor's metadata service, on a cable of the server's own."""
+    server = net.netns_name(solo.lab, "s1")
+    with net.visitor(solo.lab, "meta", 9) as space:
+        run("ip", "-netns", server, "link", "add", "meta0", "type", "veth", "peer", "name", "meta1", "netns", space)
+        run("ip", "-netns", server, "-batch", "-", stdin=f"link set meta0 up\nroute add 169.254.169.254/32 dev meta0 src {solo.ipv4}\n")
+        run("ip", "-netns", space, "-batch", "-", stdin=f"addr add 169.254.169.254/32 dev meta1\nlink set meta1 up\nroute add {solo.ipv4}/32 dev meta1\n")
+        words = ["nsenter", f"--net=/run/netns/{space}", "--", sys.executable, "-m", "http.server", "--bind", "169.254.169.254", "80"]
+        with subprocess.Popen(words, cwd="/run/netns", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as service:
+            try:
+                yield
+            finally:
+                service.kill()
+                run("ip", "-netns", server, "link", "delete", "meta0")
+
+
+def test_only_root_of_the_server_reaches_the_metadata_service(solo: Solo) -> None:
+    ask = "http://169.254.169.254/"
+    look = f"curl -s -o /dev/null -m 2 {ask} && echo yes || echo no"
+    inside = f"import urllib.request; urllib.request.urlopen('{ask}', timeout=2)"
+
+    def answered() -> list[str]:
+        """For root, another user, and a container."""
+        words = f"{look}; setpriv --reuid=65534 --regid=65534 --clear-groups sh -c '{look}'"
+        return solo.root(f'{words}; docker exec probe /usr/bin/python3.13 -c "{inside}" 2>/dev/null && echo yes || echo no').split()
+
+    with metadata_service(solo):
+        assert until(lambda: answered()[0] == "yes", 10, step=0.3)
+        assert answered() == ["yes", "no", "no"]
+        solo.root("nft delete table inet platform")
+        try:
+            assert answered() == ["yes", "yes", "yes"], "without the firewall nothing answers either: the look proves nothing"
+        finally:
+            solo.root("systemctl restart platform-firewall.service")
+
+
+def test_an_upgrade_of_the_engine_loses_no_request(solo: Solo) -> None:
+    """The packages' own scripts stop and start engine and containerd, while somebody asks a container without pause."""
+    before = solo.root("docker inspect -f '{{.State.Pid}}' probe; systemctl show -p MainPID docker containerd")
+    # at the container's own address, as nginx asks the application
+    ask = "curl -s -o /dev/null -m 2 -w '%{http_code}\\n' http://$address:8080/ >>/run/asked || true"
+    asker = (
+        "address=$(docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' probe); rm -f /run/asked /run/enough; "
+        f"(while [ ! -e /run/enough ]; do {ask}; done) & pid=$!; apt-get -q update >/dev/null; "
+        "DEBIAN_FRONTEND=noninteractive apt-get -q install -y --reinstall docker.io containerd runc >/run/upgrade 2>&1; "
+        "docker version >/dev/null; touch /run/enough; wait $pid; sort /run/asked | uniq -c"
+    )
+    counts = {line.split()[1]: int(line.split()[0]) for line in solo.root(asker).strip().splitlines()}
+    after = solo.root("docker inspect -f '{{.State.Pid}}' probe; systemctl show -p MainPID docker containerd")
+    assert set(counts) == {"200"}, counts
+    assert counts["200"] > 50
+    assert before.splitlines()[0] == after.splitlines()[0], "the container was restarted"
+    assert not set(before.splitlines()[1:]) & {line for line in after.splitlines()[1:] if line}, "the engine was not restarted"
+
+
+@pytest.mark.parametrize("source", ["docker", "distribution"])
+def test_a_working_engine_is_never_exchanged(solo: Solo, source: str) -> None:
+    """Whatever source the settings name, with a repository that does not even answer."""
+    pid = solo.root("docker inspect -f '{{.State.Pid}}' probe")
+    settings = {"docker_engine_source": source, "docker_engine_repository_url": "http://192.0.2.1/linux"}
+    again = solo.play(GUARDS | settings, ["docker_engine"])
+    assert (again.code, again.count("changed")) == (0, 0), again.output[-2000:]
+    assert solo.root("docker inspect -f '{{.State.Pid}}' probe") == pid
+
+
+# the other two of the four pairs: pipelining without injection is what every other test runs with
+@pytest.mark.parametrize(("pipelining", "injection"), [("0", "0"), ("1", "1")])
+def test_runs_the_same_with_and_without_pipelining_and_injected_facts(solo: Solo, pipelining: str, injection: str) -> None:
+    ways = {"ANSIBLE_PIPELINING": pipelining, "ANSIBLE_INJECT_FACT_VARS": injection}
+    again = solo.play(GUARDS, environment=ways)
+    assert (again.code, again.count("changed")) == (0, 0), again.output[-2000:]
 
 
 def test_what_is_not_wanted_any_more_goes(solo: Solo) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import socket
@@ -166,7 +167,5 @@ def _listening(host: str, port: int) -> bool:
 
 
 if __name__ == "__main__":
-    import json
-
     os.environ["PATH"] += ":/usr/sbin:/sbin"
-    sys.stdout.write(json.dumps(up(Lab.from_env())) + "\n")
+    sys.stdout.write(json.dumps(up(Lab.from_env(), int(sys.argv[1]) if sys.argv[1:] else 1)) + "\n")

@@ -129,11 +129,20 @@ class Solo:
         """What a terminal would have set."""
         return {**os.environ, "ANSIBLE_HOME": str(self.lab.folder("ansible")), "ANSIBLE_INVENTORY_UNPARSED_FAILED": "1", "NO_COLOR": "1"}
 
-    def play(self, variables: Mapping[str, Any] | None = None, roles: Sequence[str] = ROLES, *args: str) -> Run:
+    def play(self, variables: Mapping[str, Any] | None = None, roles: Sequence[str] = ROLES, *args: str, environment: Mapping[str, str] | None = None) -> Run:
         """Runs the roles to their end."""
         began = time.monotonic()
         argv = self.command(variables or {}, roles, *args)
-        done = subprocess.run(argv, cwd=CHECKOUT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=900)
+        done = subprocess.run(
+            argv,
+            cwd=CHECKOUT,
+            env=self.environment | dict(environment or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=900,
+        )
         with self.lab.path("log", "solo.txt").open("a") as log:
             log.write(done.stdout)
         return Run(done.returncode, done.stdout, time.monotonic() - began)

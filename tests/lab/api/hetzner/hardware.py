@@ -29,7 +29,18 @@ class Hardware(Protocol):
     def ipv6(self, number: int) -> str:
         """Return network number `number` of the pool."""
 
-    def create(self, server: int, *, ipv4: str | None, ipv6: str | None, user_data: str, ssh_keys: Sequence[str], hostname: str, image: Path | None) -> None:
+    def create(
+        self,
+        server: int,
+        *,
+        ipv4: str | None,
+        ipv6: str | None,
+        user_data: str,
+        ssh_keys: Sequence[str],
+        hostname: str,
+        image: Path | None,
+        suite: str = "trixie",
+    ) -> None:
         """Put an image on a new disk."""
 
     def power_on(self, server: int) -> None:
@@ -94,7 +105,18 @@ class NullHardware:
         """Return a network of the documentation's pool."""
         return str(IPv6Network(((0x20010DB8 << 96) + (number << 64), 64)))
 
-    def create(self, server: int, *, ipv4: str | None, ipv6: str | None, user_data: str, ssh_keys: Sequence[str], hostname: str, image: Path | None) -> None:
+    def create(
+        self,
+        server: int,
+        *,
+        ipv4: str | None,
+        ipv6: str | None,
+        user_data: str,
+        ssh_keys: Sequence[str],
+        hostname: str,
+        image: Path | None,
+        suite: str = "trixie",
+    ) -> None:
         """Note the call."""
         self.calls.append(("create", server, ipv4, ipv6, user_data, tuple(ssh_keys), hostname))
 

@@ -221,11 +221,11 @@ def _start_actions(project: Project, server: Resource, order: dict[str, Any]) ->
     body = order["body"]
     ipv4, ipv6 = lasting.machine_addresses(project, number)
     rules = firewalls.rules_of(project, number)
-    snapshot = image_folder(project, order["image"])
+    snapshot, suite = image_folder(project, order["image"]), SUITES.get(str(order["image"].get("os_version")), "trixie")
 
     def build() -> None:
         keys = server["_keys"]
-        hardware.create(number, ipv4=ipv4, ipv6=ipv6, user_data=body["user_data"], ssh_keys=keys, hostname=server["name"], image=snapshot)
+        hardware.create(number, ipv4=ipv4, ipv6=ipv6, user_data=body["user_data"], ssh_keys=keys, hostname=server["name"], image=snapshot, suite=suite)
         hardware.set_firewall(number, rules)
 
     ready: list[Patch] = [("servers", number, {"status": "starting" if body["start_after_create"] else "off"})]
@@ -241,6 +241,10 @@ def _start_actions(project: Project, server: Resource, order: dict[str, Any]) ->
         start = project.act("start_server", [("server", number)], work=work, patches=on, on_error=failed, after=last, locks=number)
         actions.append(view_action(start))
     return actions
+
+
+# Debian's own names of the systems whose images are really there
+SUITES = {"12": "bookworm", "13": "trixie"}
 
 
 def image_folder(project: Project, image: Resource) -> Path | None:
