@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -13,7 +14,9 @@ import psycopg2
 import pytest
 
 from lab import cloud, net
+from lab.api.hetzner.hardware import LabHardware
 from lab.config import CHECKOUT
+from lab.machine import Machines
 from lab.shell import run
 
 from .conftest import Look, Platform, Run
@@ -111,6 +114,72 @@ def test_the_database_answers_to_the_server_and_this_machine_and_to_no_stranger(
     psycopg2.connect(**login, sslmode="require").close()
     with pytest.raises(psycopg2.OperationalError, match="no encryption"):
         psycopg2.connect(**login, sslmode="disable")
+
+
+def answering(platform: Platform, space: str) -> list[set[str]]:
+    """Which of the doors that matter answer, over IPv4 and IPv6."""
+    facts = json.loads((platform.lab.root / "servers" / str(platform.server) / "server.json").read_text())
+    found = []
+    for address in facts["addresses"]:
+        scan = ["nmap", "-Pn", "-n", "-p", "22,80,443,2375,3000,6379,8080", "-T4", "--max-retries", "1", "--open", "-oG", "-"]
+        text = run("nsenter", f"--net=/run/netns/{space}", "--", *scan, *(["-6"] if ":" in address else []), address, timeout=60)
+        found.append(set(re.findall(r"(\d+)/open/", text)))
+    return found
+
+
+def test_each_of_the_two_firewalls_holds_alone(platform: Platform) -> None:
+    """Also against a container that publishes a port, which only the server's own has to fear: the vendor's sees no difference."""
+    node, kept = f"s{platform.server}", json.loads((platform.lab.root / "servers" / str(platform.server) / "firewall.json").read_text())
+    program = "require('http').createServer((q, a) => a.end('x')).listen(8080, '::')"
+    platform.on_server(
+        "docker run --detach --rm --name published --publish 8080:8080 --entrypoint node "
+        f"$(docker inspect --format '{{{{.Image}}}}' platform-runner) -e \"{program}\" >/dev/null"
+    )
+    own = "systemctl {} platform-firewall.service"
+    try:
+        with net.visitor(platform.lab, "walls", 21) as space:
+            net.set_firewall(platform.lab, node, None)
+            assert answering(platform, space) == [{"22"}, {"22"}], "the server's own firewall alone"
+            platform.on_server(own.format("stop"))
+            assert platform.eventually(lambda: "8080" in answering(platform, space)[0]), "without any wall nothing answers either: the look proves nothing"
+            net.set_firewall(platform.lab, node, kept)
+            assert answering(platform, space) == [{"22"}, {"22"}], "the vendor's firewall alone"
+            edge = answering(platform, net.netns_name(platform.lab, "edge"))
+            assert edge == [{"22", "443"}, {"22", "443"}]
+            platform.on_server(own.format("start"))
+            assert answering(platform, net.netns_name(platform.lab, "edge")) == edge, "both hold the same"
+    finally:
+        net.set_firewall(platform.lab, node, kept)
+        platform.on_server(own.format("restart") + "; docker rm --force published >/dev/null 2>&1 || true")
+
+
+def test_a_reboot_stops_the_stack_in_order_and_brings_it_back(platform: Platform) -> None:
+    """As the window of unattended upgrades does it: systemd goes down, which stops the containers instead of killing them."""
+    machines, names = Machines(platform.lab), ("nginx", "runner", "redis")
+    platform.on_server("systemctl stop platform-stack.service")
+    ended = platform.on_server("docker inspect --format '{{.Name}} {{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}}' $(docker ps --all --quiet)")
+    states = dict(line.removeprefix("/platform-").split(" ", 1) for line in ended.strip().splitlines())
+    assert {state.split()[0] for state in states.values()} == {"exited"}, states
+    assert {states[name].split()[1] for name in names} <= {"0", "143"}, states
+    assert "bye bye" in platform.on_server("docker logs --tail 20 platform-redis 2>&1"), "Redis was not allowed to finish"
+    platform.on_server("systemctl start platform-stack.service")
+    assert platform.eventually(lambda: platform.status("/api/health") == 200, 60)
+    # down and up again, as a whole server
+    machines.shutdown(platform.server)
+    assert platform.eventually(lambda: not machines.running(platform.server), 60), "the server does not go down"
+    LabHardware(platform.lab).power_on(platform.server)
+    assert platform.eventually(lambda: platform.status("/api/health") == 200, 90), "the platform does not come back"
+    goodbyes = platform.on_server("docker logs platform-redis 2>&1 | grep 'bye bye' | wc -l")
+    assert int(goodbyes) >= 2, "Redis was killed by the reboot"
+    assert platform.on_server("docker ps --quiet --filter label=platform.part=base --filter health=healthy | wc -l").strip() == "3"
+
+
+def test_a_restart_of_the_engine_leaves_the_stack_alone(platform: Platform) -> None:
+    pids = "docker inspect --format '{{.Name}} {{.State.Pid}}' $(docker ps --quiet) | sort"
+    before = platform.on_server(pids)
+    platform.on_server("systemctl restart docker.service containerd.service")
+    assert platform.eventually(lambda: platform.on_server(f"{pids} || true") == before, 15)
+    assert platform.status("/api/health") == 200
 
 
 def test_a_wrong_origin_certificate_is_refused_by_the_edge(platform: Platform) -> None:
