@@ -160,20 +160,31 @@ def test_a_power_cut_before_the_proof_returns_to_the_old_settings(solo: Solo, va
     assert solo.root("ls /etc/systemd/system/ | grep guard || true").strip() == ""
 
 
-def test_a_full_disk_changes_nothing(solo: Solo) -> None:
-    """The files of the SSH server and of the firewall are on a disk without a free byte."""
-    before = solo.root("cat /etc/ssh/sshd_config.d/*.conf")
-    solo.root("mkdir -p /full; mount -t tmpfs -o size=64k tmpfs /full; cp -a /etc/ssh/sshd_config.d/. /full/; mount --bind /full /etc/ssh/sshd_config.d")
+@pytest.mark.parametrize(
+    ("place", "role", "change"),
+    [
+        ("/etc/ssh/sshd_config.d", "ssh_hardening", {"ssh_hardening_max_auth_tries": 5}),
+        ("/etc/platform", "host_firewall", {"host_firewall_extra_rules": ["tcp dport 9999 accept"]}),
+        ("/var/lib/platform-host", "ssh_hardening", {"ssh_hardening_max_auth_tries": 5}),
+    ],
+)
+def test_a_full_disk_changes_nothing(solo: Solo, place: str, role: str, change: Mapping[str, Any]) -> None:
+    """The folder that is written has no free byte: what is changed, or where its old state is kept."""
+    look = "sshd -T | sort; cat /etc/platform/firewall.nft"
+    before = solo.root(look)
+    solo.root(f"mkdir -p /full; mount -t tmpfs -o size=256k tmpfs /full; cp -a {place}/. /full/; mount --bind /full {place}")
     try:
         solo.root("dd if=/dev/zero of=/full/zzz bs=1k count=1000 2>/dev/null || true")
-        tried = solo.play(GUARDS | {"ssh_hardening_max_auth_tries": 5}, ["ssh_hardening"])
+        tried = solo.play(GUARDS | change, [role])
         assert tried.code != 0
         assert solo.reachable(5)
-        assert solo.root("cat /full/*.conf") == before
+        assert solo.root(look) == before
+        assert until(lambda: not waits(solo, "ssh") and not waits(solo, "firewall"), GUARD + 15, step=0.5), "the server does not come to rest"
+        assert solo.root(look) == before
     finally:
-        solo.root("umount /etc/ssh/sshd_config.d; umount /full")
-    assert solo.reachable(GUARD + 10)
-    healed = solo.play(GUARDS, ["ssh_hardening"])
+        solo.root(f"umount {place}; umount /full")
+    assert solo.reachable(5)
+    healed = solo.play(GUARDS, [role])
     assert healed.code == 0, healed.output[-2000:]
 
 

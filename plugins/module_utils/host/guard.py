@@ -71,8 +71,14 @@ Saved = Sequence["tuple[str, Path | None]"]
 
 
 def _back(path: str, copy: Path | None) -> str:
-    """Write the command that brings one path back; None means there was no file."""
-    return shlex.join(["cp", "-p", str(copy), path] if copy else ["rm", "-f", path])
+    """Write the command that brings one path back; None means there was no file.
+
+    By a new file and a rename: where the disk is full the file that is there stays whole. A file that never changed is not touched.
+    """
+    if copy is None:
+        return shlex.join(["rm", "-f", path])
+    old, new, scratch = (shlex.quote(text) for text in (str(copy), path, path + ".back"))
+    return f"cmp -s {old} {new} || {{ cp -p {old} {scratch} && mv -f {scratch} {new}; }}"
 
 
 def restore_script(name: str, saved: Saved, stamps: Saved, undo: Sequence[Sequence[str]]) -> str:
@@ -83,7 +89,7 @@ def restore_script(name: str, saved: Saved, stamps: Saved, undo: Sequence[Sequen
     # at boot everything starts from these files anyway, and a unit that waits for others would wait for ever
     lines += ['if [ "$1" != boot ]; then', "true"]
     lines += [shlex.join(command) + " || failed=1" for command in undo]
-    lines += ['[ -n "$failed" ] || ' + _back(path, copy) for path, copy in stamps]
+    lines += ['[ -n "$failed" ] || { ' + _back(path, copy) + "; }" for path, copy in stamps]
     lines += ["fi", shlex.join(["rm", "-f", str(_boot_link(name)), str(boot_unit(name))])]
     return "\n".join([*lines, shlex.join(["rm", "-rf", str(folder(name))]), ""])
 
