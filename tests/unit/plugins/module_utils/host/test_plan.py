@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from pathlib import Path
+
 from ansible_collections.quetrex.platform.plugins.module_utils.host.guard import restore_script
 from ansible_collections.quetrex.platform.plugins.module_utils.host.plan import (
     Activation,
@@ -62,11 +66,30 @@ def test_the_way_back_removes_what_was_not_there_and_quotes_names() -> None:
         'if [ "$1" != boot ]; then',
         "true",
         "systemctl reload ssh.service || failed=1",
-        '[ -n "$failed" ] || rm -f /stamp',
+        '[ -n "$failed" ] || { rm -f /stamp; }',
         "fi",
         "rm -f /etc/systemd/system/sysinit.target.wants/platform-guard-boot-ssh.service /etc/systemd/system/platform-guard-boot-ssh.service",
         "rm -rf /var/lib/platform-host/guard/ssh",
     ]
+
+
+def test_the_way_back_keeps_what_is_there_when_the_disk_is_full(tmp_path: Path) -> None:
+    """cp cannot write: the file that never changed stays, and so does the changed one, whole."""
+    same, changed, folder = tmp_path / "same", tmp_path / "changed", tmp_path / "kept"
+    folder.mkdir()
+    for path, now, old in ((same, "a", "a"), (changed, "new", "old")):
+        path.write_text(now)
+        (folder / path.name).write_text(old)
+    full = tmp_path / "cp"
+    full.write_text('#!/bin/sh\n: >"$3"; exit 1\n')
+    full.chmod(0o755)
+    script = restore_script("x", [(str(path), folder / path.name) for path in (same, changed)], [], [])
+    lines = [line for line in script.splitlines() if "cmp -s" in line]
+    for path in (str(tmp_path) + ":" + os.environ["PATH"], os.environ["PATH"]):
+        for line in lines:
+            subprocess.run(["sh", "-c", line], env={"PATH": path}, check=False)
+        contents = (same.read_text(), changed.read_text())
+        assert contents == (("a", "new") if path.startswith(str(tmp_path)) else ("a", "old"))
 
 
 def test_settings_replace_their_line_drop_doubles_and_add_what_is_missing() -> None:
