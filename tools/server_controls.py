@@ -73,6 +73,7 @@ OFF: dict[str, dict[str, str | None]] = {
     },
     "docker_engine": {
         "live_restore": "false",
+        "renew": "false",
         "userland_proxy": "true",
         "log_max_size": '"-1"',
         "log_max_files": None,

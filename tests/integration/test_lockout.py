@@ -269,8 +269,8 @@ def metadata_service(solo: Solo) -> Iterator[None]:
 
 def test_only_root_of_the_server_reaches_the_metadata_service(solo: Solo) -> None:
     ask = "http://169.254.169.254/"
-    look = f"curl -s -o /dev/null -m 2 {ask} && echo yes || echo no"
-    inside = f"import urllib.request; urllib.request.urlopen('{ask}', timeout=2)"
+    look = f"curl -s -o /dev/null -m 1 {ask} && echo yes || echo no"
+    inside = f"import urllib.request; urllib.request.urlopen('{ask}', timeout=1)"
 
     def answered() -> list[str]:
         """For root, another user, and a container."""
