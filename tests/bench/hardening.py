@@ -138,19 +138,19 @@ def measure(solo: Solo, preset: str | None) -> Mapping[str, Any]:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures and prints; each line is kept as soon as it is there."""
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     ours = known.get("ours", {})
     solo = Solo(slots.take().lab(7, "hard"))
     try:
         for name in sys.argv[1:] or LINES:
             ours[name] = {"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **measure(solo, LINES[name])}
+            ordered = {line: ours[line] for line in LINES if line in ours}
+            RESULTS.parent.mkdir(exist_ok=True)
+            RESULTS.write_text(json.dumps({"system": "Debian 13", "ours": ordered, "peers": PEERS}, indent=2) + "\n")
     finally:
         solo.down()
-    text = json.dumps({"system": "Debian 13", "ours": ours, "peers": PEERS}, indent=2) + "\n"
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(text)
-    sys.stdout.write(text)
+    sys.stdout.write(RESULTS.read_text())
 
 
 if __name__ == "__main__":
