@@ -192,6 +192,7 @@ SETTINGS: dict[str, Setting] = {
     "platform_monthly_budget": Setting(number(0.01, 1e6, "write an amount of money per month, or leave it out")),
     "platform_hosts": Setting(text),
     "platform_edge_cidrs": Setting(networks),
+    "platform_ssh_cidrs": Setting(networks),
     "platform_admin_user": Setting(user),
     "platform_deploy_user": Setting(user),
     "platform_admin_ssh_public_keys": Setting(public_keys, required=True),
