@@ -131,7 +131,9 @@ def figures() -> str:
     """Return the table of measurements."""
     kept = json.loads((ROOT / "tests" / "bench" / "results" / "hardening.json").read_text())
     lines = {"untouched": "a fresh Debian 13", "standard": "ours, `standard`", "strict": "ours, `strict`"}
-    rows = [(title, kept["ours"][name]) for name, title in lines.items()] + [(f"{name} (measured elsewhere)", facts) for name, facts in kept["peers"].items()]
+    rows = [(title, kept["ours"][name]) for name, title in lines.items() if name in kept["ours"]] + [
+        (f"{name} (measured elsewhere)", facts) for name, facts in kept["peers"].items()
+    ]
     columns = ["lynis index", "lynis warnings / suggestions", "ssh-audit failures / warnings", "CIS L1 pass / fail", "CIS L2 pass / fail"]
     columns += ["ANSSI enhanced pass / fail", "tasks", "first run", "second run", "changed on second"]
     table = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
