@@ -117,4 +117,7 @@ def server_root(lab: Lab, suite: str = "trixie") -> Path:
         'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/machine-id" "$1/var/lib/dbus/machine-id" "$1/etc/resolv.conf"',
         ': > "$1/etc/machine-id"',
     ]
+    if suite == "bookworm":
+        # Debian 12's cloud-init insists on a language that the vendor's image has and this small one has not
+        customize.append('echo "locale: false" > "$1/etc/cloud/cloud.cfg.d/91-lab.cfg"')
     return debian_root(lab, suite, SERVER_PACKAGES, customize=customize, salt=salt)
