@@ -62,7 +62,7 @@ def measure(lab: Lab) -> dict[str, Any]:
 
 def main() -> None:
     """Measures, prints, keeps."""
-    lab = slots.take().lab(7, "verify")
+    lab = slots.take().lab(7, "ver")
     cloud.down(lab, abandoned=True)
     try:
         result = {"bench": "verify", "cores": os.cpu_count(), "load_before": round(os.getloadavg()[0], 2), **measure(lab)}

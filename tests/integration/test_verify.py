@@ -40,7 +40,7 @@ class Verdict:
 @pytest.fixture(scope="module")
 def watched(slot: slots.Slot) -> Iterator[Platform]:
     """A platform in a lab of this file's own, because faults are put into it."""
-    lab: Lab = slot.lab(12, "verify")
+    lab: Lab = slot.lab(12, "ver")
     cloud.down(lab, abandoned=True)
     try:
         cloud.up(lab, print)
