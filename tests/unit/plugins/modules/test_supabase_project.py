@@ -154,3 +154,35 @@ def test_address_and_keys(capfd: pytest.CaptureFixture[str], management: Managem
     foreign = run(capfd, management, ref=management.ref, expected_keys={**own, "anon": "eyJ-of-another-project"})
     assert (foreign["failure"]["code"], foreign["failure"]["details"]) == ("foreign_keys", {"keys": ["anon"]})
     assert "eyJ-of-another-project" not in foreign["msg"]
+
+
+@pytest.mark.parametrize(
+    ("states", "outcome"),
+    [
+        (("ACTIVE_HEALTHY",), "unchanged"),
+        (("COMING_UP", "RESTORING", "UPGRADING", "RESTARTING", "RESIZING"), "unchanged"),
+        (("INACTIVE", "PAUSING", "RESTORE_FAILED"), "woken"),
+        (("INIT_FAILED", "PAUSE_FAILED", "GOING_DOWN", "REMOVED"), "lost"),
+        (("UNKNOWN", "ACTIVE_UNHEALTHY"), "timeout"),
+    ],
+)
+def test_every_state_has_an_end(capfd: pytest.CaptureFixture[str], management: ManagementServer, states: tuple[str, ...], outcome: str) -> None:
+    for state in states:
+        management.now += 60
+        project = management.projects[management.ref]
+        project["status"], project["since"] = state, management.now
+        began = management.now
+        result = run(capfd, management, ref=management.ref, wait_timeout=120)
+        if outcome in {"lost", "timeout"}:
+            assert (state, result["failure"]["code"]) == (state, outcome)
+        else:
+            assert (state, result["changed"], result["project"]["status"]) == (state, outcome == "woken", "ACTIVE_HEALTHY")
+        # Hopeless is said at once, and nothing lasts longer than it may.
+        assert management.now - began <= (5 if outcome == "lost" else 120), state
+
+
+def test_the_states_above_are_all_there_are() -> None:
+    from lab.api.supabase import world
+
+    marks = [mark for mark in test_every_state_has_an_end.pytestmark if mark.name == "parametrize"]  # type: ignore[attr-defined]
+    assert sorted(state for states, _outcome in marks[0].args[1] for state in states) == sorted(world.STATES)
