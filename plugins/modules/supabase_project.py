@@ -32,6 +32,10 @@ options:
   database_password:
     description: Password of the user C(postgres) of a new project.
     type: str
+  create:
+    description: Whether to make the project if there is none; with V(false) the module fails then.
+    type: bool
+    default: true
   wake:
     description: Whether to wake the project if it is paused.
     type: bool
@@ -39,7 +43,7 @@ options:
   wait:
     description:
       - Whether to wait until the project is healthy. With V(false) a project is made or woken and left to itself, so that something else can be done
-        meanwhile; nothing else is looked at then.
+        meanwhile; nothing else is looked at then, but for the keys if they are asked for.
     type: bool
     default: true
   ssl_enforced:
@@ -145,12 +149,12 @@ project:
 url:
   description: Address of the project's API.
   type: str
-  returned: when it exists and O(wait=true)
+  returned: when it exists, with O(wait=true) or O(keys=true)
   sample: https://abcdefghijklmnopqrst.supabase.co
 pooler:
   description: The shared pooler as host, user, transaction_port, session_port and database.
   type: dict
-  returned: when it exists and O(wait=true)
+  returned: when it exists, with O(wait=true) or O(keys=true)
 keys:
   description: The API keys by name.
   type: dict
@@ -194,6 +198,7 @@ def argument_spec() -> dict[str, Any]:
         "organization": {"type": "str"},
         "region": {"type": "str"},
         "database_password": {"type": "str", "no_log": True},
+        "create": {"type": "bool", "default": True},
         "wake": {"type": "bool", "default": True},
         "wait": {"type": "bool", "default": True},
         "ssl_enforced": {"type": "bool"},
@@ -209,6 +214,7 @@ def wanted_of(parameters: dict[str, Any]) -> project.Wanted:
     login = parameters["proof"]
     return project.Wanted(
         password=parameters["database_password"],
+        make=parameters["create"],
         proof=target(login, "supabase_project") if login else None,
         **{name: parameters[name] for name in names},
     )
@@ -240,7 +246,8 @@ def main() -> None:
     try:
         api = api_of(module.params, wanted.password)
         found = project.converge(api, wanted, check=module.check_mode, changes=changes)
-        if found and wanted.wait:
+        # What is being made at this moment has no address yet.
+        if found and "database" in found and (wanted.wait or module.params["keys"]):
             told = addresses(api, found, module.params)
     except Failure as error:
         module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, **result(None, changes))

@@ -71,6 +71,8 @@ def take_file(path: Path, who: Mapping[str, Any]) -> Any:
 
 def connect(database: Mapping[str, Any]) -> Any:
     """A session, each of its statements a transaction."""
+    if not database.get("host"):
+        raise Unusable("there is no database yet")
     if int(database.get("port") or 5432) == POOLER_OF_TRANSACTIONS:
         raise Unusable("port 6543 is a pooler in transaction mode, which holds no lock; use 5432")
     try:

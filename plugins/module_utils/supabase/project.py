@@ -34,6 +34,7 @@ class Wanted:
     organization: str | None = None
     region: str | None = None
     password: str | None = field(default=None, repr=False)
+    make: bool = True
     wake: bool = True
     wait: bool = True
     ssl_enforced: bool | None = None
@@ -188,6 +189,8 @@ def _present(api: Api, wanted: Wanted, *, check: bool, changes: list[Change]) ->
     """Found, or made; and on its way to being awake."""
     project = find(api, wanted)
     if project is None:
+        if not wanted.make:
+            raise Failure(f"There is no project called {wanted.name}.", "not_found")
         missing = [name for name in ("organization", "region", "password") if not getattr(wanted, name)]
         if missing:
             raise Failure(f"There is no project {wanted.name}, and making it needs {', '.join(missing)}.", "missing", options=missing)

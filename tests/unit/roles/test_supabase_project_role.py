@@ -83,6 +83,11 @@ def test_what_the_inventory_leaves_out_is_taken_from_the_project(management: Man
     output = site("-vvv", entry="settings", platform_supabase_database={"password": PASSWORD})
     assert f"https://{management.ref}.supabase.test postgres.{management.ref} " in output, output
     assert "changed=0    unreachable=0    failed=0" in output
+    # Neither made nor woken by a playbook that only wants to know.
+    absent = {"platform_supabase_project": {"name": "second", "organization": "quetrex-lab", "region": "us-east-1"}}
+    assert "failed=1" in site(entry="settings", **absent, platform_supabase_database={"password": PASSWORD})
+    assert "failed=0" in site(entry="settings", **absent, platform_supabase_database={"password": PASSWORD}, supabase_project_required=False)
+    assert len(management.projects) == 1
     management.statuses.clear()
     assert "failed=0" in site(entry="settings", platform_supabase_api_token="", platform_supabase_database={"password": PASSWORD})
     assert management.statuses == []

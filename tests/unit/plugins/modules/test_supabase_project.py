@@ -132,6 +132,14 @@ def test_made_and_left_to_itself(capfd: pytest.CaptureFixture[str], management: 
     assert run(capfd, management, **NEW, wait=False)["changed"] is False
 
 
+def test_looking_makes_and_wakes_nothing(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
+    assert run(capfd, management, **NEW, create=False)["failure"]["code"] == "not_found"
+    management.call("POST", f"/v1/projects/{management.ref}/pause")
+    management.now += 60
+    told = run(capfd, management, ref=management.ref, wake=False, wait=False, keys=True)
+    assert (told["changed"], told["project"]["status"], told["pooler"]["session_port"]) == (False, "INACTIVE", 5432)
+
+
 def test_whoever_would_lock_herself_out_is_let_in_again(capfd: pytest.CaptureFixture[str], management: ManagementServer, tmp_path: Path) -> None:
     there = management.projects[management.ref]
     before = dict(there["restrictions"])
