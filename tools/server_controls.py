@@ -164,9 +164,10 @@ def seconds(value: float | None) -> str:
 def page(text: str) -> str:
     """Return the page with its tables renewed."""
     for name, content in (("figures", figures()), ("controls", control_tables())):
-        text = re.sub(
-            rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", lambda found, content=content: f"{found[1]}{content}\n{found[2]}", text, flags=re.DOTALL
-        )  # type: ignore[misc]
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        before, _begin, rest = text.partition(begin)
+        _old, _end, after = rest.partition(end)
+        text = f"{before}{begin}{content}\n{end}{after}"
     return text
 
 

@@ -42,7 +42,7 @@ def start(solo: Solo, variables: Mapping[str, Any], *roles: str) -> subprocess.P
         return subprocess.Popen(argv, cwd=CHECKOUT, env=solo.environment, stdout=log, stderr=log, start_new_session=True)
 
 
-def kill(child: subprocess.Popen[bytes], solo: Solo) -> None:
+def kill(child: subprocess.Popen[Any], solo: Solo) -> None:
     """The controller dies: the run, and the connections it kept."""
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
@@ -175,7 +175,7 @@ def test_a_full_disk_changes_nothing(solo: Solo, place: str, role: str, change: 
     solo.root(f"mkdir -p /full; mount -t tmpfs -o size=256k tmpfs /full; cp -a {place}/. /full/; mount --bind /full {place}")
     try:
         solo.root("dd if=/dev/zero of=/full/zzz bs=1k count=1000 2>/dev/null || true")
-        tried = solo.play(GUARDS | change, [role])
+        tried = solo.play(GUARDS | dict(change), [role])
         assert tried.code != 0
         assert solo.reachable(5)
         assert solo.root(look) == before

@@ -151,7 +151,7 @@ def up(lab: Lab, revision: int = 1) -> dict[str, str]:
     with _agent(made / "key"):
         _publish(root, made / "key", revision)
     port = PORTS["packages"]
-    argv = [sys.executable, "-m", "http.server", "--bind", lab.control, "--directory", lab.folder(NAME), str(port)]
+    argv = [sys.executable, "-m", "http.server", "--bind", lab.control, "--directory", str(lab.folder(NAME)), str(port)]
     process.start(lab, NAME, argv, ready=lambda: _listening(lab.control, port))
     return {
         "docker_engine_source": "docker",

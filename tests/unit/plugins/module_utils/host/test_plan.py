@@ -85,11 +85,11 @@ def test_the_way_back_keeps_what_is_there_when_the_disk_is_full(tmp_path: Path) 
     full.chmod(0o755)
     script = restore_script("x", [(str(path), folder / path.name) for path in (same, changed)], [], [])
     lines = [line for line in script.splitlines() if "cmp -s" in line]
-    for path in (str(tmp_path) + ":" + os.environ["PATH"], os.environ["PATH"]):
+    for programs in (str(tmp_path) + ":" + os.environ["PATH"], os.environ["PATH"]):
         for line in lines:
-            subprocess.run(["sh", "-c", line], env={"PATH": path}, check=False)
+            subprocess.run(["sh", "-c", line], env={"PATH": programs}, check=False)
         contents = (same.read_text(), changed.read_text())
-        assert contents == (("a", "new") if path.startswith(str(tmp_path)) else ("a", "old"))
+        assert contents == (("a", "new") if programs.startswith(str(tmp_path)) else ("a", "old"))
 
 
 def test_settings_replace_their_line_drop_doubles_and_add_what_is_missing() -> None:
