@@ -40,3 +40,25 @@ def test_what_the_plan_does_not_allow_is_refused_before_a_write(cloudflare_api: 
     assert run_cloudflare("zone_settings", check=check, settings={"polish": "lossy", "ssl": "strict"})["failure"]["code"] == 1057
     assert run_cloudflare("zone_settings", check=check, settings={"nonsense": "x"})["failure"]["code"] == 1006
     assert cloudflare_api.writes() == []
+
+
+def deaf(api: CloudflareServer, name: str) -> None:
+    """Cloudflare says yes to a write of this setting and keeps what it had."""
+    kept = api.call("GET", f"/zones/{{zone}}/settings/{name}").json()
+    api.fault({"match": {"method": "PATCH", "path": f"/settings/{name}$"}, "effect": {"status": 200, "body": kept}})
+
+
+def test_a_setting_that_is_no_longer_documented_is_warned_about_when_it_is_not_kept(
+    cloudflare_api: CloudflareServer, run_cloudflare: Run, warnings: list[str]
+) -> None:
+    deaf(cloudflare_api, "security_level")
+    result = run_cloudflare(NAME, settings={"security_level": "high", "ssl": "strict"})
+    assert result["settings"] == {"security_level": "medium", "ssl": "strict"}
+    assert "answers 'medium' for security_level although 'high' was written" in warnings[0]
+
+
+def test_a_setting_that_is_not_kept_is_one_clear_error(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    deaf(cloudflare_api, "ssl")
+    result = run_cloudflare(NAME, settings={"ssl": "strict"})
+    assert result["failure"]["code"] == "not_converged"
+    assert "does not keep what was written" in result["msg"]
