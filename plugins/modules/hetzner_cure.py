@@ -12,6 +12,8 @@ short_description: Give a dead server the cure that was chosen
 version_added: "0.1.0"
 description:
   - Powers a server on, resets it, puts a fresh image on its disk, or deletes it so that M(quetrex.platform.hetzner_server) makes another.
+  - With O(cure=relocate) the server, its volume and its Primary IPs get other names and the role C(retired), and the server is switched off if
+    that can be done, so that all of them are made anew elsewhere while nothing that may hold data is deleted.
   - Takes a protection against deletion off where it is in the way; the next run of M(quetrex.platform.hetzner_server) puts it back.
   - Volumes and Primary IPs are not touched.
 extends_documentation_fragment:
@@ -40,7 +42,7 @@ options:
     description: What to do.
     type: str
     required: true
-    choices: [power_on, reset, rebuild, recreate]
+    choices: [power_on, reset, rebuild, recreate, relocate]
   images:
     description: Names or ids of images for a rebuild, the preferred first. The next is taken when one does not exist any more.
     type: list
@@ -65,6 +67,11 @@ EXAMPLES = r"""
 RETURN = r"""
 steps:
   description: What was done, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+left:
+  description: What stays behind after O(cure=relocate) and goes on costing money, in words.
   returned: success
   type: list
   elements: str
@@ -128,20 +135,72 @@ class Doctor:
         self.client.act(f"{self.path}/actions/{action}", body, budget=self.budget, doing=doing, repeatable=True)
 
 
+class Retirement:
+    """Takes name and role from everything that belongs to a location: what is made elsewhere needs them. Safe to repeat."""
+
+    KINDS = ("servers", "volumes", "primary_ips")
+
+    def __init__(self, client: Client, name: str, labels: dict[str, str], budget: float) -> None:
+        self.client, self.labels, self.budget = client, labels, budget
+        wanted = {"servers": (name,), "volumes": (name,), "primary_ips": (name, f"{name}-ipv6")}
+        self.rows = [(kind, row) for kind in self.KINDS for one in wanted[kind] for row in client.all(f"/{kind}", kind, [("name", one)])]
+
+    def steps(self) -> list[str]:
+        """Return what is to do, in words."""
+        return [f"retire {self._words(kind, row)}" for kind, row in self.rows] + [f"switch off {one['name']}" for one in self._living()]
+
+    def left(self) -> list[str]:
+        """Return what is retired now, of this or an earlier time."""
+        return [self._words(kind, row) for kind in self.KINDS for row in self._retired(kind)]
+
+    def _retired(self, kind: str) -> list[Answer]:
+        selector = ",".join(f"{key}={value}" for key, value in {**self.labels, "role": "retired"}.items())
+        return self.client.all(f"/{kind}", kind, [("label_selector", selector)])
+
+    def _living(self) -> list[Answer]:
+        return [server for server in self._retired("servers") if server["status"] != "off"]
+
+    def do(self) -> None:
+        """Rename all, then switch off what is not, if its location still listens."""
+        for kind, row in self.rows:
+            body = {"name": f"{row['name']}-retired-{row['id']}", "labels": {**row["labels"], **self.labels, "role": "retired"}}
+            self.client.request("PUT", f"/{kind}/{row['id']}", body=body)
+        for server in self._living():
+            self._switch_off(server)
+
+    def _switch_off(self, server: Answer) -> None:
+        try:
+            self.client.act(f"/servers/{server['id']}/actions/poweroff", None, budget=self.budget, doing="cut it off", repeatable=True)
+        except HetznerError:
+            return  # what cannot be reached cannot be switched off; it is told as left behind
+
+    @staticmethod
+    def _words(kind: str, row: Answer) -> str:
+        what = {"servers": "server", "volumes": "volume", "primary_ips": "Primary IP"}[kind]
+        state = f", {row['status']}" if kind == "servers" else ""
+        return f"{what} {row['name']} (id {row['id']}, {row['location']['name']}{state})"
+
+
 def cure_it(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Find the server and do what was asked for."""
     given = module.params
     labels = {str(key): str(value) for key, value in given["labels"].items()}
+    if given["cure"] == "relocate":
+        retirement = Retirement(client, given["name"], labels, given["action_budget"])
+        steps = retirement.steps()
+        if steps and not module.check_mode:
+            retirement.do()
+        return {"changed": bool(steps), "steps": steps, "left": retirement.left()}
     server = find(client, Wanted(given["name"], labels, tuple(labels), (), "", ""))
     if server is None:
         if given["cure"] != "recreate":
             raise HetznerError("not_found", f"there is no server {given['name']} to {given['cure'].replace('_', ' ')}")
-        return {"changed": False, "steps": []}
+        return {"changed": False, "steps": [], "left": []}
     doctor = Doctor(client, server, given["action_budget"])
     steps = doctor.steps(given["cure"])
     if steps and not module.check_mode:
         doctor.give(given["cure"], given["images"])
-    return {"changed": bool(steps), "steps": steps}
+    return {"changed": bool(steps), "steps": steps, "left": []}
 
 
 def main() -> None:
@@ -150,7 +209,7 @@ def main() -> None:
         **ARGUMENTS,
         "name": {"type": "str", "required": True},
         "labels": {"type": "dict", "required": True},
-        "cure": {"type": "str", "required": True, "choices": ["power_on", "reset", "rebuild", "recreate"]},
+        "cure": {"type": "str", "required": True, "choices": ["power_on", "reset", "rebuild", "recreate", "relocate"]},
         "images": {"type": "list", "elements": "str", "default": ["debian-13"]},
         "action_budget": {"type": "float", "default": 300},
     }

@@ -79,7 +79,11 @@ options:
   told:
     description: A cure somebody insists on, also when the server is healthy.
     type: str
-    choices: [power_on, reset, rebuild, recreate]
+    choices: [power_on, reset, rebuild, recreate, relocate]
+  elsewhere:
+    description: Whether there is another location to go to when nothing helps at the present one.
+    type: bool
+    default: false
   wait:
     description: Seconds to go on looking until the server works, for example after a cure.
     type: float
@@ -110,7 +114,8 @@ line:
   returned: success
   type: str
 cure:
-  description: C(none), C(converge), C(power_on), C(reset), C(rebuild), C(recreate), C(wait), or C(stop) when a person has to look.
+  description:
+    - C(none), C(converge), C(power_on), C(reset), C(rebuild), C(recreate), C(relocate), C(wait), or C(stop) when a person has to look.
   returned: success
   type: str
 reason:
@@ -125,12 +130,17 @@ address:
   description: The server's IPv4, or the one kept for it.
   returned: success
   type: str
+location:
+  description: Where the server is, or the address kept for it; empty when there is neither.
+  returned: success
+  type: str
 looks:
   description: How often it was looked.
   returned: success
   type: int
 """
 
+import datetime
 import time
 import typing as t
 
@@ -144,14 +154,17 @@ from ansible_collections.quetrex.platform.plugins.module_utils.recovery.choice i
 from ansible_collections.quetrex.platform.plugins.module_utils.recovery.look import Target, look, look_until
 
 API_PATIENCE = 10.0
+FIRST_BOOT = datetime.timedelta(minutes=4)
 
 
 class Known(t.NamedTuple):
-    """What the API says: ok or why not, the server's status, and an address."""
+    """What the API says: ok or why not, the server's status, an address, where they are, and whether the server was made a moment ago."""
 
     api: str
     server: t.Optional[str]
     address: t.Optional[str]
+    location: str = ""
+    young: bool = False
 
 
 def known(params: dict[str, t.Any]) -> Known:
@@ -161,11 +174,12 @@ def known(params: dict[str, t.Any]) -> Known:
         client = Client(params["api_token"] or "", params["api_endpoint"] or ENDPOINT, timeout=API_PATIENCE, retry_budget=API_PATIENCE)
         server = find(client, Wanted(params["name"], labels, tuple(labels), (), "", ""))
         if server:
-            return Known("ok", str(server["status"]), (server["public_net"]["ipv4"] or {}).get("ip"))
+            age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(server["created"])
+            return Known("ok", str(server["status"]), (server["public_net"]["ipv4"] or {}).get("ip"), server["location"]["name"], age < FIRST_BOOT)
         kept = client.all("/primary_ips", "primary_ips", [("name", params["name"])])
     except HetznerError as error:
         return Known(str(error.code), None, None)
-    return Known("ok", None, kept[0]["ip"] if kept else None)
+    return Known("ok", None, kept[0]["ip"], kept[0]["location"]["name"]) if kept else Known("ok", None, None)
 
 
 def main() -> None:
@@ -186,6 +200,7 @@ def main() -> None:
         "supabase_url": {"type": "str"},
         "tried": {"type": "list", "elements": "str", "default": []},
         "told": {"type": "str", "choices": list(LADDER)},
+        "elsewhere": {"type": "bool", "default": False},
         "wait": {"type": "float", "default": 0},
         "pause": {"type": "float", "default": 2},
     }
@@ -195,16 +210,17 @@ def main() -> None:
         given["domain"], given["path"], given["edge"], given["ca_path"], given["user"], given["key_file"], given["known_hosts"],
         given["database"], given["database_port"], given["supabase_url"],
     )  # fmt: skip
-    addresses: list[t.Optional[str]] = []
+    known_now: list[Known] = []
 
     def see() -> tuple[Situation, Choice]:
         facts = known(given)
-        addresses.append(facts.address)
-        seen = look(module.run_command, facts.api, facts.server, facts.address, target)
-        return seen, choose(seen, given["tried"], given["told"] or "")
+        known_now.append(facts)
+        seen = look(module.run_command, facts.api, facts.server, facts.address, target, facts.young)
+        return seen, choose(seen, given["tried"], given["told"] or "", given["elsewhere"])
 
     seen, choice, looks = look_until(see, given["wait"], given["pause"], time.monotonic, time.sleep)
-    module.exit_json(changed=False, line=line(seen), cure=choice.cure, reason=choice.reason, situation=seen._asdict(), address=addresses[-1] or "", looks=looks)
+    found = {"line": line(seen), "cure": choice.cure, "reason": choice.reason, "situation": seen._asdict(), "looks": looks}
+    module.exit_json(changed=False, address=known_now[-1].address or "", location=known_now[-1].location, **found)
 
 
 if __name__ == "__main__":

@@ -212,6 +212,15 @@ SETTINGS: dict[str, Setting] = {
     "platform_volume_size_gb": Setting(number(10, 10240, "write a size between 10 and 10240 GB")),
     "platform_volume_mount": Setting(absolute_path),
     "platform_stack_dir": Setting(absolute_path),
+    "platform_backup": Setting(
+        mapping(
+            {
+                "repository": secret("name a restic repository, for example s3:https://host/bucket or sftp:user@host:/path"),
+                "password": secret("make a long one and keep it elsewhere too: without it the copies cannot be read"),
+            },
+            {"environment": environment, "ca_certificate": pem},
+        )
+    ),
     "platform_hetzner_api_token": Setting(secret("make one in the Hetzner console under Security > API tokens, read and write"), required=True),
     "platform_hetzner_api_url": Setting(url),
     "platform_cloudflare_api_token": Setting(secret("make one in the Cloudflare dashboard under My Profile > API Tokens"), required=True),

@@ -1,14 +1,18 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The server dies in three ways; one command brings it back, and nothing that was acknowledged is lost."""
+"""The server dies in several ways; one command brings it back, and nothing that was acknowledged is lost."""
 
 from __future__ import annotations
 
+import datetime
 import json
+import os
+import signal
 import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +21,8 @@ from typing import Any
 import hcloud
 import pytest
 
-from lab import cloud, slots
+from lab import cloud, offsite, slots
+from lab.config import CHECKOUT
 from lab.machine import Machines
 
 from .conftest import Platform
@@ -28,14 +33,36 @@ REDIS_GRACE = 1.0
 WORKSPACE = "/srv/platform/workspace"
 
 
+class Mortal(Platform):
+    """A platform with copies elsewhere, to be killed."""
+
+    def command(self, playbook: str, *args: str) -> list[str]:
+        """The words of an ansible-playbook call."""
+        return [*super().command(playbook, *args), "-e", f"@{self.lab.path('offsite.json')}"]
+
+    def killed(self, playbook: str, *args: str, after: float) -> bool:
+        """Start a playbook and kill it with all its children after a while; False when it had ended by itself."""
+        with self.lab.path("log", "killed.txt").open("ab") as log:
+            words = self.command(playbook, *args)
+            child = subprocess.Popen(words, cwd=CHECKOUT, env=self.environment, stdout=log, stderr=log, start_new_session=True)
+            try:
+                child.wait(timeout=after)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+                return True
+        return False
+
+
 @pytest.fixture(scope="module")
-def mortal(slot: slots.Slot) -> Iterator[Platform]:
-    """A platform of its own, to be killed."""
+def mortal(slot: slots.Slot) -> Iterator[Mortal]:
+    """A platform of its own."""
     lab = slot.lab(4, "rec")
     cloud.down(lab, abandoned=True)
     try:
         cloud.up(lab, print)
-        platform = Platform(lab)
+        lab.path("offsite.json").write_text(json.dumps({"platform_backup": offsite.up(lab)}))
+        platform = Mortal(lab)
         built = platform.play("site")
         assert built.code == 0, built.explain()
         yield platform
@@ -101,14 +128,16 @@ def host_key(platform: Platform) -> str:
     return platform.on_server("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
 
 
-def recover(platform: Platform) -> dict[str, Any]:
-    """Runs recover.yml and returns the record it leaves; the platform works afterwards, and another run refuses to touch it."""
-    run = platform.play("recover")
+def recover(platform: Mortal, *args: str) -> dict[str, Any]:
+    """Runs recover.yml and returns the record it leaves; the platform works afterwards, and the last line holds the time against the budget."""
+    run = platform.play("recover", *args)
     assert run.code == 0, run.explain()
     assert "DIAGNOSIS: API ok" in " ".join(run.output.split()), run.explain()
     assert platform.status("/api/health") == 200
     record: dict[str, Any] = json.loads((Path(platform.facts["state_dir"]) / "recovery.json").read_text())
     assert record["seconds"] <= record["budget"] == 600
+    budget, seconds, *left = run.output.rstrip().splitlines()[-1].split()
+    assert (budget, seconds, left[1:]) == ("budget", "600.0", ["s", "left"]), run.explain()
     return record
 
 
@@ -118,7 +147,19 @@ def api(platform: Platform) -> hcloud.Client:
     return hcloud.Client(token=hetzner["token"], api_endpoint=hetzner["url"])
 
 
-def test_a_healthy_server_is_left_alone(mortal: Platform) -> None:
+def faults(platform: Platform, api: str, *rules: dict[str, Any]) -> None:
+    """Replace the faults of an API."""
+    for method, body in (("DELETE", None), *((("POST", json.dumps(rules).encode()),) if rules else ())):
+        request = urllib.request.Request(f"{platform.lab.url(api)}/_lab/faults", data=body, method=method, headers={"content-type": "application/json"})
+        urllib.request.urlopen(request, timeout=10).close()
+
+
+def dns_writes(platform: Platform) -> list[dict[str, Any]]:
+    """Changes of DNS records that took effect."""
+    return [one for one in platform.exchanges("cloudflare") if one["method"] != "GET" and "dns_records" in str(one["path"]) and one["status"] == 200]
+
+
+def test_a_healthy_server_is_left_alone(mortal: Mortal) -> None:
     server = mortal.server
     refused = mortal.play("recover")
     assert refused.code != 0
@@ -126,12 +167,12 @@ def test_a_healthy_server_is_left_alone(mortal: Platform) -> None:
     assert (refused.changed, mortal.server, mortal.status("/api/health")) == (0, server, 200)
 
 
-def test_killed_under_a_writer_it_comes_back_with_all_that_was_acknowledged(mortal: Platform) -> None:
+def test_killed_under_a_writer_it_comes_back_with_all_that_was_acknowledged(mortal: Mortal) -> None:
     writer, identity = Writer(mortal), host_key(mortal)
     writer.start()
     assert mortal.eventually(lambda: min(map(len, writer.acknowledged.values())) > 100, 60)
     died = time.monotonic()
-    Machines(mortal.lab).power_off(mortal.server)
+    Machines(mortal.lab).lose_power(mortal.server)
     assert recover(mortal)["cures"][0] == "power_on"
     redis, files = writer.acknowledged["redis"], writer.acknowledged["files"]
     lost = missing_from_redis(mortal, len(redis))
@@ -141,31 +182,54 @@ def test_killed_under_a_writer_it_comes_back_with_all_that_was_acknowledged(mort
     assert host_key(mortal) == identity
 
 
-def test_a_hanging_server_is_reset(mortal: Platform) -> None:
+def test_a_hanging_server_is_reset(mortal: Mortal) -> None:
     server, identity = mortal.server, host_key(mortal)
     Machines(mortal.lab).hang(server)
     assert recover(mortal)["cures"][0] == "reset"
     assert (mortal.server, host_key(mortal)) == (server, identity)
 
 
-def test_a_deleted_server_is_made_again_on_its_address_with_its_volume(mortal: Platform) -> None:
+def test_deleted_and_its_recovery_killed_half_way_it_is_back_on_its_address_with_its_volume(mortal: Mortal) -> None:
     server, address, identity = mortal.server, mortal.server_ipv4, host_key(mortal)
     mortal.on_server(f"echo kept > {WORKSPACE}/kept && sync")
     client = api(mortal)
     client.servers.get_by_id(server).delete().wait_until_finished()
-    before = client.volumes.get_all()
-    records = [one for one in mortal.exchanges("cloudflare") if one["method"] != "GET"]
-    assert recover(mortal)["cures"] == ["recreate"]
+    before, records = client.volumes.get_all(), dns_writes(mortal)
+    assert mortal.killed("recover", after=25)
+    recover(mortal)
     assert mortal.server != server
     assert (mortal.server_ipv4, host_key(mortal)) == (address, identity)
     assert mortal.on_server(f"cat {WORKSPACE}/kept").strip() == "kept"
     assert [one.id for one in client.volumes.get_all()] == [one.id for one in before]
-    changed = [one for one in mortal.exchanges("cloudflare") if one["method"] != "GET"][len(records) :]
-    assert [one for one in changed if "dns_records" in str(one["path"]) and one["status"] == 200] == []
+    assert dns_writes(mortal) == records
     certificates = json.loads(mortal.lab.path("api", "cloudflare.json").read_text())["certificates"].values()
     assert ["revoked_at" in one for one in certificates] == [True, False], "the dead server's certificate is worth nothing any more"
 
 
-def test_afterwards_site_has_nothing_to_do(mortal: Platform) -> None:
+def test_a_location_without_servers_is_left_and_the_state_comes_from_the_copy(mortal: Mortal) -> None:
+    server, address, identity = mortal.server, mortal.server_ipv4, host_key(mortal)
+    mortal.on_server(f"echo copied > {WORKSPACE}/copied && echo 'SET copied yes' | {' '.join(redis_cli(mortal))} && platform-backup backup")
+    assert json.loads(mortal.on_server("platform-backup status"))["age_seconds"] < 60
+    client, records = api(mortal), dns_writes(mortal)
+    client.servers.get_by_id(server).delete().wait_until_finished()
+    faults(mortal, "hetzner", {"effect": {"domain": "sold_out", "location": "ash"}})
+    try:
+        record = recover(mortal, "-e", '{"platform_recovery_locations": ["hil"]}')
+    finally:
+        faults(mortal, "hetzner")
+    assert (record["cures"], record["location"]) == (["recreate", "relocate"], "hil")
+    assert mortal.server_ipv4 != address
+    assert host_key(mortal) == identity
+    assert mortal.on_server(f"cat {WORKSPACE}/copied; echo 'GET copied' | {' '.join(redis_cli(mortal))}").split() == ["copied", "yes"]
+    assert sorted(one.location.name for one in client.volumes.get_all()) == ["ash", "hil"]
+    switched = dns_writes(mortal)[len(records) :]
+    assert switched
+    released = json.loads(mortal.on_server("tail -n 1 /srv/platform/releases.log"))
+    assert released["outcome"] == "released"
+    assert min(float(one["time"]) for one in switched) >= datetime.datetime.fromisoformat(released["at"]).timestamp()
+
+
+def test_afterwards_site_has_nothing_to_do(mortal: Mortal) -> None:
     again = mortal.play("site", "--diff")
     assert (again.code, again.changed) == (0, 0), again.explain()
+    assert "location is hil, wanted is ash" in " ".join(again.output.split())

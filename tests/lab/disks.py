@@ -46,6 +46,19 @@ def unplug(path: Path) -> None:
         run("losetup", "--detach", device, check=False)
 
 
+def at_this_moment(path: Path) -> Path:
+    """A copy of what has reached the disk; what is still in the server's memory is not in it."""
+    copy = path.with_suffix(".cut")
+    run("cp", "--sparse=always", path, copy)
+    return copy
+
+
+def put_back(path: Path, copy: Path) -> None:
+    """Has the volume be what the copy is; a device that still stands for what was is another's from now on."""
+    unplug(path)
+    copy.replace(path)
+
+
 def remove(lab: Lab, volume_id: int) -> None:
     """Deletes a volume with its data."""
     unplug(volume_file(lab, volume_id))

@@ -160,6 +160,18 @@ class Machines:
         with contextlib.suppress(LabError):
             run("umount", "--lazy", self._folder(server) / "root")
 
+    def lose_power(self, server: int) -> None:
+        """Cuts the power as the data centre's failure does: what the kernel had not yet written to a volume is lost as well.
+
+        The machine's own kernel would write it out after the server's end, so the volume is put back to the moment of the cut.
+        """
+        self.hang(server)
+        volumes = [Path(path) for path in self._facts(server)["volumes"].values()]
+        copies = [disks.at_this_moment(path) for path in volumes]
+        self.power_off(server)
+        for path, copy in zip(volumes, copies, strict=True):
+            disks.put_back(path, copy)
+
     def reset(self, server: int) -> None:
         """Cuts the power and gives it back."""
         self.power_off(server)

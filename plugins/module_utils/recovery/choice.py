@@ -9,8 +9,11 @@ import typing as t
 
 UNSETTLED = frozenset({"initializing", "starting", "stopping", "migrating", "rebuilding"})
 """States of the vendor that end by themselves."""
-LADDER = ("power_on", "reset", "rebuild", "recreate")
-"""Cures from the cheapest to the most thorough. Only the last two lose the disk, which holds nothing that is not made anew."""
+LADDER = ("power_on", "reset", "rebuild", "recreate", "relocate")
+"""Cures from the cheapest to the most thorough. From rebuild on they lose the disk, which holds nothing that is not made anew; the last one leaves
+address and volume behind as well, and lives from the off-site copy."""
+PASSING = frozenset({"unreachable", "server_error", "service_error", "unavailable", "timeout", "rate_limit_exceeded", "bad_answer", "locked", "conflict"})
+"""Answers of the API that are worth asking again."""
 
 
 class Situation(t.NamedTuple):
@@ -19,7 +22,7 @@ class Situation(t.NamedTuple):
     `api`: ok, or why Hetzner's API cannot be used. `server`: its status there, None when there is none. `ping`: None when nobody could ask.
     `ssh`: answers, refused or silent. `login`: ok, denied, silent, or what the server cannot do any more (for example "disk full").
     `origin` and `edge`: the status of the health page on the server itself and as a visitor sees it, 0 for no answer, None for not asked.
-    `database`: answers, paused or silent.
+    `database`: answers, paused or silent. `young`: made so lately that it may still be at its first boot.
     """
 
     api: str
@@ -30,6 +33,7 @@ class Situation(t.NamedTuple):
     origin: t.Optional[int]
     edge: int
     database: str
+    young: bool = False
 
 
 class Choice(t.NamedTuple):
@@ -56,17 +60,32 @@ def _http(status: t.Optional[int]) -> str:
     return f"HTTP {status}" if status else "no answer"
 
 
-def choose(seen: Situation, tried: t.Sequence[str] = (), told: str = "") -> Choice:
-    """Return the cheapest cure that can still work. `tried` are cures that did not help; `told` is a cure somebody insists on."""
+def choose(seen: Situation, tried: t.Sequence[str] = (), told: str = "", elsewhere: bool = False) -> Choice:
+    """Return the cheapest cure that can still work. `tried` are cures that did not help; `told` is a cure somebody insists on; `elsewhere` says
+    that there is another location to go to.
+    """
     if seen.api != "ok":
-        return Choice("stop", f"Hetzner's API cannot be used ({seen.api}), so nothing can be done to the server; the same command goes on once it answers")
-    if seen.server is None or seen.server == "deleting":
-        return Choice("recreate", "there is no server any more; its address, volume and identity are kept outside it")
+        return _for_silent_api(seen, tried)
     if seen.server in UNSETTLED:
         return Choice("wait", f"something is being done to the server already ({seen.server})")
-    if told and told not in tried:
+    if told and told not in tried and (seen.server not in (None, "deleting") or told == "relocate"):
         return Choice(told, "somebody insists on it")
-    return _for_off(tried) if seen.server == "off" else _for_running(seen, tried)
+    found = _for_off(tried) if seen.server == "off" else _for_missing(tried) if seen.server in (None, "deleting") else _for_running(seen, tried)
+    if found.cure == "stop" and elsewhere:
+        return Choice("relocate", f"{found.reason.partition(':')[0]}; another location is allowed")
+    return found
+
+
+def _for_silent_api(seen: Situation, tried: t.Sequence[str]) -> Choice:
+    if seen.edge == 200:
+        return Choice("none", f"visitors are served; only Hetzner's API cannot be used ({seen.api})")
+    if seen.api in PASSING and "wait" not in tried:
+        return Choice("wait", f"Hetzner's API cannot be used ({seen.api}); it is asked again for a while")
+    return Choice("stop", f"Hetzner's API cannot be used ({seen.api}), so nothing can be done to the server; the same command goes on once it answers")
+
+
+def _for_missing(tried: t.Sequence[str]) -> Choice:
+    return _next(("recreate",), tried, "there is no server any more; its address, volume and identity are kept outside it")
 
 
 def _for_off(tried: t.Sequence[str]) -> Choice:
@@ -80,6 +99,8 @@ def _for_running(seen: Situation, tried: t.Sequence[str]) -> Choice:
         return _for_served(seen)
     if seen.login == "ok":
         return Choice("converge", "the server itself works; what runs on it, or in front of it, does not")
+    if seen.young and seen.login in ("silent", "denied") and "wait" not in tried:
+        return Choice("wait", "it was made a moment ago and is still at its first boot")
     if seen.login not in ("silent", "denied"):
         return _next(("rebuild", "recreate"), tried, f"its disk is of no use ({seen.login})")
     if seen.login == "denied":

@@ -45,7 +45,7 @@ class Target(t.NamedTuple):
     timeout: float = 5.0
 
 
-def look(command: RunCommand, api: str, server: t.Optional[str], address: t.Optional[str], target: Target) -> Situation:
+def look(command: RunCommand, api: str, server: t.Optional[str], address: t.Optional[str], target: Target, young: bool = False) -> Situation:
     """Look at everything at once. `server` is the vendor's status; without an address only the edge and the database are asked."""
     alive = address is not None and server == "running"
     with ThreadPoolExecutor(5) as pool:
@@ -55,7 +55,7 @@ def look(command: RunCommand, api: str, server: t.Optional[str], address: t.Opti
         login = pool.submit(_login, command, str(address), target) if alive else None
         said, origin = login.result() if login else ("silent", None)
         return Situation(
-            api, server, pinged.result() if pinged else None, banner.result() if banner else "silent", said, origin, edge.result(), database.result()
+            api, server, pinged.result() if pinged else None, banner.result() if banner else "silent", said, origin, edge.result(), database.result(), young
         )
 
 

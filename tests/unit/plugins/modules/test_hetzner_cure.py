@@ -73,9 +73,36 @@ def test_recreate_leaves_volume_and_address(hetzner: HetznerApi, run_hetzner: Ru
     assert hetzner.servers() == []
     assert [one["server"] for one in hetzner.project.all("volumes")] == [None]
     assert [one["assignee_id"] for one in hetzner.project.all("primary_ips") if one["name"] == "app"] == [None]
-    assert run_hetzner("cure", cure="recreate", **WHICH) == {"changed": False, "steps": []}
+    assert run_hetzner("cure", cure="recreate", **WHICH) == {"changed": False, "steps": [], "left": []}
 
 
 def test_what_is_not_there_cannot_be_powered_on(hetzner: HetznerApi, run_hetzner: Run) -> None:
     failed = run_hetzner("cure", cure="power_on", **WHICH)
     assert failed["failure"]["code"] == "not_found"
+
+
+def test_relocate_frees_the_names_and_deletes_nothing(hetzner: HetznerApi, run_hetzner: Run, server: int) -> None:
+    assert run_hetzner("cure", check=True, cure="relocate", **WHICH)["changed"] is True
+    assert hetzner.writes() == []
+    done = run_hetzner("cure", cure="relocate", **WHICH)
+    assert len(done["steps"]) == 3
+    assert [words.partition(" (")[0] for words in done["left"]] == [f"{kind}-retired-{row['id']}" for kind, row in retired(hetzner)]
+    (one,) = hetzner.servers()
+    assert (one["id"], one["status"], one["labels"]["role"]) == (server, "off", "retired")
+    again = run_hetzner("cure", cure="relocate", **WHICH)
+    assert (again["changed"], again["left"]) == (False, done["left"])
+
+
+def retired(hetzner: HetznerApi) -> list[tuple[str, dict[str, Any]]]:
+    """What there is now, in words and as data."""
+    kinds = {"servers": "server app", "volumes": "volume app", "primary_ips": "Primary IP app"}
+    return [(words, row) for kind, words in kinds.items() for row in hetzner.project.all(kind) if row["name"].startswith("app-retired-")]
+
+
+def test_a_location_that_does_not_listen_stops_no_relocation(hetzner: HetznerApi, run_hetzner: Run, server: int) -> None:
+    hetzner.fault({"domain": "action", "command": "stop_server", "code": "action_failed"})
+    done = run_hetzner("cure", cure="relocate", **WHICH)
+    assert any(words.endswith("ash, running)") for words in done["left"])
+    hetzner.heal()
+    run_hetzner("cure", cure="relocate", **WHICH)
+    assert hetzner.servers()[0]["status"] == "off"

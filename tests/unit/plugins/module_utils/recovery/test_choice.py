@@ -39,7 +39,15 @@ DEAD = HEALTHY._replace(ping=False, ssh="silent", login="silent", origin=None, e
         (DEAD._replace(server="deleting"), [], "recreate"),
         (DEAD._replace(server="rebuilding"), [], "wait"),
         (DEAD._replace(server="initializing"), ["reset"], "wait"),
+        (DEAD._replace(server=None), ["recreate"], "stop"),
+        (DEAD._replace(young=True), [], "wait"),
+        (DEAD._replace(young=True, ssh="answers", login="denied"), [], "wait"),
+        (DEAD._replace(young=True), ["wait"], "reset"),
+        (DEAD._replace(young=True, ssh="answers", login="disk full"), [], "rebuild"),
         (DEAD._replace(api="unauthorized"), [], "stop"),
+        (DEAD._replace(api="unreachable"), [], "wait"),
+        (DEAD._replace(api="server_error"), ["wait"], "stop"),
+        (HEALTHY._replace(api="unreachable"), [], "none"),
         (HEALTHY._replace(login="silent", ssh="silent"), [], "none"),
         (HEALTHY._replace(login="disk full"), [], "none"),
         (DEAD._replace(database="paused"), [], "reset"),
@@ -66,7 +74,7 @@ def test_every_situation_ends_and_no_cure_is_tried_twice() -> None:
         seen, tried = DEAD._replace(server=server, login=login, edge=edge), list[str]()
         for _round in range(len(LADDER) + 1):
             cure = choose(seen, tried).cure
-            if cure not in LADDER or server is None:
+            if cure not in LADDER:
                 break
             assert cure not in tried
             tried.append(cure)
@@ -82,3 +90,13 @@ def test_visitors_who_are_served_are_never_cut_off_unasked() -> None:
 def test_the_diagnosis_is_one_line() -> None:
     assert line(DEAD) == ("API ok, server running, ping no, SSH silent, login silent, on the server not asked, through the edge HTTP 522, database answers")
     assert "does not exist" in line(DEAD._replace(server=None, edge=0))
+
+
+def test_another_location_is_the_last_resort() -> None:
+    everything = ["reset", "rebuild", "recreate"]
+    assert choose(DEAD, everything, elsewhere=True).cure == "relocate"
+    assert choose(DEAD, everything).cure == "stop"
+    assert choose(DEAD, elsewhere=True).cure == "reset"
+    assert choose(DEAD._replace(server=None), ["recreate"], elsewhere=True).cure == "relocate"
+    assert choose(DEAD._replace(server=None), told="relocate").cure == "relocate"
+    assert choose(DEAD._replace(api="unreachable"), ["wait"], elsewhere=True).cure == "stop"

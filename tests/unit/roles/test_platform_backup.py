@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the backup program does beside restic: copies that belong together, and what counts as a new volume."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = Path(__file__).parents[3] / "roles/platform_backup/files/platform-backup"
+
+
+@pytest.fixture(scope="module")
+def program() -> Any:
+    """The program as a module."""
+    loader = SourceFileLoader("platform_backup_program", str(PROGRAM))
+    spec = importlib.util.spec_from_loader("platform_backup_program", loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def backup(program: Any, tmp_path: Path) -> Any:
+    """A backup of an empty volume."""
+    for name in ("state", "ssh"):
+        (tmp_path / name).mkdir()
+    return program.Backup(
+        {
+            "state_dir": str(tmp_path / "state"), "record": str(tmp_path / "record/last.json"), "host_keys": str(tmp_path / "ssh"), "host": "quetrex-test",
+            "environment": {}, "keep": {"last": 1}, "lock": str(tmp_path / "lock"),
+        }
+    )  # fmt: skip
+
+
+def fill(backup: Any, generation: int, commands: str = "SET a 1\n") -> Path:
+    """Redis's files of one generation."""
+    folder: Path = backup.redis / "appendonlydir"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    (folder / f"appendonly.aof.{generation}.incr.aof").write_text(commands)
+    (folder / "appendonly.aof.manifest").write_text(f"file appendonly.aof.{generation}.incr.aof seq {generation} type i\n")
+    return folder
+
+
+def staged(backup: Any) -> dict[str, str]:
+    """What was copied."""
+    return {path.name: path.read_text() for path in (backup.state / ".backup/redis/appendonlydir").iterdir()}
+
+
+def test_redis_is_copied_in_a_combination_that_was(backup: Any, monkeypatch: pytest.MonkeyPatch, program: Any) -> None:
+    fill(backup, 1)
+    copytree: Callable[..., Any] = program.shutil.copytree
+    rewrites = iter([True, False])
+
+    def copy_during_a_rewrite(source: Path, target: Path) -> None:
+        copytree(source, target)
+        if next(rewrites):
+            fill(backup, 2)
+
+    monkeypatch.setattr(program.shutil, "copytree", copy_during_a_rewrite)
+    monkeypatch.setattr(program.time, "sleep", lambda seconds: None)
+    backup.stage_redis()
+    assert sorted(staged(backup)) == ["appendonly.aof.2.incr.aof", "appendonly.aof.manifest"]
+    assert "seq 2" in staged(backup)["appendonly.aof.manifest"]
+
+
+def test_redis_that_never_rests_is_an_error_and_no_half_copy(backup: Any, monkeypatch: pytest.MonkeyPatch, program: Any) -> None:
+    fill(backup, 1)
+    copytree: Callable[..., Any] = program.shutil.copytree
+    numbers = iter(range(2, 100))
+
+    def copy(source: Path, target: Path) -> None:
+        copytree(source, target)
+        fill(backup, next(numbers))
+
+    monkeypatch.setattr(program.shutil, "copytree", copy)
+    monkeypatch.setattr(program.time, "sleep", lambda seconds: None)
+    with pytest.raises(program.BackupError, match="rewritten again and again"):
+        backup.stage_redis()
+
+
+def test_host_keys_lie_beside_the_state_for_root_alone(backup: Any, tmp_path: Path) -> None:
+    key = tmp_path / "ssh/ssh_host_ed25519_key"
+    key.write_text("private")
+    backup.stage_identity()
+    copy = backup.state / "identity/ssh_host_ed25519_key"
+    assert (copy.read_text(), copy.stat().st_mode & 0o777, copy.parent.stat().st_mode & 0o777) == ("private", 0o600, 0o700)
+
+
+def test_a_volume_without_state_is_never_copied(backup: Any, program: Any) -> None:
+    with pytest.raises(program.BackupError, match="no state of a platform"):
+        backup.backup()
+
+
+def test_a_volume_that_was_in_use_before_is_left_as_it_is(backup: Any) -> None:
+    fill(backup, 1)
+    assert backup.restore() == {"changed": True, "restored": None}
+    assert backup.restore() == {"changed": False, "restored": None}
+    assert (backup.redis / "appendonlydir/appendonly.aof.1.incr.aof").exists()
+
+
+def test_a_new_volume_is_no_empty_platform_while_the_repository_cannot_be_reached(backup: Any, program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (backup.state / "lost+found").mkdir()
+    refused = subprocess.CompletedProcess(["restic"], 1, "", "Fatal: dial tcp: connection refused")
+    monkeypatch.setattr(program.Backup, "restic", lambda self, *words, check=True: refused)
+    with pytest.raises(program.BackupError, match="cannot be opened"):
+        backup.restore()
+    assert not (backup.state / program.MARKER).exists()
+
+
+def test_status_tells_the_age_or_that_there_is_none(backup: Any, program: Any) -> None:
+    assert backup.status() == {"changed": False, "last": None, "age_seconds": None, "checked": None}
+    backup.write(backup.record, {"at": "2026-01-01T00:00:00Z", "seconds": 1.0, "snapshots": 1})
+    found = backup.status()
+    assert found["last"]["snapshots"] == 1
+    assert found["age_seconds"] > 0
