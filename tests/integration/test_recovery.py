@@ -75,6 +75,7 @@ class Writer:
     """Writes to Redis and to the runner's workspace, one after the other, and keeps when each was acknowledged."""
 
     platform: Platform
+    run: str = "r"
     acknowledged: dict[str, list[float]] = field(default_factory=lambda: {"redis": [], "files": []})
 
     def start(self) -> None:
@@ -88,7 +89,7 @@ class Writer:
             assert client.stdout
             try:
                 for number in range(100_000):
-                    client.stdin.write(f"SET recovery:{number} {number}\n")
+                    client.stdin.write(f"SET recovery:{self.run}:{number} {number}\n")
                     client.stdin.flush()
                     if client.stdout.readline().strip() != "OK":
                         return
@@ -97,7 +98,8 @@ class Writer:
                 return
 
     def _files(self) -> None:
-        loop = f"i=0; while [ $i -lt 100000 ]; do echo $i > {WORKSPACE}/r$i && sync {WORKSPACE}/r$i && echo $i; i=$((i+1)); sleep 0.02; done"
+        file = f"{WORKSPACE}/{self.run}-$i"
+        loop = f"i=0; while [ $i -lt 100000 ]; do echo $i > {file} && sync {file} && echo $i; i=$((i+1)); sleep 0.02; done"
         with self._inside("sh", "-c", loop) as client:
             assert client.stdout
             for _line in client.stdout:
@@ -115,9 +117,9 @@ def redis_cli(platform: Platform) -> list[str]:
     return ["docker", "exec", "--interactive", "--env", f"REDISCLI_AUTH={password}", "platform-redis", "redis-cli", "--user", "web"]
 
 
-def missing_from_redis(platform: Platform, count: int) -> list[int]:
+def missing_from_redis(platform: Platform, count: int, run: str = "r") -> list[int]:
     """Which of the writes `0 … count - 1` Redis does not know."""
-    ask = f"seq -f 'EXISTS recovery:%.0f' 0 {count - 1}"
+    ask = f"seq -f 'EXISTS recovery:{run}:%.0f' 0 {count - 1}"
     said = platform.on_server(f"{ask} | {' '.join(redis_cli(platform))}").splitlines()
     assert len(said) == count
     return [number for number, line in enumerate(said) if line.strip() != "1"]
@@ -177,7 +179,7 @@ def test_killed_under_a_writer_it_comes_back_with_all_that_was_acknowledged(mort
     redis, files = writer.acknowledged["redis"], writer.acknowledged["files"]
     lost = missing_from_redis(mortal, len(redis))
     assert [number for number in lost if redis[number] < died - REDIS_GRACE] == []
-    present = set(mortal.on_server(f"cd {WORKSPACE} && cat r*").split())
+    present = set(mortal.on_server(f"cd {WORKSPACE} && cat r-*").split())
     assert {str(number) for number in range(len(files))} - present == set()
     assert host_key(mortal) == identity
 
