@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
@@ -35,7 +36,7 @@ def backup(program: Any, tmp_path: Path) -> Any:
         (tmp_path / name).mkdir()
     return program.Backup(
         {
-            "state_dir": str(tmp_path / "state"), "record": str(tmp_path / "record/last.json"), "host_keys": str(tmp_path / "ssh"), "host": "quetrex-test",
+            "state_dir": str(tmp_path / "state"), "record": str(tmp_path / "record/backup.json"), "host_keys": str(tmp_path / "ssh"), "host": "quetrex-test",
             "environment": {}, "keep": {"last": 1}, "lock": str(tmp_path / "lock"),
         }
     )  # fmt: skip
@@ -124,3 +125,13 @@ def test_status_tells_the_age_or_that_there_is_none(backup: Any, program: Any) -
     found = backup.status()
     assert found["last"]["snapshots"] == 1
     assert found["age_seconds"] > 0
+
+
+def test_a_failed_copy_is_told_with_the_time_of_the_last_good_one(backup: Any, program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backup.write(backup.record, {"ok": True, "at": "2026-01-01T00:00:00Z"})
+    (tmp_path / "settings.json").write_text(json.dumps(backup.settings))
+    monkeypatch.setattr(program, "SETTINGS", tmp_path / "settings.json")
+    assert program.main(["backup"]) == 1
+    last = backup.status()["last"]
+    assert (last["ok"], last["at"]) == (False, "2026-01-01T00:00:00Z")
+    assert "no state of a platform" in last["error"]
