@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every playbook that writes takes the lock, and takes it before it does anything that writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[3]
+LOCK = "quetrex.platform.platform_lock"
+WRITERS = ("site", "deploy", "rollback", "recover", "scale", "certificate_renew", "database_migrate", "destroy")
+# these look, or touch nothing but what they are called
+BEFORE = {
+    "quetrex.platform.platform_preflight",
+    "quetrex.platform.database_export",
+    "quetrex.platform.supabase_project",
+    "quetrex.platform.hetzner_destroy",
+    "ansible.builtin.debug",
+    "ansible.builtin.assert",
+    "ansible.builtin.set_fact",
+}
+
+
+def steps(play: dict[str, Any]) -> list[str]:
+    """Roles and modules of a play, in the order they run."""
+    roles = [role["role"] if isinstance(role, dict) else role for role in play.get("roles") or []]
+    return [*in_tasks(play.get("pre_tasks")), *roles, *in_tasks(play.get("tasks"))]
+
+
+def in_tasks(tasks: list[dict[str, Any]] | None) -> list[str]:
+    """The same of a list of tasks."""
+    named = [(task, name) for task in tasks or [] for name in task if "." in name]
+    return [task[name]["name"] if name.endswith(("import_role", "include_role")) else name for task, name in named]
+
+
+@pytest.mark.parametrize("name", [name for name in WRITERS if (ROOT / "playbooks" / f"{name}.yml").exists()])
+def test_a_writer_takes_the_lock_first(name: str) -> None:
+    plays = yaml.safe_load((ROOT / "playbooks" / f"{name}.yml").read_text())
+    order = [step for play in plays for step in steps(play)]
+    assert LOCK in order
+    assert set(order[: order.index(LOCK)]) <= BEFORE
