@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lab import pki, process
-from lab.config import CHECKOUT, Lab
+from lab.config import CHECKOUT, PORTS, Lab
 
-NAME, PORT, USER = "offsite", 8005, "platform"
+NAME, USER = "offsite", "platform"
+PORT = PORTS[NAME]
 TYPES = ("data", "keys", "locks", "snapshots", "index")
 LIST = "application/vnd.x.restic.rest.v2"
 

@@ -113,7 +113,7 @@ def test_a_volume_that_was_in_use_before_is_left_as_it_is(backup: Any) -> None:
 def test_a_new_volume_is_no_empty_platform_while_the_repository_cannot_be_reached(backup: Any, program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (backup.state / "lost+found").mkdir()
     refused = subprocess.CompletedProcess(["restic"], 1, "", "Fatal: dial tcp: connection refused")
-    monkeypatch.setattr(program.Backup, "restic", lambda self, *words, check=True: refused)
+    monkeypatch.setattr(program.Backup, "restic", lambda self, *words, check=True, seconds=0: refused)
     with pytest.raises(program.BackupError, match="cannot be opened"):
         backup.restore()
     assert not (backup.state / program.MARKER).exists()
