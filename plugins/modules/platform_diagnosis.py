@@ -154,6 +154,9 @@ from ansible_collections.quetrex.platform.plugins.module_utils.recovery.choice i
 from ansible_collections.quetrex.platform.plugins.module_utils.recovery.look import Target, look, look_until
 
 API_PATIENCE = 10.0
+TIMEOUT = 5.0
+WAITING_TIMEOUT = 2.0
+"""What comes back is noticed sooner by many short looks than by few long ones."""
 FIRST_BOOT = datetime.timedelta(minutes=4)
 
 
@@ -208,7 +211,7 @@ def main() -> None:
     given = module.params
     target = Target(
         given["domain"], given["path"], given["edge"], given["ca_path"], given["user"], given["key_file"], given["known_hosts"],
-        given["database"], given["database_port"], given["supabase_url"],
+        given["database"], given["database_port"], given["supabase_url"], WAITING_TIMEOUT if given["wait"] else TIMEOUT,
     )  # fmt: skip
     known_now: list[Known] = []
 

@@ -155,7 +155,7 @@ def measure(platform: Mortal, case: Case) -> dict[str, Any]:
     writer, visitors, load = Writer(platform, str(time.time_ns())), Visitors(platform), Load(platform)
     visitors.start()
     writer.start()
-    assert platform.eventually(lambda: min(map(len, writer.acknowledged.values())) > 50, 60)
+    assert platform.eventually(writer.busy, 60)
     died = time.monotonic()
     case.die(platform)
     gone = time.monotonic()
@@ -206,7 +206,7 @@ def writer_rounds(platform: Mortal, runs: int) -> list[dict[str, Any]]:
     for _round in range(runs):
         writer = Writer(platform, str(time.time_ns()))
         writer.start()
-        assert platform.eventually(lambda one=writer: min(map(len, one.acknowledged.values())) > 50, 60)
+        assert platform.eventually(writer.busy, 60)
         time.sleep(2.5)
         died = time.monotonic()
         lose_power(platform)
@@ -219,7 +219,7 @@ def writer_rounds(platform: Mortal, runs: int) -> list[dict[str, Any]]:
 
 def keep(kind: str, name: str, runs: list[dict[str, Any]]) -> None:
     """Merge results into the file, with medians where there are seconds."""
-    data = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"bench": "recovery", "cores": os.cpu_count()}
+    data: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"bench": "recovery", "cores": os.cpu_count()}
     entry: dict[str, Any] = {"runs": runs, "load": round(os.getloadavg()[0], 1)}
     if kind == "cases":
         entry["median"] = {key: statistics.median(one[key] for one in runs) for key in ("first_200_s", "recover_s")}

@@ -16,6 +16,8 @@ from .choice import Choice, Situation
 
 PAUSED = 540
 """Status with which Supabase answers for a paused project."""
+DEAD_PATIENCE = 1.0
+"""Seconds for an edge whose origin is known to be gone."""
 SETTLING = frozenset({"none", "converge", "stop"})
 """Choices after which nothing more is gained by waiting."""
 CONFIRMED = frozenset({"reset", "rebuild"})
@@ -48,8 +50,10 @@ class Target(t.NamedTuple):
 def look(command: RunCommand, api: str, server: t.Optional[str], address: t.Optional[str], target: Target, young: bool = False) -> Situation:
     """Look at everything at once. `server` is the vendor's status; without an address only the edge and the database are asked."""
     alive = address is not None and server == "running"
+    # An edge without an origin takes long to say so, and is only told then.
+    patience = min(target.timeout, DEAD_PATIENCE) if api == "ok" and not alive else target.timeout
     with ThreadPoolExecutor(5) as pool:
-        edge, database = pool.submit(_edge, target), pool.submit(_database, target)
+        edge, database = pool.submit(_edge, target, patience + 1), pool.submit(_database, target)
         pinged = pool.submit(_ping, command, str(address)) if alive else None
         banner = pool.submit(_banner, str(address), target.timeout) if alive else None
         login = pool.submit(_login, command, str(address), target) if alive else None
@@ -78,8 +82,8 @@ def look_until(
         sleep(pause)
 
 
-def _edge(target: Target) -> int:
-    return _status(Question(f"https://{target.name}{target.path}", connect_to=target.edge, ca_path=target.ca_path, timeout=target.timeout + 1))
+def _edge(target: Target, timeout: float) -> int:
+    return _status(Question(f"https://{target.name}{target.path}", connect_to=target.edge, ca_path=target.ca_path, timeout=timeout))
 
 
 def _status(question: Question) -> int:
