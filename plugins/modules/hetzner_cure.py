@@ -48,6 +48,13 @@ options:
     type: list
     elements: str
     default: [debian-13]
+  golden_labels:
+    description: For a rebuild, labels of snapshots that are rather taken than O(images), as in M(quetrex.platform.hetzner_server).
+    type: dict
+  golden_max_age:
+    description: Days after which a snapshot is not used any more; V(0) means never.
+    type: float
+    default: 0
   action_budget:
     description: Seconds to wait for what Hetzner does.
     type: float
@@ -88,6 +95,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Answer, Client
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.images import Golden, look
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server import Wanted, find
 
 NO_SUCH_IMAGE = frozenset({"not_found", "invalid_input", "image_not_found"})
@@ -126,7 +134,8 @@ class Doctor:
             try:
                 self._act("rebuild", {"image": image}, f"rebuild it from {image}")
             except HetznerError as error:
-                if error.code not in NO_SUCH_IMAGE or position + 1 == len(images):
+                broken = isinstance(error.details, dict) and "action" in error.details
+                if (error.code not in NO_SUCH_IMAGE and not broken) or position + 1 == len(images):
                     raise
             else:
                 return
@@ -181,6 +190,15 @@ class Retirement:
         return f"{what} {row['name']} (id {row['id']}, {row['location']['name']}{state})"
 
 
+def golden(client: Client, server: Answer, given: dict[str, t.Any]) -> list[str]:
+    """Return the snapshot that fits the server, if there is one."""
+    if not given["golden_labels"]:
+        return []
+    wanted = Golden({str(key): str(value) for key, value in given["golden_labels"].items()}, given["golden_max_age"])
+    found = look(client, wanted).of(server["server_type"]["name"])
+    return [str(found["id"])] if found else []
+
+
 def cure_it(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Find the server and do what was asked for."""
     given = module.params
@@ -199,7 +217,7 @@ def cure_it(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     doctor = Doctor(client, server, given["action_budget"])
     steps = doctor.steps(given["cure"])
     if steps and not module.check_mode:
-        doctor.give(given["cure"], given["images"])
+        doctor.give(given["cure"], [*golden(client, server, given), *given["images"]] if given["cure"] == "rebuild" else [])
     return {"changed": bool(steps), "steps": steps, "left": []}
 
 
@@ -211,6 +229,8 @@ def main() -> None:
         "labels": {"type": "dict", "required": True},
         "cure": {"type": "str", "required": True, "choices": ["power_on", "reset", "rebuild", "recreate", "relocate"]},
         "images": {"type": "list", "elements": "str", "default": ["debian-13"]},
+        "golden_labels": {"type": "dict"},
+        "golden_max_age": {"type": "float", "default": 0},
         "action_budget": {"type": "float", "default": 300},
     }
     run(AnsibleModule(argument_spec=spec, supports_check_mode=True), cure_it)

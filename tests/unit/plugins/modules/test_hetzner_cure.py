@@ -106,3 +106,20 @@ def test_a_location_that_does_not_listen_stops_no_relocation(hetzner: HetznerApi
     hetzner.heal()
     run_hetzner("cure", cure="relocate", **WHICH)
     assert hetzner.servers()[0]["status"] == "off"
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_rebuild_prefers_the_golden_image_and_does_without_a_broken_one(hetzner: HetznerApi, run_hetzner: Run, server: int, broken: bool) -> None:
+    from hcloud import Client
+
+    labels = {"role": "image", "recipe": "abc"}
+    client = Client(hetzner.token, api_endpoint=hetzner.url)
+    made = client.request("POST", f"/servers/{server}/actions/create_image", json={"type": "snapshot", "labels": labels})
+    client.actions.get_by_id(made["action"]["id"])
+    hetzner.forget()
+    if broken:
+        hetzner.fault({"domain": "action", "command": "rebuild_server", "code": "action_failed"})
+    run_hetzner("cure", cure="rebuild", golden_labels=labels, **WHICH)
+    images = [str(one["request"]["image"]) for one in hetzner.exchanges() if one["method"] == "POST" and one["path"].endswith("/rebuild")]
+    assert images == [str(made["image"]["id"]), *(["debian-13"] if broken else [])]
+    assert hetzner.servers()[0]["status"] == "running"
