@@ -15,7 +15,7 @@ author:
 description:
   - Prints a heading with the elapsed time whenever a run reaches another role, and ends with a table of these stages.
   - A stage is a role of a play, or the play where a task belongs to no role. Handlers count for their role.
-  - Works beside any stdout callback.
+  - Works beside any stdout callback. What a module returns as C(timeline_say) is shown in one line, unfolded.
   - When the run tells a budget in seconds (C(ansible.builtin.set_stats) with C(timeline_budget)), the last line holds the total against it.
   - Optionally keeps the same as JSON, written anew at every stage so that a killed run leaves how far it got.
 requirements:
@@ -113,6 +113,9 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self.timeline.result(changed=result.is_changed())
+        said = (getattr(result, "result", None) or result._result).get("timeline_say")
+        if said:
+            self._display.display(f"── {clock_text(self.timeline.elapsed())}  {said}", color=C.COLOR_HIGHLIGHT)  # type: ignore[attr-defined]  # as above
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         task = getattr(result, "task", None) or result._task

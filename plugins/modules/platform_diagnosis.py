@@ -113,6 +113,10 @@ line:
   description: What was seen, in one line.
   returned: success
   type: str
+timeline_say:
+  description: What was seen and what is chosen, in one line for the callback P(quetrex.platform.timeline#callback).
+  returned: success
+  type: str
 cure:
   description:
     - C(none), C(converge), C(power_on), C(reset), C(rebuild), C(recreate), C(relocate), C(wait), or C(stop) when a person has to look.
@@ -222,7 +226,8 @@ def main() -> None:
         return seen, choose(seen, given["tried"], given["told"] or "", given["elsewhere"])
 
     seen, choice, looks = look_until(see, given["wait"], given["pause"], time.monotonic, time.sleep)
-    found = {"line": line(seen), "cure": choice.cure, "reason": choice.reason, "situation": seen._asdict(), "looks": looks}
+    said = f"DIAGNOSIS: {line(seen)} => {choice.cure.upper()}: {choice.reason}"
+    found = {"timeline_say": said, "line": line(seen), "cure": choice.cure, "reason": choice.reason, "situation": seen._asdict(), "looks": looks}
     module.exit_json(changed=False, address=known_now[-1].address or "", location=known_now[-1].location, **found)
 
 

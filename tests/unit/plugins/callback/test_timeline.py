@@ -109,3 +109,22 @@ def test_an_unwritable_path_warns_and_does_not_fail(project: Path, collection_tr
     code, output = run(project, collection_tree, path="file/timeline.json")
     assert code == 0
     assert "cannot write" in output
+
+
+SAYING = """#!/usr/bin/python
+import json
+print(json.dumps({"changed": False, "timeline_say": "DIAGNOSIS: " + "long " * 40 + "=> RESET: why"}))
+"""
+
+
+def test_what_a_module_has_to_say_is_one_line_and_a_budget_is_the_last(project: Path, collection_tree: Path) -> None:
+    (project / "library").mkdir()
+    (project / "library" / "speak.py").write_text(SAYING)
+    more = "\n    - name: Speak\n      speak:\n    - name: Budget\n      ansible.builtin.set_stats:\n        data: {timeline_budget: 600}\n"
+    (project / "play.yml").write_text(PLAYBOOK.rstrip() + more)
+    code, output = run(project, collection_tree)
+    assert code == 0, output
+    (said,) = (line for line in output.splitlines() if "DIAGNOSIS" in line)
+    assert said.endswith("=> RESET: why")
+    words = output.rstrip().splitlines()[-1].split()
+    assert (words[0], words[1], words[3:]) == ("budget", "600.0", ["s", "left"])
