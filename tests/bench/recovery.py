@@ -139,7 +139,7 @@ class Load:
     def __init__(self, platform: Mortal) -> None:
         lab = platform.lab
         words = [sys.executable, "-m", "lab.load", "--address", lab.edge, "--name", lab.domain, "--ca", str(lab.path("pki", "ca.pem"))]
-        kinds = ["--get", "2", "--post", "1", "--slow", "0", "--events", "0"]
+        kinds = ["--get", "2", "--post", "1", "--slow", "0", "--events", "0", "--seconds", "240"]
         self.process = subprocess.Popen([*words, *kinds], cwd=CHECKOUT / "tests", stdout=subprocess.PIPE, text=True)
 
     def end(self) -> dict[str, Any]:
@@ -155,7 +155,9 @@ def measure(platform: Mortal, case: Case) -> dict[str, Any]:
     writer, visitors, load = Writer(platform, str(time.time_ns())), Visitors(platform), Load(platform)
     visitors.start()
     writer.start()
-    assert platform.eventually(writer.busy, 60)
+    if not platform.eventually(writer.busy, 60):
+        load.process.kill()
+        raise SystemExit("nothing is acknowledged before the server dies: is the platform up?")
     died = time.monotonic()
     case.die(platform)
     gone = time.monotonic()
@@ -170,12 +172,13 @@ def measure(platform: Mortal, case: Case) -> dict[str, Any]:
     visitors.join()
     for vendor in ("hetzner", "cloudflare"):
         faults(platform, vendor)
+    seen = load.end()
     if run.code != 0:
         raise SystemExit(run.explain())
     record = json.loads((Path(platform.facts["state_dir"]) / "recovery.json").read_text())
     return {
         "first_200_s": round(min(at for at in visitors.answered if at > gone) - died, 1), "recover_s": round(ended - gone, 1),
-        "cures": record["cures"], "location": record["location"], "load": load.end(), **lost(platform, writer, died),
+        "cures": record["cures"], "location": record["location"], "load": seen, **lost(platform, writer, died),
     }  # fmt: skip
 
 
