@@ -187,7 +187,7 @@ def slow(platform: Mortal, vendor: str) -> None:
     import urllib.request
 
     body = json.dumps([{"effect": {"latency_ms": DELAY_MS}}]).encode()
-    request = urllib.request.Request(f"{platform.lab.url(vendor)}/_lab/faults", data=body, method="POST", headers={"content-type": "application/json"})
+    request = urllib.request.Request(f"{platform.lab.origin(vendor)}/_lab/faults", data=body, method="POST", headers={"content-type": "application/json"})
     urllib.request.urlopen(request, timeout=10).close()
 
 

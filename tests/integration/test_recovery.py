@@ -162,7 +162,7 @@ def api(platform: Platform) -> hcloud.Client:
 def faults(platform: Platform, api: str, *rules: dict[str, Any]) -> None:
     """Replace the faults of an API."""
     for method, body in (("DELETE", None), *((("POST", json.dumps(rules).encode()),) if rules else ())):
-        request = urllib.request.Request(f"{platform.lab.url(api)}/_lab/faults", data=body, method=method, headers={"content-type": "application/json"})
+        request = urllib.request.Request(f"{platform.lab.origin(api)}/_lab/faults", data=body, method=method, headers={"content-type": "application/json"})
         urllib.request.urlopen(request, timeout=10).close()
 
 
@@ -218,13 +218,13 @@ def test_where_no_cure_can_be_given_the_server_is_cut_off_and_all_is_elsewhere_w
     assert json.loads(mortal.on_server("platform-backup status"))["age_seconds"] < 60
     client, records = api(mortal), dns_writes(mortal)
     Machines(mortal.lab).hang(server)
-    dead = [{"domain": "action", "command": command, "code": "action_failed"} for command in ("reset_server", "rebuild_server")]
+    dead = [{"domain": "action", "command": command, "code": "action_failed"} for command in ("reset_server", "rebuild_server", "start_server")]
     faults(mortal, "hetzner", *({"effect": effect} for effect in [*dead, {"domain": "sold_out", "location": "ash"}]))
     try:
         record = recover(mortal, "-e", '{"platform_recovery_locations": ["hil"]}')
     finally:
         faults(mortal, "hetzner")
-    assert (record["cures"], record["location"]) == (["reset", "rebuild", "recreate", "relocate"], "hil")
+    assert (record["cures"], record["location"]) == (["reset", "rebuild", "power_on", "recreate", "relocate"], "hil")
     old = client.servers.get_by_id(server)
     assert (old.status, (old.labels or {})["role"]) == ("off", "retired")
     assert mortal.server_ipv4 != address
