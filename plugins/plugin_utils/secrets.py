@@ -40,6 +40,12 @@ SECRETS = (
     Secret("platform_supabase_service_role_key", "key of the application's server, past row level security", "as platform_supabase_anon_key"),
     Secret(SUPABASE_TOKEN, "the project itself: wake it, TLS only, allowed networks", NEW_TOKEN),
     Secret("platform_registry", "pulling images", "make a second token, put it in its place, run site, delete the first", "password"),
+    Secret(
+        "platform_backup",
+        "encrypts the copies of the state elsewhere",
+        "add a second one to the repository with restic key add, put it in its place, run site, remove the first; keep it elsewhere too",
+        "password",
+    ),
     Secret("platform_uptime_api_token", "monitors outside", NEW_TOKEN),
     Secret(
         "platform_admin_ssh_private_key_file",

@@ -18,7 +18,8 @@ WRITERS = ("site", "deploy", "rollback", "recover", "scale", "certificate_renew"
 BEFORE = {
     "quetrex.platform.platform_preflight",
     "quetrex.platform.database_export",
-    "quetrex.platform.supabase_project",
+    "quetrex.platform.supabase_project/settings",
+    "quetrex.platform.hetzner_server/plan",
     "quetrex.platform.hetzner_destroy",
     "ansible.builtin.debug",
     "ansible.builtin.assert",
@@ -35,7 +36,12 @@ def steps(play: dict[str, Any]) -> list[str]:
 def in_tasks(tasks: list[dict[str, Any]] | None) -> list[str]:
     """The same of a list of tasks."""
     named = [(task, name) for task in tasks or [] for name in task if "." in name]
-    return [task[name]["name"] if name.endswith(("import_role", "include_role")) else name for task, name in named]
+    return ["/".join(filter(None, role_of(task[name]))) if name.endswith(("import_role", "include_role")) else name for task, name in named]
+
+
+def role_of(words: dict[str, str]) -> tuple[str, str]:
+    """A role, and which of its task files."""
+    return words["name"], words.get("tasks_from", "")
 
 
 @pytest.mark.parametrize("name", [name for name in WRITERS if (ROOT / "playbooks" / f"{name}.yml").exists()])
