@@ -176,7 +176,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._parse(path, cache=cache)
         except Exception:
             # The core makes a warning of it and goes on without hosts, exit status 0, unless it is told that this is an error.
-            constants.INVENTORY_ANY_UNPARSED_IS_FAILED = True
+            vars(constants)["INVENTORY_ANY_UNPARSED_IS_FAILED"] = True
             raise
 
     def _parse(self, path: str, *, cache: bool) -> None:

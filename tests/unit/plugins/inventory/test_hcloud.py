@@ -271,7 +271,7 @@ def test_private_addresses_are_those_of_the_peer(fleet: Fleet, wanted: str) -> N
     network = fleet.client.request("POST", "/networks", json=body)["network"]["id"]
     server = fleet.client.request("GET", "/servers", params={"name": "a"})["servers"][0]["id"]
     fleet.client.request("POST", f"/servers/{server}/actions/attach_to_network", json={"network": network})
-    options = {"connect_with": "private_ipv4", "network": "inside" if wanted == "inside" else str(network)}
+    options: dict[str, Any] = {"connect_with": "private_ipv4", "network": "inside" if wanted == "inside" else str(network)}
     ours, peers = (shape(fleet.inventory(plugin, **options)) for plugin in (OURS, PEERS))
     assert list(ours["hosts"]) == list(peers["hosts"]) == ["a"]
     assert ours["hosts"]["a"]["ansible_host"] == peers["hosts"]["a"]["ansible_host"]

@@ -15,6 +15,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.runner_configs import identifier
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema import Report, Wanted, converge
 from ansible_collections.quetrex.platform.plugins.modules import supabase_runner
 
@@ -136,7 +137,7 @@ def test_the_user_sees_it_and_nobody_else(capfd: pytest.CaptureFixture[str], dat
 
 
 def test_identifier_knows_no_second_notation() -> None:
-    assert supabase_runner.runner_configs.identifier("x", NOBODY.upper()) == NOBODY
-    assert supabase_runner.runner_configs.identifier("x", "") is None
+    assert identifier("x", NOBODY.upper()) == NOBODY
+    assert identifier("x", "") is None
     with pytest.raises(Failure):
-        supabase_runner.runner_configs.identifier("x", "1; DROP TABLE")
+        identifier("x", "1; DROP TABLE")
