@@ -279,10 +279,8 @@ def document() -> dict[str, Any]:
         finally:
             visitors.kill()
     finally:
-        bench.server(
-            f"{docker} WEB=x docker compose --project-name document down --volumes >/dev/null 2>&1 || true; docker start {base} >/dev/null 2>&1 || true"
-        )
-        bench.engine("ensure")
+        bench.server(f"{docker} WEB=x docker compose --project-name document down --volumes >/dev/null 2>&1 || true; systemctl restart platform-stack")
+        bench.engine("services")
     return {
         "deploys": len(done),
         "seconds": done,
