@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import edge, net
-from lab.config import CHECKOUT, Lab
+from lab.config import CHECKOUT, Lab, LabError
 from lab.process import until
 
 # Kind of client -> how many, through the edge and at nginx itself.
@@ -48,6 +48,9 @@ class Visitors:
         self.results: list[dict[str, Any]] = []
         # (from, to, version): what has to answer requests that began in this time
         self.expected: list[tuple[float, float, str]] = []
+        if not until(lambda: all(watched.exists() for watched in self.watched), 60, step=0.1):
+            self.kill()
+            raise LabError("the visitors did not start")
 
     def answered(self) -> int:
         """Answers so far."""
