@@ -170,6 +170,13 @@ def test_without_the_database_the_machine_is_locked_and_a_warning_says_so(start:
     assert not start("second", database=nowhere).holds()
 
 
+def test_a_database_that_is_not_known_yet_stops_nobody(start: Start) -> None:
+    first = start("first", database={"password": "shown-nowhere"})
+    assert first.holds(), first.said()
+    assert "there is no database yet" in first.said()
+    assert "shown-nowhere" not in first.said()
+
+
 def test_a_pooler_of_transactions_is_not_trusted_with_a_lock(start: Start) -> None:
     first = start("first", database={"host": "127.0.0.1", "port": 6543})
     assert first.holds(), first.said()
