@@ -6,9 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,10 +15,8 @@ from typing import Any
 import pytest
 
 from lab.api.cloudflare.state import new_zone
-from lab.api.cloudflare.testing import CloudflareServer, cloudflare_server
+from lab.api.cloudflare.testing import CloudflareServer, cloudflare_server, run_role
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-PEM = "-----BEGIN CERTIFICATE-----\n"
 OTHER = "second.test"
 ENTRY = "/rulesets/phases/http_request_cache_settings/entrypoint"
 
@@ -35,19 +30,7 @@ class Role:
 
     def run(self, *, tasks_from: str = "main", both: bool = False, ok: bool = True, **settings: Any) -> str:
         """Run the role, with `both` the entry point `prepare` before it; its output."""
-        values = {
-            "cloudflare_zone_api_token": self.api.token, "cloudflare_zone_api_url": self.api.url, "cloudflare_zone_name": self.api.zone["name"],
-            "cloudflare_zone_origin_ipv4": "192.0.2.1", "cloudflare_zone_origin_ipv6": "", "cloudflare_zone_origin_pull_ca": PEM, **settings,
-        }  # fmt: skip
-        entries = ["prepare", "main"] if both else [tasks_from]
-        calls = [{"ansible.builtin.import_role": {"name": "quetrex.platform.cloudflare_zone", "tasks_from": entry}} for entry in entries]
-        play = self.folder / "play.json"
-        play.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": calls}]))
-        (self.folder / "values.json").write_text(json.dumps(values))
-        words = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(play)]
-        words += ["-e", f"ansible_python_interpreter={sys.executable}", "-e", f"@{self.folder / 'values.json'}"]
-        environment = {**os.environ, "ANSIBLE_HOME": str(self.folder / "ansible"), "NO_COLOR": "1"}
-        done = subprocess.run(words, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        done = run_role(self.api, self.folder, ("prepare", "main") if both else (tasks_from,), **settings)
         assert (done.returncode == 0) is ok, done.stdout
         return done.stdout
 

@@ -52,6 +52,10 @@ class World:
     def origin_ip(self) -> str:
         return self.lab.address(4, 200)
 
+    @property
+    def origin_ip6(self) -> str:
+        return self.lab.address6(4, 200)
+
     def serve(self, *arguments: str | Path, port: int = 443) -> None:
         """(Re)start the origin on a port; no arguments is plain HTTP."""
         process.stop(self.lab, f"origin{port}")
@@ -111,7 +115,7 @@ def world() -> Iterator[World]:
     lab.folder()
     net.up(lab)
     try:
-        net.add_namespace(lab, "origin", [lab.address(4, 200)])
+        net.add_namespace(lab, "origin", [lab.address(4, 200), lab.address6(4, 200)])
         app = create_app(lab)
         with serving(wrap(app, lab, "cloudflare", "cloudflare-openapi.json")) as url:
             edge.up(lab)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.server
 import itertools
 import json
+import socket
 import ssl
 import sys
 import time
@@ -33,7 +34,13 @@ class Echo(http.server.BaseHTTPRequestHandler):
             return
         client = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
         body = json.dumps(
-            {"count": next(COUNT), "path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()}, "client": bool(client)}
+            {
+                "count": next(COUNT),
+                "path": self.path,
+                "headers": {k.lower(): v for k, v in self.headers.items()},
+                "client": bool(client),
+                "address": self.connection.getsockname()[0].removeprefix("::ffff:"),
+            }
         ).encode()
         self.send_response(int(query.get("status", "200")))
         for key, name in (("cc", "Cache-Control"), ("cookie", "Set-Cookie")):
@@ -51,6 +58,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     """Does the handshake in the thread of its connection, so that one bad visitor holds nobody up."""
 
+    address_family = socket.AF_INET6  # and IPv4 with it
     context: ssl.SSLContext | None = None
     request_queue_size = 64
 
@@ -64,7 +72,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 if __name__ == "__main__":
-    server = Server(("0.0.0.0", int(sys.argv[1])), Echo)
+    server = Server(("::", int(sys.argv[1])), Echo)
     if len(sys.argv) > 3:
         server.context = context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[2], sys.argv[3])
