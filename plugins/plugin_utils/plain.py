@@ -18,6 +18,7 @@ _TEST = re.compile(r"""(==|!=)\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*""")
 _NO_NAMES = frozenset({"true", "false", "none", "True", "False", "None", "omit", "not", "and", "or", "if", "else", "is", "in", "lookup", "query", "q"})
 
 
+_MAPPINGS = frozenset({dict})
 _PLAIN = frozenset({str, int, float, bool, dict, list, type(None)})
 """Exactly these types: what the core has tagged, as a template for example, is of a type of its own."""
 
@@ -36,7 +37,7 @@ class Path(t.NamedTuple):
         """Return the value. KeyError: a key is not there; NotPlain: ask the engine."""
         value = variables.get(self.name, NotPlain)
         for key in self.keys:
-            if type(value) is not dict:
+            if type(value) not in _MAPPINGS:
                 raise NotPlain
             value = value[key]
         if type(value) not in _PLAIN:
