@@ -54,7 +54,8 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-LINES, WIDTH = 20, 240
+LINES = 20
+WIDTH = 240
 
 
 def role_of(task: Any) -> str:
