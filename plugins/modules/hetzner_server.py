@@ -220,7 +220,7 @@ def keep(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     belongings = keeper.belongings(required=not module.check_mode)
     refuse_what_belongs_to_others(before, wanted, belongings)
     keeper.golden = look(client, wanted.golden) if wanted.golden and before is None else None
-    steps = plan(before, wanted, belongings, _offer(client, before, wanted), keeper.golden and keeper.golden.of(wanted.types[0]))
+    steps = plan(before, wanted, belongings, _offer(client, before, wanted), keeper.golden.of(wanted.types[0]) if keeper.golden else None)
     after = before
     if steps and not module.check_mode:
         after = keeper.apply(before, steps, belongings)

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# wait.sh STATE_DIR: stops what keeps state and empties the folder where the volume will be. What is mounted there is never touched.
+set -eu
+[ -e /opt/platform/stack.json ] || [ -e /etc/platform/firewall.nft ] || { echo "this is no server of the platform" >&2; exit 1; }
+state=$1
+if mountpoint --quiet "$state"; then exit 0; fi
+for part in nginx runner redis; do
+  if docker inspect "platform-$part" >/dev/null 2>&1; then docker stop --time 10 "platform-$part" >/dev/null; fi
+done
+if [ -d "$state" ]; then find "$state" -xdev -mindepth 1 -delete; fi
