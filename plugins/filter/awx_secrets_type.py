@@ -1,29 +1,43 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Short descriptions made into the long ones AWX keeps. Everything AWX would fill in is given, so that a second run sees no difference."""
+"""Makes names of variables into a credential type of AWX."""
 
 from __future__ import annotations
 
+DOCUMENTATION = r"""
+name: awx_secrets_type
+short_description: Makes the inputs and injectors of an AWX credential type from names of variables
+version_added: "0.1.0"
+author: Quetrex (@quetrex)
+description:
+  - A field for the owner's SSH key, which a job gets as a file whose path is C(platform_admin_ssh_private_key_file).
+  - A secret field for each name, which a job gets as an extra variable of that name.
+options:
+  _input:
+    description: Names of variables.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+injectors: "{{ (['vault_cloudflare_api_token'] | quetrex.platform.awx_secrets_type).injectors }}"
+"""
+
+RETURN = r"""
+_value:
+  description: C(inputs) and C(injectors) as C(awx.awx.credential_type) takes them.
+  type: dict
+"""
+
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-QUESTION = {"question_description": "", "type": "text", "required": False, "default": "", "choices": [], "min": 0, "max": 1024}
 KEY_FILE = "{{ tower.filename.ssh_private_key }}"
-
-
-def survey(questions: Iterable[Mapping[str, Any]], name: str, description: str = "") -> dict[str, Any]:
-    """The survey_spec of questions with at least `variable` and `question`."""
-    spec = []
-    for question in questions:
-        if not {"variable", "question"} <= set(question):
-            raise AnsibleFilterError(f"a question of the survey {name} needs 'variable' and 'question', this one has {', '.join(map(str, question))}")
-        given = {"question_name" if key == "question" else key: value for key, value in question.items()}
-        spec.append({**QUESTION, **given})
-    return {"name": name, "description": description, "spec": spec}
 
 
 def secrets_type(names: Iterable[str]) -> dict[str, Any]:
@@ -47,4 +61,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., dict[str, Any]]]:
         """Name -> function."""
-        return {"awx_survey": survey, "awx_secrets_type": secrets_type}
+        return {"awx_secrets_type": secrets_type}

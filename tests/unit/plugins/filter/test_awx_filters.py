@@ -8,7 +8,9 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.quetrex.platform.plugins.filter.awx import FilterModule, secrets_type, survey
+from ansible_collections.quetrex.platform.plugins.filter import awx_secrets_type, awx_survey
+from ansible_collections.quetrex.platform.plugins.filter.awx_secrets_type import secrets_type
+from ansible_collections.quetrex.platform.plugins.filter.awx_survey import survey
 
 
 def test_a_question_has_every_field_awx_would_fill_in() -> None:
@@ -50,4 +52,5 @@ def test_a_name_that_cannot_be_a_field_is_refused(name: str) -> None:
 
 
 def test_the_filters_have_the_names_of_their_pages() -> None:
-    assert FilterModule().filters() == {"awx_survey": survey, "awx_secrets_type": secrets_type}
+    assert awx_survey.FilterModule().filters() == {"awx_survey": survey}
+    assert awx_secrets_type.FilterModule().filters() == {"awx_secrets_type": secrets_type}
