@@ -53,9 +53,17 @@ def build(target: Path) -> None:
             "HOME": scratch,
             "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(ROOT / ".cache" / "tree")),
         }
-        words: list[str | Path] = ["collection", "--use-current", "--squash-hierarchy", "--fail-on-error", "--dest-dir", source / "collections", "quetrex.platform"]
+        words: list[str | Path] = [
+            "collection",
+            "--use-current",
+            "--squash-hierarchy",
+            "--fail-on-error",
+            "--dest-dir",
+            source / "collections",
+            "quetrex.platform",
+        ]
         (source / "collections").mkdir()
-        subprocess.run([programs / "antsibull-docs", *words], check=True, env=environment, stdout=subprocess.DEVNULL)
+        subprocess.run([programs / "antsibull-docs", "collection", *words], check=True, env=environment, stdout=subprocess.DEVNULL)
         subprocess.run([programs / "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", source, target], check=True, env=environment)
 
 
