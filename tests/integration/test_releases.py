@@ -26,7 +26,8 @@ from .conftest import Platform
 pytestmark = [pytest.mark.lab]
 SEED = int(os.environ.get("TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 OLD, NEW = "1.0.0", "1.1.0"
-# The two roles of this page alone, with their own settings: a socket may stay open for five seconds after a release instead of sixty.
+# The two roles of this page alone, with their own settings: a socket may stay open for fifteen seconds after a release instead of
+# sixty. Less would cut requests that a busy machine is slow to answer, which is what that time is for.
 STACK = """
 - hosts: localhost
   connection: local
@@ -41,7 +42,7 @@ STACK = """
     platform_edge_cidrs: "{{ hostvars.localhost.__edge.ipv4_cidrs + hostvars.localhost.__edge.ipv6_cidrs }}"
   roles: [quetrex.platform.app_stack, quetrex.platform.app_release]
 """
-SHORT = ("-e", "app_stack_worker_shutdown_timeout=5s")
+SHORT = ("-e", "app_stack_worker_shutdown_timeout=15s")
 
 
 def stack(platform: Platform, folder: Path, *words: str, code: int = 0) -> str:
@@ -151,8 +152,8 @@ def test_nothing_is_lost_whatever_is_released(platform: Platform, short: None, v
 
     assert min(len(result["answers"]) for result in visitors.results) > 100, "both crowds were there"
     sockets, streams = visitors.seen("sockets"), visitors.seen("streams")
-    assert any(socket["how"] == "cut" for socket in sockets), "a release cuts an open websocket when its time is over"
-    assert {socket["how"] for socket in sockets} <= {"cut", "by the client"}
+    assert any(socket["how"].startswith("cut") for socket in sockets), "a release cuts an open websocket when its time is over"
+    assert all(socket["how"].startswith("cut") or socket["how"] == "by the client" for socket in sockets), sockets
     assert {socket["version"] for socket in sockets} == {OLD, NEW}, "and the client has got another one at once"
     assert streams
 
