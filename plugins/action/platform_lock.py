@@ -99,8 +99,8 @@ class ActionModule(ActionBase):
             cwd="/",
             text=True,
         )
-        assert holder.stdin is not None
-        assert holder.stdout is not None
+        if holder.stdin is None or holder.stdout is None:
+            raise AnsibleActionFail("The program that holds the lock has no pipes; this cannot happen, please report it.")
         json.dump(order, holder.stdin)
         holder.stdin.close()
         line = holder.stdout.readline()

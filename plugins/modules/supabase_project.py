@@ -155,7 +155,7 @@ pooler:
   description: The shared pooler as host, user, transaction_port, session_port and database.
   type: dict
   returned: when it exists, with O(wait=true) or O(keys=true)
-keys:
+api_keys:
   description: The API keys by name.
   type: dict
   returned: when O(keys=true)
@@ -226,7 +226,7 @@ def addresses(api: Api, found: dict[str, Any], parameters: dict[str, Any]) -> di
     if parameters["keys"] or parameters["expected_keys"]:
         keys = project_info.read_keys(api, found["ref"])
         project_info.refuse_foreign_keys(found, keys, parameters["expected_keys"])
-        told |= {"keys": keys} if parameters["keys"] else {}
+        told |= {"api_keys": keys} if parameters["keys"] else {}
     return told
 
 

@@ -305,10 +305,10 @@ def across(given: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def problems(given: Mapping[str, Any], unreadable: Optional[Mapping[str, str]] = None, renamed: Mapping[str, str] = RENAMED) -> list[str]:
+def problems(given: Mapping[str, Any], unreadable: Optional[Mapping[str, str]] = None, renamed: Optional[Mapping[str, str]] = None) -> list[str]:
     """One line per wrong setting: its name, what is wrong, how to put it right. `unreadable`: name -> why it has no value."""
     broken = unreadable or {}
-    found = [unknown(name, renamed) for name in sorted(given) if name not in SETTINGS]
+    found = [unknown(name, RENAMED if renamed is None else renamed) for name in sorted(given) if name not in SETTINGS]
     for name, setting in SETTINGS.items():
         if name in given:
             problem = setting.check(given[name])

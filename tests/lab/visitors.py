@@ -27,7 +27,8 @@ DIRECT = {"get": 4, "post": 1, "slow": 0, "session": 0, "events": 0, "socket": 0
 class Visitors:
     """Loads that run until `end`, and what must have answered them."""
 
-    def __init__(self, lab: Lab, server: str, through: Mapping[str, int] = THROUGH, direct: Mapping[str, int] = DIRECT, seconds: float = 900) -> None:
+    def __init__(self, lab: Lab, server: str, through: Mapping[str, int] | None = None, direct: Mapping[str, int] | None = None, seconds: float = 900) -> None:
+        through, direct = through or THROUGH, direct or DIRECT
         self.scratch = tempfile.TemporaryDirectory(prefix="visitors-")
         self.watched = [Path(self.scratch.name, name) for name in ("through", "direct")]
         key, certificate = edge.pull_certificate(lab)
@@ -98,7 +99,7 @@ class Visitors:
     @property
     def answers(self) -> list[tuple[float, str]]:
         """Start and version of every answer."""
-        return [(start, version) for start, version in self.seen("answers")]
+        return list(self.seen("answers"))
 
     @property
     def wrong(self) -> list[tuple[float, str, str]]:

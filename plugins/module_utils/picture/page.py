@@ -154,7 +154,7 @@ def _capacity(picture: Picture) -> _Html:
         share = gauge.share
         state = "problem" if (share or 0) >= 0.95 else "warning" if (share or 0) >= 0.8 or (told.days is not None and told.days < 30) else "ok"
         width = min(100, round((share or 0) * 100))
-        bar = _tag(
+        meter = _tag(
             "div", _tag("i", style=f"width:{width}%"), class_=f"bar {state}", role="meter", aria_valuenow=width, aria_valuemin=0, aria_valuemax=100,
             aria_label=gauge.title,
         )  # fmt: skip
@@ -164,7 +164,7 @@ def _capacity(picture: Picture) -> _Html:
         near = state != "ok" or told.days is not None
         then = [_tag("small", "then: ", gauge.then)] if near else []
         percent = f"{share:.0%}" if share is not None else ""
-        rows.append(_tag("li", _tag("div", _tag("strong", gauge.title), _tag("span", percent)), bar, _tag("p", used, " · full: ", told.words), _each(then)))
+        rows.append(_tag("li", _tag("div", _tag("strong", gauge.title), _tag("span", percent)), meter, _tag("p", used, " · full: ", told.words), _each(then)))
     if not rows:
         return _Html("")
     dashboard = _tag("p", _tag("small", "Supabase tells its egress (5 GB on Free) only in its dashboard."))
@@ -296,9 +296,9 @@ def terminal(picture: Picture) -> list[str]:
         lines.append("")
     for gauge, told in picture.gauges:
         share = min(1.0, gauge.share or 0)
-        bar = "#" * round(share * 12)
+        filled = "#" * round(share * 12)
         percent = f"{share:4.0%}" if gauge.share is not None else "   -"
-        lines.append(f"{percent} [{bar:<12}] {gauge.title}: {told.words}")
+        lines.append(f"{percent} [{filled:<12}] {gauge.title}: {told.words}")
     if picture.costs.get("hetzner"):
         costs = picture.costs
         more = f" + Supabase {costs['supabase']:.2f} USD" if costs["supabase"] is not None else ""

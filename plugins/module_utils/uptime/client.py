@@ -94,7 +94,7 @@ class Client:
         headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
         request = urllib.request.Request(self._url + path, data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=min(left, 20.0)) as answer:
+            with urllib.request.build_opener().open(request, timeout=min(left, 20.0)) as answer:
                 return _read(answer.status, answer.read())
         except urllib.error.HTTPError as error:
             raise self._judge(what, error.code, error.headers.get("retry-after"), error.read()) from error

@@ -175,7 +175,8 @@ def test_the_files_that_worked_come_back_as_they_were(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("good")
     (tmp_path / "compose.yml").write_text("good")
-    server.compose = lambda *words, env=None: '{"services": {"redis": {"image": "a"}, "runner": {"image": "b"}, "nginx": {"image": "c"}}}'  # type: ignore[method-assign]
+    known = '{"services": {"redis": {"image": "a"}, "runner": {"image": "b"}, "nginx": {"image": "c"}}}'
+    server.compose = lambda *words, env=None: known  # type: ignore[method-assign]
     assert not server.restore_good()
     server.keep_good()
     assert server.good_is_current()

@@ -156,8 +156,8 @@ def test_whoever_would_lock_herself_out_is_let_in_again(capfd: pytest.CaptureFix
 def test_address_and_keys(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
     told = run(capfd, management, ref=management.ref, keys=True)
     assert (told["url"], told["pooler"]["user"]) == (f"https://{management.ref}.supabase.test", f"postgres.{management.ref}")
-    assert set(told["keys"]) == {"anon", "service_role"}
-    own = {name: told["keys"][name] for name in ("anon", "service_role")}
+    assert set(told["api_keys"]) == {"anon", "service_role"}
+    own = {name: told["api_keys"][name] for name in ("anon", "service_role")}
     assert "failed" not in run(capfd, management, ref=management.ref, expected_keys={**own, "another": ""})
     foreign = run(capfd, management, ref=management.ref, expected_keys={**own, "anon": "eyJ-of-another-project"})
     assert (foreign["failure"]["code"], foreign["failure"]["details"]) == ("foreign_keys", {"keys": ["anon"]})
