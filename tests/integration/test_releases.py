@@ -181,7 +181,7 @@ def test_a_new_server_and_the_inventory_know_what_was_released_elsewhere(platfor
     assert engine(platform, "deploy", web[NEW], "--runner", runner)["kept_off_server"] is True
     platform.on_server("rm /srv/platform/releases.json /opt/platform/nginx/upstream/web.conf /opt/platform/.env")
     kept = stack(platform, tmp_path)
-    assert kept.count("a later release is kept") == 2, kept[-3000:]
+    assert kept.count("a later release is kept; the inventory") == 2, kept[-3000:]
     status = engine(platform, "status")
     assert (status["current"]["version"], status["previous"]["version"], status["runner"]["current"]) == (NEW, OLD, runner)
     assert platform.status("/api/health") == 200
