@@ -105,7 +105,7 @@ def test_the_edge_finds_https_as_well(platform: Platform) -> None:
 
 def test_the_database_answers_to_the_server_and_this_machine_and_to_no_stranger(platform: Platform) -> None:
     knock = f"timeout 3 bash -c 'exec 3<>/dev/tcp/{platform.lab.database}/5432' 2>/dev/null && echo open || echo closed"
-    with net.visitor(platform.lab, "db", 21) as space:
+    with net.visitor(platform.lab, "knock", 21) as space:
         asked = subprocess.run(["nsenter", f"--net=/run/netns/{space}", "--", "sh", "-c", knock], capture_output=True, text=True, check=True)
     assert (asked.stdout.strip(), platform.on_server(knock).strip()) == ("closed", "open")
     # The controller got in when it looked last; without TLS nobody does.
