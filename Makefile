@@ -29,6 +29,10 @@ site: bootstrap ## from nothing to the platform in a local cloud: packages, lab,
 test: bootstrap ## every gate and every test, as .ci/run does
 	@cd $(root) && tools/test $(ARGS)
 
+.PHONY: soak
+soak: bootstrap ## the long stories that make test leaves out (ARGS go to pytest)
+	@cd $(root) && TEST_STORIES=long tools/test $(ARGS)
+
 .PHONY: lab-up
 lab-up: bootstrap ## start the local cloud only
 	@cd $(root)/tests && python -m lab up $(ARGS)

@@ -31,6 +31,15 @@ def started(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19] if Path("/proc/self/stat").exists() else ""
 
 
+def orphaned(parent: int, processes: Path = Path("/proc")) -> bool:
+    """Whether the playbook was killed and left this worker to the system's first process, which never ends.
+
+    In a container the playbook may be the first process itself.
+    """
+    commands = processes / str(parent) / "cmdline"
+    return parent == 1 and commands.exists() and b"ansible" not in commands.read_bytes()
+
+
 def account() -> str:
     """Who runs this; in a container the number may have no name."""
     try:
@@ -75,6 +84,8 @@ class ActionModule(ActionBase):
         )
         if self._task.check_mode:
             return {**result, "held": False, "by": {}, "database": ""}
+        if orphaned(os.getppid()):
+            raise AnsibleActionFail("The run that wanted the lock has ended meanwhile; nobody would ever give it back.")
         order = {
             "path": given["path"], "key": key_of(given["name"]), "wait": given["wait"], "who": whoever(os.getppid()), "database": given["database"],
         }  # fmt: skip

@@ -23,7 +23,7 @@ from lab.config import CHECKOUT
 
 from .conftest import Platform
 
-pytestmark = [pytest.mark.lab]
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 BIN = Path(sys.executable).parent
 ROWS = "SELECT hetzner_server_id, host(hetzner_server_ip), hetzner_region, status FROM public.runner_configs WHERE user_id = %s"
 

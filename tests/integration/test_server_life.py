@@ -169,7 +169,9 @@ def test_a_resize_that_the_api_refuses_leaves_it_running(life: Life) -> None:
 
 
 def test_resized_and_the_volume_grown(life: Life) -> None:
-    life.inside("mountpoint -q /srv/platform && echo acknowledged > /srv/platform/kept")
+    # it was started again by the test before, and mounts a moment after it answers
+    assert life.platform.eventually(lambda: "there" in life.inside("mountpoint -q /srv/platform && echo there || true"))
+    life.inside("echo acknowledged > /srv/platform/kept")
     address, size = life.server["public_net"]["ipv4"]["ip"], int(life.inside("df --output=size -B1 /srv/platform | tail -1"))
     wanted = ["-e", "platform_tier=scale", "-e", "hetzner_server_resize=true"]
     run = life.run(*wanted)

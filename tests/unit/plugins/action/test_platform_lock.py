@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ansible_collections.quetrex.platform.plugins.action.platform_lock import orphaned
 from lab.process import until
 
 if TYPE_CHECKING:
@@ -188,3 +189,15 @@ def test_check_mode_takes_none(start: Start) -> None:
     assert first.holds(), first.said()
     look = start("look", check=True)
     assert look.process.wait(60) == 0, look.said()
+
+
+@pytest.mark.parametrize(
+    ("parent", "command", "alone"),
+    [(1, b"/sbin/init\0", True), (1, b"python\0/usr/bin/ansible-playbook\0site.yml\0", False), (4711, b"anything\0", False)],
+    ids=["killed", "first process of a container", "alive"],
+)
+def test_a_worker_of_a_killed_run_takes_no_lock(parent: int, command: bytes, alone: bool, tmp_path: Path) -> None:
+    """Bound to the system's first process the lock would be held until the machine stops."""
+    (tmp_path / str(parent)).mkdir()
+    (tmp_path / str(parent) / "cmdline").write_bytes(command)
+    assert orphaned(parent, tmp_path) is alone
