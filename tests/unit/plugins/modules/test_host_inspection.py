@@ -37,6 +37,9 @@ def test_it_looks_at_what_is_asked_and_changes_nothing(tmp_path: Path, monkeypat
 
 
 def test_a_program_that_is_not_there_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_args: object, **_more: object) -> None:
+        raise FileNotFoundError("docker")
+
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(AnsibleModule, "run_command", lambda *_args, **_more: (dummy for dummy in ()).throw(FileNotFoundError("docker")))
+    monkeypatch.setattr(AnsibleModule, "run_command", absent)
     assert call(monkeypatch, parts=["containers"])["inspection"]["containers"]["engine"] is False
