@@ -213,6 +213,11 @@ def test_deleted_and_its_recovery_killed_half_way_it_is_back_on_its_address_with
     assert ["revoked_at" in one for one in certificates] == [True, False], "the dead server's certificate is worth nothing any more"
 
 
+def test_afterwards_site_has_nothing_to_do(mortal: Mortal) -> None:
+    again = mortal.play("site", "--diff")
+    assert (again.code, again.changed) == (0, 0), again.explain()
+
+
 @pytest.mark.long
 def test_where_no_cure_can_be_given_the_server_is_cut_off_and_all_is_elsewhere_with_the_state_of_the_copy(mortal: Mortal) -> None:
     server, address, identity = mortal.server, mortal.server_ipv4, host_key(mortal)
@@ -240,7 +245,8 @@ def test_where_no_cure_can_be_given_the_server_is_cut_off_and_all_is_elsewhere_w
     assert min(float(one["time"]) for one in switched) >= datetime.datetime.fromisoformat(released["at"]).timestamp(), "the origin answers first"
 
 
-def test_afterwards_site_has_nothing_to_do(mortal: Mortal) -> None:
+@pytest.mark.long
+def test_elsewhere_site_has_nothing_to_do_either_and_says_where_the_inventory_is_wrong(mortal: Mortal) -> None:
     again = mortal.play("site", "--diff")
     assert (again.code, again.changed) == (0, 0), again.explain()
     assert "location is hil, wanted is ash" in " ".join(again.output.split())
