@@ -54,7 +54,6 @@ def build(target: Path) -> None:
             "ANSIBLE_COLLECTIONS_PATH": os.environ.get("ANSIBLE_COLLECTIONS_PATH", str(ROOT / ".cache" / "tree")),
         }
         words: list[str | Path] = [
-            "collection",
             "--use-current",
             "--squash-hierarchy",
             "--fail-on-error",
