@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The edge: a real nginx in a namespace of its own, configured from what the Cloudflare API was told.
+"""The edge: real nginx in a namespace of its own, configured from what the Cloudflare API was told.
 
 `up(lab)` starts it, `follow(lab, app)` renders and reloads it after every change of the API's state, `down(lab)` ends it.
 """
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 Json = dict[str, Any]
-NODE, NGINX, HELPER = "edge", "edge", "edge-trouble"
+NODE, NGINX, LEGS, HELPER = "edge", "edge", "edge-legs", "edge-trouble"
+CONFIGURATIONS = {NGINX: "nginx.conf", LEGS: "legs.conf"}
 MODULE = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
 
 
@@ -88,7 +89,7 @@ def _files(lab: Lab, state: Json) -> render.Files:
     pull_key, pull_cert = pull_certificate(lab)
     web = {zone["name"]: pki.issue(lab, [zone["name"], f"*.{zone['name']}"]) for zone in state["zones"].values()}
     timeout = int(os.environ.get("LAB_EDGE_CONNECT_TIMEOUT", "19"))
-    return render.Files(folder, folder / "trust.pem", folder / "revoked.pem", pull_key, pull_cert, folder / "trouble.sock", web, timeout)
+    return render.Files(folder, folder / "trust.pem", folder / "revoked.pem", pull_key, pull_cert, folder / "trouble.sock", folder / "legs.sock", web, timeout)
 
 
 def _write(path: Path, content: bytes) -> bool:
@@ -101,38 +102,41 @@ def _write(path: Path, content: bytes) -> bool:
     return True
 
 
-def prepare(lab: Lab, state: Json) -> bool:
-    """Write everything nginx and the DNS read; True when nginx has to reload."""
+def prepare(lab: Lab, state: Json) -> set[str]:
+    """Write everything nginx and the DNS read; returns which of the two nginx have to reload."""
     files = _files(lab, state)
     revoked = sorted(int(row["id"]) for row in state["certificates"].values() if "revoked_at" in row)
     marker = files.folder / "revoked.json"
-    changed = _write(files.folder / "decide.js", (Path(__file__).parent / "decide.js").read_bytes())
+    outside = _write(files.folder / "decide.js", (Path(__file__).parent / "decide.js").read_bytes())
+    outside |= _write(files.folder / "rules.js", render.rules_script(state).encode())
+    outside |= _write(files.folder / CONFIGURATIONS[NGINX], render.configuration(state, files).encode())
     origin_key, origin_ca = origin_authority(lab)
     public_ca = pki.ca(lab)
-    changed |= _write(files.trust, origin_ca.read_bytes() + public_ca.read_bytes())
+    inside = _write(files.trust, origin_ca.read_bytes() + public_ca.read_bytes())
     if _write(marker, json.dumps(revoked).encode()) or not files.revoked.exists():
         lists = _revocations(origin_key, origin_ca, revoked) + _revocations(public_ca.parent / "ca.key", public_ca, [])
-        changed |= _write(files.revoked, lists)
-    changed |= _write(files.folder / "rules.js", render.rules_script(state).encode())
-    changed |= _write(files.folder / "nginx.conf", render.configuration(state, files).encode())
+        inside |= _write(files.revoked, lists)
+    inside |= _write(files.folder / CONFIGURATIONS[LEGS], render.legs(state, files).encode())
     lab.folder("edge", "temp")
     _write(lab.folder("dns", "hosts") / "cloudflare", render.hosts(state, [lab.edge, lab.address6(EDGE)]).encode())
-    return changed
+    return {name for name, changed in ((NGINX, outside), (LEGS, inside)) if changed}
 
 
 def apply(lab: Lab) -> None:
     """Bring the edge to what the API says now."""
     state = state_of(lab)
     with process.locked(lab.path("edge", ".lock")):
-        if prepare(lab, state) and process.running(lab, NGINX):
-            check(lab)
-            process.signal(lab, NGINX, signal.SIGHUP)
+        # a new name is known to the legs before the first visitor comes for it
+        for name in sorted(prepare(lab, state), key=[LEGS, NGINX].index):
+            if process.running(lab, name):
+                check(lab, name)
+                process.signal(lab, name, signal.SIGHUP)
         cache.purge(lab.folder("edge"), state)
 
 
-def check(lab: Lab) -> None:
+def check(lab: Lab, name: str) -> None:
     """Fail with nginx's own words when it would refuse the configuration."""
-    run("nginx", "-t", "-q", "-p", "/usr/share/nginx", "-c", lab.path("edge", "nginx.conf"), "-g", "error_log stderr;")
+    run("nginx", "-t", "-q", "-p", "/usr/share/nginx", "-c", lab.path("edge", CONFIGURATIONS[name]), "-g", "error_log stderr;")
 
 
 def up(lab: Lab) -> None:
@@ -142,7 +146,6 @@ def up(lab: Lab) -> None:
     net.add_namespace(lab, NODE, [lab.edge, lab.address6(EDGE)])
     prepare(lab, state_of(lab))
     folder = lab.folder("edge")
-    check(lab)
     socket, space = folder / "trouble.sock", net.netns_name(lab, NODE)
     key, certificate = pull_certificate(lab)
     tests = Path(__file__).resolve().parents[2]
@@ -154,12 +157,15 @@ def up(lab: Lab) -> None:
         env={"PYTHONPATH": str(tests)},
         ready=socket.is_socket,
     )
-    process.start(lab, NGINX, ["nginx", "-p", "/usr/share/nginx", "-c", folder / "nginx.conf"], netns=space, ready=(folder / "nginx.pid").exists)
+    (folder / "legs.sock").unlink(missing_ok=True)
+    for name, ready in ((LEGS, folder / "legs.sock"), (NGINX, folder / "nginx.pid")):
+        check(lab, name)
+        process.start(lab, name, ["nginx", "-p", "/usr/share/nginx", "-c", folder / CONFIGURATIONS[name]], netns=space, ready=ready.exists)
 
 
 def down(lab: Lab) -> None:
     """End the edge."""
-    for name in (NGINX, HELPER):
+    for name in (NGINX, LEGS, HELPER):
         process.stop(lab, name)
     net.remove_namespace(lab, NODE)
 

@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the Cloudflare API's state to an nginx configuration: pure functions over plain data."""
+"""From the Cloudflare API's state to the configurations of the edge's two nginx: pure functions over plain data.
+
+One meets the visitors, the other one the origins. What changes on the way to an origin (an address, a certificate revoked) reloads the second
+alone: a reload closes idle connections, and no visitor may lose one because a certificate was revoked.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +38,7 @@ class Files:
     pull_key: Path
     pull_cert: Path
     trouble: Path
+    legs: Path
     certificates: dict[str, tuple[Path, Path]]
     connect_timeout: int = 19
 
@@ -130,7 +135,7 @@ def rules_script(state: Json) -> str:
 
 
 def configuration(state: Json, files: Files) -> str:
-    """The whole nginx configuration."""
+    """What meets the visitors: certificates, redirects, rules and cache."""
     zones = [zone for zone in state["zones"].values() if proxied(zone)]
     lowest = max((setting(zone, "min_tls_version") for zone in zones), default="1.2")
     blocks = [block for zone in zones for name in proxied(zone) for block in host(state, zone, name, files)]
@@ -138,28 +143,38 @@ def configuration(state: Json, files: Files) -> str:
 
 
 def host(state: Json, zone: Json, name: str, files: Files) -> list[str]:
-    """Upstream and servers of one proxied name."""
-    mode = setting(zone, "ssl")
-    port = 80 if mode in ("off", "flexible") else 443
-    addresses = [f"[{address}]" if ":" in address else address for address in origins(zone, name)]
-    label = "origin_" + re.sub(r"\W", "_", name)
+    """Servers of one proxied name."""
     key, certificate = files.certificates[zone["name"]]
     secure = f"listen 443 ssl http2; listen [::]:443 ssl http2; ssl_certificate {certificate}; ssl_certificate_key {key};"
-    body = "return 530;" if not addresses else locations(state, zone, label, files)
+    body = locations(state) if origins(zone, name) else "return 530;"
     plain = "return 301 https://$host$request_uri;" if setting(zone, "always_use_https") == "on" else body
-    servers = "".join(f" server {address}:{port} max_fails=0;" for address in addresses)
     head = f"server_name {name}; set $zone_key {zone['id'][:8]}.{zone['cache_generation']};"
-    upstream = [f"upstream {label} {{{servers} }}"] if addresses else []
-    return [*upstream, f"server {{ listen 80; listen [::]:80; {head} {plain} }}", f"server {{ {secure} {head} {body} }}"]
+    return [f"server {{ listen 80; listen [::]:80; {head} {plain} }}", f"server {{ {secure} {head} {body} }}"]
 
 
-def locations(state: Json, zone: Json, label: str, files: Files) -> str:
+def legs(state: Json, files: Files) -> str:
+    """What meets the origins: addresses, TLS, and what is said about an origin that gives no answer."""
+    blocks = [leg(zone, name, files) for zone in state["zones"].values() for name in proxied(zone) if origins(zone, name)]
+    return LEGS.format(files=files) + "\n".join(blocks) + "\n}\n"
+
+
+def leg(zone: Json, name: str, files: Files) -> str:
+    """Upstream and server of one proxied name."""
+    port = 80 if setting(zone, "ssl") in ("off", "flexible") else 443
+    addresses = [f"[{address}]" if ":" in address else address for address in origins(zone, name)]
+    label = "origin_" + re.sub(r"\W", "_", name)
+    servers = "".join(f" server {address}:{port} max_fails=0;" for address in addresses)
+    lines = [f"upstream {label} {{{servers} }}", "server {", f"  listen unix:{files.legs}; server_name {name};", "  error_page 502 504 = @trouble;"]
+    return "\n".join([*lines, "  location / {", origin(zone, label, files), "  }", f"  location @trouble {{ {trouble(zone)} }}", "}"])
+
+
+def locations(state: Json) -> str:
     """One named location per behaviour; the script chooses, `error_page` with a status nobody else uses jumps."""
     chosen = ["bypass", "standard", "all", *(f"{mode}_{ttl}" for ttl in ttls(state) for mode in ("standard", "all"))]
     jumps = "\n".join(f"    error_page {540 + index} = @{name}; if ($behaviour = {name}) {{ return {540 + index}; }}" for index, name in enumerate(chosen))
-    proxy = origin(zone, label, files)
+    proxy = "\n".join(f"    {line}" for line in ("proxy_pass http://legs;", *VISITOR))
     parts = [f"  location @{name} {{ js_header_filter edge.server; {caching(name)}\n{proxy}\n  }}" for name in chosen]
-    return SERVER.format(jumps=jumps, locations="\n".join(parts), trouble=trouble(zone))
+    return SERVER.format(jumps=jumps, locations="\n".join(parts))
 
 
 def caching(name: str) -> str:
@@ -191,7 +206,7 @@ def origin(zone: Json, label: str, files: Files) -> str:
         lines.append(f"proxy_ssl_verify on; proxy_ssl_verify_depth 3; proxy_ssl_trusted_certificate {files.trust}; proxy_ssl_crl {files.revoked};")
     if setting(zone, "tls_client_auth") == "on":
         lines.append(f"proxy_ssl_certificate {files.pull_cert}; proxy_ssl_certificate_key {files.pull_key};")
-    return "\n".join(f"    {line}" for line in [*lines, *VISITOR])
+    return "\n".join(f"    {line}" for line in [*lines, *ORIGIN])
 
 
 def trouble(zone: Json) -> str:
@@ -201,16 +216,24 @@ def trouble(zone: Json) -> str:
         'proxy_pass http://trouble; proxy_method GET; proxy_pass_request_body off; proxy_set_header Content-Length ""; '
         f"proxy_set_header X-Mode {setting(zone, 'ssl')}; proxy_set_header X-Pull {pull}; proxy_set_header X-Origin $upstream_addr; "
         "proxy_set_header X-Status $upstream_status; proxy_set_header X-Connect $upstream_connect_time; proxy_set_header X-Name $host; "
-        'proxy_set_header X-Ray $ray; proxy_set_header Upgrade ""; proxy_set_header Connection close;'
+        'proxy_set_header Upgrade ""; proxy_set_header Connection close;'
     )
 
 
 VISITOR = (
-    "proxy_http_version 1.1; proxy_ssl_server_name on; proxy_ssl_name $host; proxy_ssl_session_reuse off;",
+    "proxy_http_version 1.1;",
     "proxy_set_header Host $host; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_to_origin;",
     "proxy_set_header CF-Connecting-IP $remote_addr; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
     'proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header CF-Visitor \'{"scheme":"$scheme"}\'; proxy_set_header CF-Ray $ray;',
     'proxy_set_header CDN-Loop "cloudflare; loops=1"; proxy_set_header CF-IPCountry XX; proxy_set_header True-Client-IP "";',
+)
+
+# The first nginx has made the headers and read the body. No part of an answer is kept, changed or held back on the way to it.
+ORIGIN = (
+    "proxy_http_version 1.1; proxy_ssl_server_name on; proxy_ssl_name $host; proxy_ssl_session_reuse off;",
+    "proxy_set_header Host $http_host; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_to_origin;",
+    "proxy_request_buffering off; proxy_buffering off; proxy_pass_header Server; proxy_pass_header Date; proxy_pass_header X-Accel-Expires;",
+    "proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset;",
 )
 
 HEAD = """load_module modules/ngx_http_js_module.so;
@@ -229,15 +252,15 @@ js_path {files.folder};
 js_import edge from decide.js;
 js_set $behaviour edge.behaviour;
 proxy_cache_path {files.folder}/cache levels=1:2 keys_zone=edge:10m max_size=512m inactive=30d use_temp_path=off;
-upstream trouble {{ server unix:{files.trouble}; }}
+upstream legs {{ server unix:{files.legs}; }}
 map $request_id $ray {{ "~^(?<first>.{{16}})" $first-LAB; }}
 map $http_upgrade $connection_to_origin {{ default upgrade; "" ""; }}
 map $upstream_http_set_cookie|$upstream_http_cache_control $kept {{ default yes; "~^[^|]" no; "~*(private|no-store|no-cache|max-age=0)" no; }}
 map $cache_rule:$upstream_cache_status:$kept $cf_cache_status {{
   default DYNAMIC; "~^cache:MISS:no" BYPASS; "~^(cache|forced):(?<seen>[A-Z]+):" $seen;
 }}
-proxy_connect_timeout {files.connect_timeout}s; proxy_read_timeout 100s; proxy_send_timeout 30s; client_max_body_size 100m;
-proxy_next_upstream error timeout; recursive_error_pages on; proxy_intercept_errors off; server_name_in_redirect off; absolute_redirect off;
+proxy_read_timeout 150s; proxy_send_timeout 60s; client_max_body_size 100m;
+proxy_next_upstream off; recursive_error_pages on; proxy_intercept_errors off; server_name_in_redirect off; absolute_redirect off;
 ssl_protocols {protocols}; ssl_ciphers "DEFAULT{level}"; ssl_session_cache shared:tls:1m;
 server {{ listen 80 default_server; listen [::]:80 default_server; set $cache_rule ""; return 403 "error code: 1001"; }}
 server {{ listen 443 ssl http2 default_server; listen [::]:443 ssl http2 default_server; ssl_reject_handshake on; }}
@@ -247,7 +270,6 @@ SERVER = """
   set $cache_rule "";
   proxy_hide_header CF-Cache-Status; proxy_hide_header CF-Ray; proxy_hide_header Server;
   add_header CF-Cache-Status $cf_cache_status always; add_header CF-Ray $ray always;
-  error_page 502 504 = @trouble;
   location / {{
     if ($behaviour = https) {{ return 301 https://$host$request_uri; }}
     error_page 439 = @redirect; if ($behaviour = redirect) {{ return 439; }}
@@ -255,5 +277,22 @@ SERVER = """
   }}
   location @redirect {{ js_content edge.redirect; }}
 {locations}
-  location @trouble {{ js_header_filter edge.server; {trouble} }}
+"""
+
+LEGS = """user root;
+worker_processes 2;
+worker_shutdown_timeout 600s;
+daemon off;
+pid {files.folder}/legs.pid;
+error_log stderr warn;
+events {{ worker_connections 1024; }}
+http {{
+access_log off;
+client_body_temp_path {files.folder}/temp/body; proxy_temp_path {files.folder}/temp/proxy; fastcgi_temp_path {files.folder}/temp/fastcgi;
+uwsgi_temp_path {files.folder}/temp/uwsgi; scgi_temp_path {files.folder}/temp/scgi;
+upstream trouble {{ server unix:{files.trouble}; }}
+map $http_upgrade $connection_to_origin {{ default upgrade; "" ""; }}
+proxy_connect_timeout {files.connect_timeout}s; proxy_read_timeout 100s; proxy_send_timeout 30s; client_max_body_size 0;
+proxy_next_upstream error timeout; proxy_intercept_errors off;
+server {{ listen unix:{files.legs} default_server; return 530; }}
 """

@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -96,6 +100,22 @@ class World:
         lines = head.split("\r\n")
         status = int(lines[0].split()[1]) if done.returncode == 0 and lines[0] else 0
         return Answer(status, {k.lower(): v for k, _colon, v in (line.partition(": ") for line in lines[1:])}, body, done.returncode)
+
+    @contextlib.contextmanager
+    def connection(self, name: str) -> Iterator[Callable[[str], int]]:
+        """One connection of a visitor to the edge that is kept open; asks for a path and returns the status."""
+        with socket.create_connection((self.lab.edge, 443), timeout=30) as plain:
+            secure = ssl.create_default_context(cafile=str(pki.ca(self.lab))).wrap_socket(plain, server_hostname=name)
+            client = http.client.HTTPSConnection(name)
+            client.sock, client.auto_open = secure, 0
+
+            def ask(path: str) -> int:
+                client.request("GET", path)
+                answer = client.getresponse()
+                answer.read()
+                return answer.status
+
+            yield ask
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """The edge follows the API within moments, as the vendor's does."""

@@ -91,9 +91,11 @@ def test_526_for_each_kind_of_bad_certificate(site: World) -> None:
 def test_526_when_the_served_certificate_is_revoked(site: World) -> None:
     serial, certificate, key = site.certificate("quetrex.test")
     site.serve(certificate, key)
-    assert site.curl(SITE).status == 200
-    site.api.call("DELETE", f"/certificates/{serial}")
-    site.until(lambda: site.curl(SITE).status == 526, "the revocation arrives")
+    with site.connection("quetrex.test") as ask:
+        assert ask("/") == 200
+        site.api.call("DELETE", f"/certificates/{serial}")
+        site.until(lambda: site.curl(SITE).status == 526, "the revocation arrives")
+        assert ask("/") == 526, "a visitor's open connection stays open"
 
 
 def test_525_when_the_handshake_fails(site: World) -> None:
