@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.quetrex.platform.plugins.modules import host_volume
+
+TREE = Path(host_volume.__file__).parents[5]
 
 pytestmark = pytest.mark.skipif(not shutil.which("mkfs.ext4") or not shutil.which("blkid"), reason="needs e2fsprogs and blkid")
 
@@ -83,3 +87,34 @@ def test_a_filesystem_follows_its_device(device: Path, tmp_path: Path, capsys: p
     assert device.stat().st_mtime_ns == before
     subprocess.run(["resize2fs", str(device)], check=True, capture_output=True)
     assert not check(device, tmp_path / "mount", capsys)["grown"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mkfs.xfs"), reason="needs root, xfsprogs and a kernel with XFS")
+def test_an_xfs_is_made_mounted_and_grown(tmp_path: Path) -> None:
+    """In a mount namespace with an /etc of its own, on a loop device; there is no systemd to tell of it."""
+    image, upper, work, programs = (tmp_path / name for name in ("volume", "upper", "work", "bin"))
+    for folder in (upper, work, programs):
+        folder.mkdir()
+    (upper / "fstab").touch()
+    (programs / "systemctl").symlink_to("/bin/true")
+    with image.open("wb") as file:
+        file.truncate(400 * 1024**2)
+    device = subprocess.run(["losetup", "--find", "--show", image], check=True, capture_output=True, text=True).stdout.strip()
+    arguments = json.dumps({"ANSIBLE_MODULE_ARGS": {"device": device, "path": str(tmp_path / "mount"), "fstype": "xfs"}})
+    script = f"""
+        mount -t overlay overlay -o lowerdir=/etc,upperdir={upper},workdir={work} /etc
+        run() {{ {sys.executable} -m ansible_collections.quetrex.platform.plugins.modules.host_volume '{arguments}'; }}
+        size() {{ stat --file-system --format '"%b"' {tmp_path}/mount; }}
+        run; size; run; truncate --size 800M {image}; losetup --set-capacity {device}; run; size; run
+    """
+    try:
+        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}:/usr/sbin", "PYTHONPATH": ":".join([str(TREE), *sys.path])}
+        done = subprocess.run(["unshare", "--mount", "/bin/sh", "-euc", script], env=environment, capture_output=True, text=True, check=False)
+    finally:
+        subprocess.run(["losetup", "--detach", device], check=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    made, before, same, grown, after, still = (json.loads(line) for line in done.stdout.split("\n") if line)
+    assert [(one["changed"], one["formatted"], one["grown"]) for one in (made, same, grown, still)] == [
+        (True, True, False), (False, False, False), (True, False, True), (False, False, False)
+    ]  # fmt: skip
+    assert int(after) > 1.8 * int(before)
