@@ -157,7 +157,8 @@ def up(lab: Lab) -> None:
         env={"PYTHONPATH": str(tests)},
         ready=socket.is_socket,
     )
-    (folder / "legs.sock").unlink(missing_ok=True)
+    if not process.running(lab, LEGS):
+        (folder / "legs.sock").unlink(missing_ok=True)  # of one that was killed, in whose place nginx would not listen
     for name, ready in ((LEGS, folder / "legs.sock"), (NGINX, folder / "nginx.pid")):
         check(lab, name)
         process.start(lab, name, ["nginx", "-p", "/usr/share/nginx", "-c", folder / CONFIGURATIONS[name]], netns=space, ready=ready.exists)

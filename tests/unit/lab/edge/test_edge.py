@@ -47,6 +47,11 @@ def test_headers_toward_the_origin(site: World) -> None:
     assert answer.headers["server"] == "cloudflare"
 
 
+def test_started_twice_it_serves_on(site: World) -> None:
+    edge.up(site.lab)
+    assert site.curl(SITE).status == 200
+
+
 def test_https_redirect(site: World) -> None:
     assert site.curl("http://quetrex.test/a?b=c").status == 200
     site.set("always_use_https", "on")
