@@ -72,6 +72,17 @@ class Violations:
 _VIOLATIONS = Violations(ROOT / ".lab")
 
 
+_UMASK = os.umask(0o022)
+os.umask(_UMASK)
+
+
+@pytest.fixture(autouse=True)
+def same_umask() -> Iterator[None]:
+    """What a test makes of the process's umask would decide about the files of all later ones."""
+    yield
+    assert os.umask(_UMASK) == _UMASK, "the test changed the umask of its process"
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """Looks before the fixtures are torn down: a lab that goes takes its log with it."""

@@ -118,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Runs one command; what goes wrong is one line on standard error."""
     args = _parser().parse_args()
+    # servers and services of their own users are made of these files
+    os.umask(0o022)
     try:
         return int(args.run(Lab.from_env(), args))
     except LabError as error:

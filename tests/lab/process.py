@@ -157,6 +157,7 @@ def start(
             cwd=cwd or lab.root,
             env={**os.environ, **(env or {})},
             start_new_session=True,
+            umask=0o022,
         )
     _pid_file(lab, name).write_text(str(child.pid))
     until(lambda: child.poll() is not None or child.pid in members(group(lab, name)), 5, step=0.005)
