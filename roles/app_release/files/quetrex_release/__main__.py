@@ -16,13 +16,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from quetrex_release.engine import Engine
 from quetrex_release.server import BASE, ReleaseError, Server, Settings
 from quetrex_release.services import Services
 
 LOCKED = 3
+BOOT_SECONDS = 60.0
 STOPS = (signal.SIGTERM, signal.SIGINT)
 DIGEST = re.compile(r"^[a-z0-9][a-z0-9.:_/-]*@sha256:[0-9a-f]{64}$")
 
@@ -67,16 +68,29 @@ def interrupted(_number: int, _frame: object) -> None:
     raise ReleaseError("interrupted", "The release was asked to stop.")
 
 
+def holder(lock: TextIO) -> str:
+    """Take the lock and return "", or return who has it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        return lock.read().strip() or "unknown"
+    return ""
+
+
 @contextlib.contextmanager
-def only_one(folder: Path, command: str) -> Iterator[None]:
-    """One release at a time; the second is told who is at it. The lock ends with the process, however it ends."""
+def only_one(folder: Path, command: str, patience: float = BOOT_SECONDS) -> Iterator[None]:
+    """One release at a time; the second is told who is at it. The lock ends with the process, however it ends.
+
+    What the server does by itself after a reboot is waited for, at most `patience` seconds: nobody could know of it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience
     with (folder / "releases.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            raise ReleaseError("locked", f"Another release is going on: {lock.read().strip() or 'unknown'}") from error
+        while other := holder(lock):
+            if not other.startswith("ensure ") or time.monotonic() >= deadline:
+                raise ReleaseError("locked", f"Another release is going on: {other}")
+            time.sleep(0.2)
         lock.truncate(0)
         lock.write(f"{command} by {who()} since {time.strftime('%H:%M:%S UTC', time.gmtime())} (process {os.getpid()})\n")
         lock.flush()
