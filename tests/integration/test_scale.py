@@ -1,0 +1,280 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The platform grows, shrinks and rehearses: a golden image without secrets, another size under load, a recovery beside production."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hcloud
+import pytest
+
+from lab import cloud, slots
+from lab.config import CHECKOUT
+from lab.machine import Machines
+from lab.process import until
+
+from .conftest import Platform
+from .test_recovery import redis_cli
+
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("scale")]
+WORKSPACE = "/srv/platform/workspace"
+KINDS = ("servers", "volumes", "primary_ips", "firewalls", "images")
+
+
+@dataclass(frozen=True)
+class Growing(Platform):
+    """A platform with more than one server at times."""
+
+    @property
+    def api(self) -> hcloud.Client:
+        """The vendor's SDK on the lab's account."""
+        hetzner = self.facts["apis"]["hetzner"]
+        return hcloud.Client(token=hetzner["token"], api_endpoint=hetzner["url"])
+
+    @property
+    def server(self) -> int:
+        """The vendor's id of the server that serves."""
+        (only,) = self.api.servers.get_all(label_selector="role=app")
+        return int(only.id or 0)
+
+    @property
+    def type(self) -> str:
+        """Its type."""
+        return str(self._row["server_type"]["name"])
+
+    @property
+    def address(self) -> str:
+        """Its public address."""
+        return str(self._row["public_net"]["ipv4"]["ip"])
+
+    @property
+    def _row(self) -> dict[str, Any]:
+        row: dict[str, Any] = self.api.request("GET", f"/servers/{self.server}")["server"]
+        return row
+
+    def account(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Everything the account holds by kind and name, with what would show that somebody touched it."""
+        found: dict[str, dict[str, tuple[str, ...]]] = {}
+        for kind in KINDS[:4]:
+            rows = self.api.request("GET", f"/{kind}")[kind]
+            found[kind] = {row["name"]: (str(row["id"]), str(row.get("status")), json.dumps(row["labels"]), str(row.get("server_type"))) for row in rows}
+        return found
+
+    def records(self) -> list[tuple[str, ...]]:
+        """The zone's DNS records."""
+        api = self.facts["apis"]["cloudflare"]
+        words = ["curl", "--silent", "--header", f"Authorization: Bearer {api['token']}"]
+        zone = json.loads(subprocess.run([*words, f"{api['url']}/zones"], capture_output=True, check=True).stdout)["result"][0]["id"]
+        rows = json.loads(subprocess.run([*words, f"{api['url']}/zones/{zone}/dns_records"], capture_output=True, check=True).stdout)["result"]
+        return sorted((row["name"], row["type"], row["content"], row["id"]) for row in rows)
+
+    def told(self, name: str) -> dict[str, Any]:
+        """What a playbook left on the controller."""
+        told: dict[str, Any] = json.loads((Path(self.facts["state_dir"]) / f"{name}.json").read_text())
+        return told
+
+    def leave_words(self) -> None:
+        """Leaves a word in Redis and one in the runner's workspace."""
+        self.on_server(f"echo kept > {WORKSPACE}/word && {' '.join(redis_cli(self))} SET scale:word kept")
+
+    def kept_words(self) -> tuple[str, str]:
+        """What there is of them."""
+        redis = self.on_server(f"{' '.join(redis_cli(self))} GET scale:word").strip()
+        return redis, self.on_server(f"cat {WORKSPACE}/word").strip()
+
+
+@dataclass
+class Crowd:
+    """A steady load through the edge and what it saw."""
+
+    child: subprocess.Popen[str]
+    answers: list[float]
+    lost: list[dict[str, Any]]
+
+    @property
+    def gap(self) -> float:
+        """The longest time without an answer, in seconds."""
+        moments = sorted(self.answers)
+        return max((after - before for before, after in itertools.pairwise(moments)), default=float("inf"))
+
+
+@contextmanager
+def crowd(platform: Platform) -> Iterator[Crowd]:
+    """Visitors as long as the block lasts. Their sessions are lost requests where Redis forgets what it had acknowledged."""
+    lab = platform.lab
+    words = ["--name", lab.domain, "--address", lab.edge, "--ca", str(lab.path("pki", "ca.pem")), "--seconds", "900", "--get", "3", "--post", "1"]
+    quiet = ["--slow", "0", "--events", "0", "--session", "1", "--socket", "0"]
+    child = subprocess.Popen([sys.executable, "-m", "lab.load", *words, *quiet], cwd=CHECKOUT / "tests", stdout=subprocess.PIPE, text=True)
+    made = Crowd(child, [], [])
+    try:
+        yield made
+        child.terminate()
+        seen = json.loads(child.communicate(timeout=90)[0])
+        made.answers, made.lost = [start for start, _version in seen["answers"]], seen["lost"]
+    finally:
+        child.kill()
+        child.wait()
+
+
+@pytest.fixture(scope="module")
+def growing(slot: slots.Slot) -> Iterator[Growing]:
+    """A lab of its own."""
+    lab = slot.lab(5, "grow")
+    cloud.down(lab, abandoned=True)
+    try:
+        cloud.up(lab, print)
+        yield Growing(lab)
+    finally:
+        cloud.down(lab)
+
+
+def secrets(platform: Platform) -> set[str]:
+    """Everything that must not be in an image: tokens, passwords, and a line of each private key."""
+    facts = platform.facts
+    found = {api["token"] for api in facts["apis"].values()} | {facts["registry"]["password"], facts["supabase"]["password"]}
+    found |= {facts["supabase"][key] for key in ("anon_key", "service_role_key")}
+    keys = [path.read_text().splitlines() for path in Path(facts["state_dir"]).iterdir() if path.is_file() and "PRIVATE KEY" in path.read_text()]
+    assert len(keys) >= 2  # the owner's, and that of the server the image was made on
+    return found | {lines[2] for lines in keys}
+
+
+def faults(platform: Platform, *wanted: dict[str, Any]) -> None:
+    """Switches faults of the vendor's API on, or all off."""
+    address = f"{platform.lab.url('hetzner')}/_lab/faults"
+    words = ["--json", json.dumps(list(wanted))] if wanted else ["--request", "DELETE"]
+    subprocess.run(["curl", "--silent", "--fail", "--output", "/dev/null", *words, address], check=True)
+
+
+def test_a_failed_image_leaves_nothing_and_costs_nothing(growing: Growing) -> None:
+    failed = growing.play("image_build", "-e", '{"host_baseline_packages": ["no-such-package"]}')
+    assert failed.code != 0
+    assert "No image was made" in " ".join(failed.output.split()), failed.explain()
+    assert {kind: list(rows) for kind, rows in growing.account().items()} == {kind: [] for kind in KINDS[:4]}
+    assert growing.api.images.get_all(type=["snapshot"]) == []
+
+
+def test_the_golden_image_has_no_secret_and_no_identity(growing: Growing) -> None:
+    built = growing.play("image_build")
+    assert built.code == 0, built.explain()
+    (image,) = growing.api.images.get_all(type=["snapshot"])
+    assert image.labels is not None
+    assert {key: image.labels[key] for key in ("platform", "environment", "role", "base")} == {
+        "platform": "quetrex", "environment": "lab", "role": "image", "base": "debian-13",
+    }  # fmt: skip
+    assert growing.told("golden_image")["image"]["id"] == image.id
+    assert {kind: list(rows) for kind, rows in growing.account().items()} == {kind: [] for kind in KINDS[:4]}
+    disk = growing.lab.root / "images" / str(image.id)
+    with tempfile.NamedTemporaryFile("w") as patterns:
+        patterns.write("\n".join(sorted(secrets(growing))) + "\n")
+        patterns.flush()
+        found = subprocess.run(["grep", "-rlaF", "-f", patterns.name, str(disk)], capture_output=True, text=True, check=False)
+    assert (found.stdout, found.returncode) == ("", 1)
+    upper = disk / "upper"
+    assert list(upper.glob("etc/ssh/ssh_host_*")) == []
+    assert [path for path in upper.glob("home/*/.ssh/*") if path.is_file()] == []
+    assert (upper / "etc/machine-id").read_text() == ""
+    assert [path for path in (upper / "var/lib/cloud").rglob("*") if path.is_file()] == []
+    assert [path for path in (upper / "var/log").rglob("*") if path.is_file()] == []
+    assert [path.name for path in (upper / "srv").rglob("*")] == []
+
+
+def test_a_new_server_starts_from_it_and_is_as_the_roles_want_it(growing: Growing) -> None:
+    built = growing.play("site")
+    assert built.code == 0, built.explain()
+    (image,) = growing.api.images.get_all(type=["snapshot"])
+    used = growing.api.servers.get_by_id(growing.server).image
+    assert used is not None
+    assert used.id == image.id
+    assert [name for name in built.changed_tasks if "Install" in name and "docker" in name] == []
+    again = growing.play("site")
+    assert (again.code, again.changed) == (0, 0), again.explain()
+
+
+def test_what_cannot_be_is_refused_before_anything_is_touched(growing: Growing) -> None:
+    before, asked = growing.account(), len(growing.exchanges("hetzner"))
+    dear = growing.play("scale", "-e", "platform_tier=peak", "-e", "platform_monthly_budget=100")
+    assert dear.code != 0
+    assert "the budget is 100.00" in " ".join(dear.output.split()), dear.explain()
+    faults(growing, {"effect": {"domain": "sold_out"}, "times": None})
+    gone = growing.play("scale", "-e", "platform_tier=scale")
+    faults(growing)
+    assert gone.code != 0
+    assert "can be ordered in ash now" in " ".join(gone.output.split()), gone.explain()
+    looked = growing.play("scale", "--check", "-e", "platform_tier=scale", "-e", "platform_scale_mode=replace")
+    assert looked.code == 0, looked.explain()
+    assert "SCALE to scale (cpx41): replace" in " ".join(looked.output.split())
+    assert growing.account() == before
+    assert [one for one in growing.exchanges("hetzner")[asked:] if one["method"] != "GET"] == []
+
+
+def test_up_in_place_under_load(growing: Growing) -> None:
+    growing.leave_words()
+    server, address = growing.server, growing.address
+    with crowd(growing) as seen:
+        done = growing.play("scale", "-e", "platform_tier=scale", "-e", "platform_scale_mode=in_place")
+        assert done.code == 0, done.explain()
+        assert until(lambda: growing.status("/api/health") == 200, 60, step=0.5)
+    print(f"in place: {seen.gap:.1f} s without an answer, {len(seen.lost)} lost of {len(seen.lost) + len(seen.answers)}")
+    assert (growing.server, growing.type) == (server, "cpx41")
+    assert growing.address == address
+    assert growing.kept_words() == ("kept", "kept")
+    assert seen.gap < 120
+    again = growing.play("site", "-e", "platform_tier=scale")
+    assert (again.code, again.changed) == (0, 0), again.explain()
+
+
+def test_down_by_a_second_server_killed_half_way_and_repeated(growing: Growing) -> None:
+    first, key = growing.server, growing.on_server("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
+    words = ["-e", "platform_tier=starter", "-e", "platform_scale_mode=replace"]
+    with crowd(growing) as seen:
+        with growing.lab.path("log", "scale-killed.txt").open("ab") as log:
+            child = subprocess.Popen(growing.command("scale", *words), cwd=CHECKOUT, env=growing.environment, stdout=log, stderr=log, start_new_session=True)
+            moved = until(lambda: child.poll() is not None or any("/detach" in str(one["path"]) for one in growing.exchanges("hetzner")), 600, step=0.3)
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        assert moved
+        done = growing.play("scale", *words)
+        assert done.code == 0, done.explain()
+        assert until(lambda: growing.status("/api/health") == 200, 60, step=0.5)
+    print(f"replaced, killed half-way and repeated: {seen.gap:.1f} s without an answer, {len(seen.lost)} lost of {len(seen.lost) + len(seen.answers)}")
+    assert growing.server != first
+    assert growing.type == "cpx31"
+    assert growing.kept_words() == ("kept", "kept")
+    assert growing.on_server("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1] == key
+    assert not Machines(growing.lab).running(first) or growing.eventually(lambda: not Machines(growing.lab).running(first), 30)
+    again = growing.play("scale", "-e", "platform_scale_release=true")
+    assert again.code == 0, again.explain()
+    assert {kind: len(rows) for kind, rows in growing.account().items()} == {"servers": 1, "volumes": 1, "primary_ips": 2, "firewalls": 1}
+    same = growing.play("site")
+    assert (same.code, same.changed) == (0, 0), same.explain()
+
+
+def test_a_rehearsal_touches_nothing_and_leaves_nothing(growing: Growing) -> None:
+    account, records, word = growing.account(), growing.records(), growing.kept_words()
+    with crowd(growing) as seen:
+        done = growing.play("recover_rehearse")
+        assert done.code == 0, done.explain()
+    assert "REHEARSED in" in done.output
+    assert (growing.account(), growing.records(), growing.kept_words()) == (account, records, word)
+    assert seen.lost == []
+    told = growing.told("rehearsal")
+    assert told["ok"] is True
+    assert 0 < told["seconds"] <= told["budget"] == 600
+    failed = growing.play("recover_rehearse", "-e", '{"host_baseline_packages": ["no-such-package"]}')
+    assert failed.code != 0
+    assert "REHEARSAL FAILED" in failed.output
+    assert growing.told("rehearsal")["ok"] is False
+    assert (growing.account(), growing.records()) == (account, records)
