@@ -157,6 +157,18 @@ def test_check_mode_tells_a_resize_and_touches_nothing(life: Life) -> None:
     assert (life.writes(), life.inside(STARTED), life.state) == (before, boot, ("cpx31", "running"))
 
 
+def test_another_size_that_cannot_be_had_is_refused_before_anything_is_touched(life: Life) -> None:
+    before = life.writes()
+    dear = life.platform.play("scale", "-e", "platform_tier=peak", "-e", "platform_monthly_budget=100")
+    life.fault(effect={"domain": "sold_out"})
+    gone = life.platform.play("scale", "-e", "platform_tier=scale", "-e", "platform_scale_mode=replace")
+    life.fault()
+    for run, reason in ((dear, "the budget is 100.00"), (gone, "can be ordered in ash now")):
+        assert run.code != 0
+        assert reason in " ".join(run.output.split()), run.explain()
+    assert (life.writes(), life.state) == (before, ("cpx31", "running"))
+
+
 def test_a_resize_that_the_api_refuses_leaves_it_running(life: Life) -> None:
     # it is down already when the refusal comes
     life.fault(match={"method": "POST", "path": "change_type"}, effect={"status": 422, "body": {"error": {"code": "invalid_server_type", "message": "no"}}})
