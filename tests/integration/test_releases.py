@@ -208,6 +208,25 @@ def test_limits_that_do_not_add_up_to_the_machine_are_refused(platform: Platform
     assert platform.on_server("cat /opt/platform/compose.yml") == before
 
 
+def test_the_applications_migrations_run_before_the_switch_or_nothing_does(platform: Platform, tmp_path: Path) -> None:
+    web, file = images(platform), "/opt/platform/release.json"
+    serving = engine(platform, "status")["current"]["version"]
+    other = NEW if serving == OLD else OLD
+    program = "console.log('migrating', process.env.NEXT_PUBLIC_SUPABASE_URL); process.exit(3)"
+    stack(platform, tmp_path, "-e", json.dumps({"app_release_migrate": ["node", "-e", program]}))
+    try:
+        refused = engine(platform, "deploy", web[other])
+        assert refused["failure"]["code"] == "migration_failed", refused
+        assert "migrating" in refused["failure"]["logs"], refused
+        assert (engine(platform, "status")["current"]["version"], platform.status("/api/health")) == (serving, 200)
+        platform.on_server(f"sed -i 's/exit(3)/exit(0)/' {file}")
+        done = engine(platform, "deploy", web[other])
+        assert (done["current"]["version"], done["seconds"]["migrate"] > 0) == (other, True), done
+        assert platform.on_server("docker ps --all --quiet --filter name=migrat") == ""
+    finally:
+        stack(platform, tmp_path)
+
+
 def test_logs_of_every_service(platform: Platform) -> None:
     platform.status("/api/health")
     for service, words in (("nginx", "request_id"), ("web", "Ready"), ("redis", "Ready to accept connections")):

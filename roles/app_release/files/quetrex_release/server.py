@@ -95,7 +95,8 @@ class Server:
         except (OSError, subprocess.SubprocessError) as error:
             raise ReleaseError("docker_failed", f"docker {words[0]} failed: {error}") from error
         if check and done.returncode != 0:
-            raise ReleaseError("docker_failed", f"docker {words[0]} failed: {done.stderr.strip()[-800:]}")
+            said = f"{done.stdout.strip()}\n{done.stderr.strip()}".strip()
+            raise ReleaseError("docker_failed", f"docker {words[0]} failed: {said[-800:]}")
         return done.stdout + ("" if check else done.stderr)
 
     def compose(self, *words: str, env: dict[str, str] | None = None) -> str:
