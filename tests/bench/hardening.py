@@ -3,14 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How hard a server is, and what that costs: a fresh one untouched, ours `standard`, ours `strict`, judged by lynis, ssh-audit and OpenSCAP.
 
-Run as root, with the names of the lines to measure or none for all; prints JSON and keeps it in `results/`. The auditors come from
-the server's own distribution and run on it; only OpenSCAP's content for Debian 13 comes from unstable, the first that has it.
-docker-bench-security is in no distribution, so it is no judge here.
+Run as root, with the names of the lines to measure or none for all, after `--costs` only what the roles take; prints JSON and keeps it
+in `results/`. The auditors come from the server's own distribution and run on it; only OpenSCAP's content for Debian 13 comes from
+unstable, the first that has it. docker-bench-security is in no distribution, so it is no judge here.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -98,6 +99,7 @@ def audit(solo: Solo) -> dict[str, Any]:
         "lynis_version": re.search(r"lynis_version=(\S+)", report)[1],  # type: ignore[index]
         "warnings": len(re.findall(r"^warning", report, flags=re.MULTILINE)),
         "suggestions": len(re.findall(r"^suggestion", report, flags=re.MULTILINE)),
+        "suggested": [line.split("|")[:2] for line in re.findall(r"^suggestion\[\]=(.*)$", report, flags=re.MULTILINE)],
         "ssh_audit": [len(re.findall(rf"\[{word}\]", ssh)) for word in ("fail", "warn")],
         "openscap": {name: rules(solo.root(f"cat /root/oscap-{profile}")) for name, profile in PROFILES.items()},
     }
@@ -121,7 +123,7 @@ def cost(first: Run, second: Run) -> dict[str, Any]:
     }
 
 
-def measure(solo: Solo, preset: str | None) -> Mapping[str, Any]:
+def measure(solo: Solo, preset: str | None, *, judged: bool) -> Mapping[str, Any]:
     """One line of the table: a fresh server each."""
     solo.down()
     solo.up()
@@ -132,7 +134,9 @@ def measure(solo: Solo, preset: str | None) -> Mapping[str, Any]:
         if first.code or second.code:
             raise RuntimeError((first if first.code else second).output[-3000:])
         docker = solo.play(variables, ["docker_engine"])
-        costs = cost(first, second) | {"second_run_docker_engine": round(docker.seconds, 1)}
+        costs = cost(first, second) | {"second_run_docker_engine": round(docker.seconds, 1), "load": round(os.getloadavg()[0], 1)}
+    if not judged:
+        return costs
     work(solo, AUDITORS.replace("cat >/root/unstable.list", f"echo '{base.sources('sid').strip()}' >/root/unstable.list"), 300)
     return audit(solo) | costs
 
@@ -141,10 +145,13 @@ def main() -> None:
     """Measures and prints; each line is kept as soon as it is there."""
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     ours = known.get("ours", {})
+    names = [name for name in sys.argv[1:] if name != "--costs"] or list(LINES)
     solo = Solo(slots.take().lab(7, "hard"))
     try:
-        for name in sys.argv[1:] or LINES:
-            ours[name] = {"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **measure(solo, LINES[name])}
+        for name in names:
+            before = ours[name] if "--costs" in sys.argv else {}
+            found = measure(solo, LINES[name], judged=not before)
+            ours[name] = {**before, "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **found}
             ordered = {line: ours[line] for line in LINES if line in ours}
             RESULTS.parent.mkdir(exist_ok=True)
             RESULTS.write_text(json.dumps({"system": "Debian 13", "ours": ordered, "peers": PEERS}, indent=2) + "\n")
