@@ -190,7 +190,7 @@ class Load:
     def __init__(self, platform: Mortal) -> None:
         lab = platform.lab
         words = [sys.executable, "-m", "lab.load", "--address", lab.edge, "--name", lab.domain, "--ca", str(lab.path("pki", "ca.pem"))]
-        kinds = ["--get", "2", "--post", "1", "--slow", "0", "--events", "0", "--seconds", "600"]
+        kinds = ["--get", "1", "--post", "1", "--session", "1", "--socket", "0", "--slow", "0", "--events", "0", "--seconds", "600"]
         self.process = subprocess.Popen([*words, *kinds], cwd=CHECKOUT / "tests", stdout=subprocess.PIPE, text=True)
 
     def end(self) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def measure(platform: Mortal, case: Case) -> dict[str, Any]:
     if not platform.eventually(writer.busy, 60):
         load.process.kill()
         raise SystemExit("nothing is acknowledged before the server dies: is the platform up?")
-    died = time.monotonic()
+    died, busy = time.monotonic(), round(os.getloadavg()[0], 1)
     case.die(platform)
     gone = time.monotonic()
     if DELAY_MS:
@@ -230,7 +230,7 @@ def measure(platform: Mortal, case: Case) -> dict[str, Any]:
     record = json.loads((Path(platform.facts["state_dir"]) / "recovery.json").read_text())
     found = {
         "first_200_s": round(min(at for at in visitors.answered if at > gone) - died, 1), "recover_s": round(ended - gone, 1),
-        "cures": record["cures"], "location": record["location"], "load": seen, **lost(platform, writer, died),
+        "cures": record["cures"], "location": record["location"], "machine_load": busy, "requests": seen, **lost(platform, writer, died),
     }  # fmt: skip
     print(json.dumps(found), flush=True)
     return found

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lab.config import Lab
+from lab.config import Lab, LabError
 from lab.shell import run
+
+COPIES = 50
 
 
 def volume_file(lab: Lab, volume_id: int) -> Path:
@@ -47,10 +49,17 @@ def unplug(path: Path) -> None:
 
 
 def at_this_moment(path: Path) -> Path:
-    """A copy of what has reached the disk; what is still in the server's memory is not in it."""
+    """A copy of what has reached the disk; what is still in the server's memory is not in it.
+
+    The kernel writes on while it is copied. A copy of half one moment and half another is what no disk ever holds, and is made anew.
+    """
     copy = path.with_suffix(".cut")
-    run("cp", "--sparse=always", path, copy)
-    return copy
+    for _try in range(COPIES):
+        before = path.stat().st_mtime_ns
+        run("cp", "--sparse=always", path, copy)
+        if path.stat().st_mtime_ns == before:
+            return copy
+    raise LabError(f"{path} was written to all the time while it was copied.")
 
 
 def put_back(path: Path, copy: Path) -> None:
