@@ -26,6 +26,15 @@ class Secret:
         return f"{self.setting}.{self.key}" if self.key else self.setting
 
 
+@dataclass(frozen=True)
+class Made:
+    """A secret that nobody has to bring: the platform makes it, and another one when it is told to."""
+
+    name: str
+    purpose: str
+    rotation: str
+
+
 NEW_TOKEN = "make a second token, put it in its place, run site, delete the first"  # noqa: S105 - words
 SECRETS = (
     Secret("platform_hetzner_api_token", "server, volume, addresses, firewall and the inventory", NEW_TOKEN),
@@ -33,7 +42,7 @@ SECRETS = (
     Secret(
         "platform_supabase_database",
         "migrations, the lock between machines, exports",
-        "a new one in the dashboard, put it in its place, run site at once",
+        "a new one in the dashboard, put it in its place, run site at once: until then new connections of the application are refused",
         "password",
     ),
     Secret("platform_supabase_anon_key", "public key of the web application", "new keys in the dashboard, put both in their place, run site"),
@@ -43,7 +52,7 @@ SECRETS = (
     Secret(
         "platform_backup",
         "encrypts the copies of the state elsewhere",
-        "add a second one to the repository with restic key add, put it in its place, run site, remove the first; keep it elsewhere too",
+        "put another in its place, run site: the repository takes it and the former one no more; keep it elsewhere too",
         "password",
     ),
     Secret("platform_uptime_api_token", "monitors outside", NEW_TOKEN),
@@ -53,6 +62,12 @@ SECRETS = (
         "name both public keys, run site, change to the new key, name it alone, run site",
     ),
 )
+ROTATE = "run secret_rotate with -e secret_rotate="
+MADE = (
+    Made("password of Redis", "the web application's sessions", f"{ROTATE}redis"),
+    Made("origin certificate and key", "the edge knows the server by it", f"{ROTATE}certificate"),
+    Made("addresses of the heartbeats", "the server reports to them", f"{ROTATE}heartbeat"),
+)
 
 
 def review(given: Mapping[str, Any], unreadable: Optional[Mapping[str, str]] = None) -> list[dict[str, Any]]:
@@ -60,8 +75,8 @@ def review(given: Mapping[str, Any], unreadable: Optional[Mapping[str, str]] = N
     rows = [_row(secret, given, unreadable or {}) for secret in SECRETS]
     for name in given.get("platform_app_secrets") or {}:
         wrong = "" if str(given["platform_app_secrets"][name] or "") else "is empty"
-        rows.append(_as_row(f"platform_app_secrets.{name}", "read by the web application", "put another in its place, run deploy", wrong or "there", not wrong))
-    return rows
+        rows.append(_as_row(f"platform_app_secrets.{name}", "read by the web application", "put another in its place, run site", wrong or "there", not wrong))
+    return rows + [_as_row(made.name, made.purpose, made.rotation, "made here", True) for made in MADE]
 
 
 def _row(secret: Secret, given: Mapping[str, Any], unreadable: Mapping[str, str]) -> dict[str, Any]:

@@ -136,7 +136,14 @@ def test_only_the_owners_key_opens(solo: Solo) -> None:
 
 
 def test_settings_that_lock_out_fail_and_return(solo: Solo) -> None:
-    wrong = ((LOCKED_OUT, "ssh_hardening"), (WRONG_KEY, "ssh_hardening"), (WALLED_OUT, "host_firewall"), (WRONG_PORT, "host_firewall"))
+    others_key = {"ssh_hardening_admin_public_keys": [solo.stranger_key.with_suffix(".pub").read_text().strip()]}
+    wrong: tuple[tuple[Mapping[str, Any], str], ...] = (
+        (LOCKED_OUT, "ssh_hardening"),
+        (WRONG_KEY, "ssh_hardening"),
+        (others_key, "ssh_hardening"),
+        (WALLED_OUT, "host_firewall"),
+        (WRONG_PORT, "host_firewall"),
+    )
     for variables, role in wrong:
         tried = solo.play(GUARDS | variables, [role])
         assert tried.code != 0

@@ -28,7 +28,7 @@ from .contract import Contract, Verdict
 from .faults import FaultError, Faults, response_of
 
 LOGGED_BODY = 16_384
-CONTROL_PATH = "/_lab/faults"
+CONTROL_PATH, TOKENS_PATH = "/_lab/faults", "/_lab/tokens"
 Deviation = str | tuple[str, str]
 
 
@@ -163,6 +163,8 @@ class _Exchange:
         self._app = app
         self._recorder = recorder
         self._faults = faults
+        # a token that was made since -> the first one, whose rights it has; a token that was deleted -> one that no API knows
+        self._tokens: dict[bytes, bytes] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one exchange."""
@@ -170,8 +172,28 @@ class _Exchange:
             await self._app(scope, receive, send)
         elif scope["path"] == CONTROL_PATH:
             await self._control(scope, receive, send)
+        elif scope["path"] == TOKENS_PATH:
+            await self._change_tokens(receive, send)
         else:
-            await self._serve(scope, receive, send)
+            await self._serve(self._known_token(scope), receive, send)
+
+    async def _change_tokens(self, receive: Receive, send: Send) -> None:
+        """What the owner does in a vendor's console: `{"make": token, "like": first}` and `{"delete": token}`."""
+        told = json.loads(await _read(receive))
+        if "make" in told:
+            self._tokens[told["make"].encode()] = told["like"].encode()
+        else:
+            self._tokens[told["delete"].encode()] = b"deleted" * 6
+        await _answer(send, 200, {"content-type": "application/json"}, b"{}")
+
+    def _known_token(self, scope: Scope) -> Scope:
+        """The request as the API sees it."""
+        first = {b"Bearer " + token: b"Bearer " + other for token, other in self._tokens.items()}
+        return (
+            {**scope, "headers": [(name, first.get(value, value) if name == b"authorization" else value) for name, value in scope["headers"]]}
+            if first
+            else scope
+        )
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         seen = _Seen(scope)

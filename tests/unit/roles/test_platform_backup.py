@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import subprocess
@@ -34,10 +35,12 @@ def backup(program: Any, tmp_path: Path) -> Any:
     """A backup of an empty volume."""
     for name in ("state", "ssh"):
         (tmp_path / name).mkdir()
+    (tmp_path / "password").write_text("first")
     return program.Backup(
         {
             "state_dir": str(tmp_path / "state"), "record": str(tmp_path / "record/backup.json"), "host_keys": str(tmp_path / "ssh"), "host": "quetrex-test",
             "environment": {}, "keep": {"last": 1}, "lock": str(tmp_path / "lock"),
+            "password_file": str(tmp_path / "password"), "known_file": str(tmp_path / "password.known"),
         }
     )  # fmt: skip
 
@@ -135,3 +138,60 @@ def test_a_failed_copy_is_told_with_the_time_of_the_last_good_one(backup: Any, p
     last = backup.status()["last"]
     assert (last["ok"], last["at"]) == (False, "2026-01-01T00:00:00Z")
     assert "no state of a platform" in last["error"]
+
+
+class Keys:
+    """A repository that opens with its keys alone, as restic's commands see it."""
+
+    def __init__(self, *passwords: str) -> None:
+        self.keys, self.said = {f"id-{word}": word for word in passwords}, list[str]()
+
+    def answer(self, backup: Any, *words: str, check: bool = True, seconds: int = 0, password_file: str = "") -> subprocess.CompletedProcess[str]:
+        used = Path(password_file or backup.settings["password_file"]).read_text()
+        self.said.append(" ".join(words[:2]))
+        if used not in self.keys.values():
+            return subprocess.CompletedProcess(["restic"], 12, "", "Fatal: wrong password or no key found")
+        if words[:2] == ("key", "add"):
+            word = Path(words[3]).read_text()
+            self.keys[f"id-{word}"] = word
+        if words[:2] == ("key", "remove"):
+            assert self.keys[words[2]] != used, "restic removes no key that is in use"
+            del self.keys[words[2]]
+        listed = [{"id": key, "current": word == used} for key, word in self.keys.items()]
+        return subprocess.CompletedProcess(["restic"], 0, json.dumps(listed) if words[:2] == ("key", "list") else "", "")
+
+
+def test_another_password_takes_the_place_of_the_one_before(backup: Any, program: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    keys = Keys("first", "a-colleague's")
+    monkeypatch.setattr(backup, "restic", functools.partial(keys.answer, backup))
+    backup.prepare()
+    (tmp_path / "password").write_text("second")
+    (backup.state / program.MARKER).write_text("{}")
+    assert backup.restore() == {"changed": True, "restored": None}
+    assert sorted(keys.keys.values()) == ["a-colleague's", "second"]
+    assert ((tmp_path / "password.known").read_text(), (tmp_path / "password.known").stat().st_mode & 0o777) == ("second", 0o600)
+    keys.said.clear()
+    assert backup.restore() == {"changed": False, "restored": None}
+    assert keys.said == [], "the repository is asked nothing while the password is the same"
+
+
+@pytest.mark.parametrize("dies_at", ["key add", "key list", "key remove"])
+def test_a_change_of_password_that_was_killed_is_finished_by_the_next(
+    backup: Any, program: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dies_at: str
+) -> None:
+    keys, alive = Keys("first"), [False]
+
+    def restic(self: Any, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        done = keys.answer(self, *words, **more)
+        if " ".join(words[:2]) == dies_at and not alive[0]:
+            raise KeyboardInterrupt
+        return done
+
+    monkeypatch.setattr(program.Backup, "restic", restic)
+    backup.know()
+    (tmp_path / "password").write_text("second")
+    with pytest.raises(KeyboardInterrupt):
+        backup.rekey()
+    alive[0] = True
+    assert backup.rekey()
+    assert list(keys.keys.values()) == ["second"]
