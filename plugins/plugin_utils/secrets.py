@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from .settings import SETTINGS, SUPABASE_TOKEN
+from .settings import SETTINGS, SUPABASE_TOKEN, sealed
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def review(given: Mapping[str, Any], unreadable: Optional[Mapping[str, str]] = N
     """One row per secret: `{name, purpose, rotation, state, good}`. `state` is `there`, `not used`, `missing`, or what is wrong."""
     rows = [_row(secret, given, unreadable or {}) for secret in SECRETS]
     for name in given.get("platform_app_secrets") or {}:
-        wrong = "" if str(given["platform_app_secrets"][name] or "") else "is empty"
+        value = given["platform_app_secrets"][name]
+        wrong = (sealed(value) or "") if str(value or "") else "is empty"
         rows.append(_as_row(f"platform_app_secrets.{name}", "read by the web application", "put another in its place, run site", wrong or "there", not wrong))
     return rows + [_as_row(made.name, made.purpose, made.rotation, "made here", True) for made in MADE]
 

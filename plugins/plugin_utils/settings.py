@@ -55,6 +55,13 @@ def number(low: float, high: float, fix: str) -> Check:
     return check
 
 
+def sealed(value: Any) -> Optional[str]:
+    """A SOPS file that was read as plain YAML gives its sealed values."""
+    if not str(value).startswith("ENC[AES256_GCM,"):
+        return None
+    return "is still encrypted by SOPS; set ANSIBLE_VARS_ENABLED=host_group_vars,community.sops.sops, so that Ansible opens such files"
+
+
 def secret(fix: str) -> Check:
     """Present, in one line, and not the example's text; the value is never shown."""
 
@@ -65,7 +72,7 @@ def secret(fix: str) -> Check:
             return f"contains white space; {fix}"
         if "…" in value or value.lower() in ("changeme", "secret", "xxx", "token"):
             return f"is still an example; {fix}"
-        return None
+        return sealed(value)
 
     return check
 
@@ -124,6 +131,8 @@ def environment(value: Any) -> Optional[str]:
             return f"has the name {name!r}; use letters, digits and _ only"
         if isinstance(content, (Mapping, list, tuple)) or content is None:
             return f"has no single value for {name}; quote the value"
+        if problem := sealed(content):
+            return f"{name} {problem}"
     return None
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,4 +71,54 @@ def test_each_missing_one_is_named_with_what_it_is_for(inventory: Path, collecti
         "platform_app_secrets.STRIPE_SECRET_KEY (read by the web application): is empty",
     ):
         assert words in " ".join(failure.split()), failure
+    assert VALUE not in done.stdout + done.stderr
+
+
+SEALED = "ENC[AES256_GCM,data:la/SRZ2A2Js+jxXOpmp1,iv:T/L3dQnLoS790jl7cv5w4XYNmDGlz0vwzoIDp+JiASI=,tag:NHqE9JfVZtbnZOJ7o3xwbw==,type:str]"
+SOPS = {"ANSIBLE_VARS_ENABLED": "host_group_vars,community.sops.sops"}
+
+
+@pytest.fixture(name="sops_file")
+def the_vault_as_a_sops_file(inventory: Path) -> Path:
+    """The same vault under the name that the guide gives a SOPS file, not sealed yet."""
+    return (inventory / "group_vars" / "all" / "vault.yml").rename(inventory / "group_vars" / "all" / "vault.sops.yml")
+
+
+def test_a_sops_file_that_nobody_opens_is_told_from_secrets_that_are_there(inventory: Path, sops_file: Path, collection_tree: Path) -> None:
+    sops_file.write_text(yaml.safe_dump(dict.fromkeys(yaml.safe_load(sops_file.read_text()), SEALED)))
+    done = check(inventory, collection_tree, HCLOUD_TOKEN=VALUE)
+    assert done.returncode == 2
+    failure = " ".join(done.stdout.partition("Want every one to be there")[2].split())
+    for name in ("platform_cloudflare_api_token", "platform_registry.password", "platform_app_secrets.STRIPE_SECRET_KEY"):
+        assert f"{name} (" in failure, failure
+    assert "is still encrypted by SOPS; set ANSIBLE_VARS_ENABLED=host_group_vars,community.sops.sops" in failure
+
+
+def test_without_sops_on_the_machine_the_run_says_so(inventory: Path, sops_file: Path, collection_tree: Path) -> None:
+    """The words stand in the page of messages."""
+    sops_file.write_text(yaml.safe_dump({"vault_example": SEALED, "sops": {"version": "3.9.0"}}))
+    done = check(inventory, collection_tree, HCLOUD_TOKEN=VALUE, PATH="/usr/sbin:/sbin", **SOPS)
+    assert done.returncode != 0
+    assert "SOPS vars plugin: [Errno 2] No such file or directory: 'sops'" in done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("sops") or not shutil.which("gpg"), reason="no sops on this machine: it is in no release of Debian")
+def test_a_sealed_file_is_opened_by_sops_itself(inventory: Path, sops_file: Path, collection_tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = inventory / "gpg"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("GNUPGHOME", str(home))
+
+    def gpg(*words: str) -> str:
+        return subprocess.run(["gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "", *words], capture_output=True, text=True, check=True).stdout
+
+    try:
+        gpg("--quick-gen-key", "owner@example.com", "default", "default", "never")
+        key = next(line.split(":")[9] for line in gpg("--list-keys", "--with-colons").splitlines() if line.startswith("fpr"))
+        subprocess.run(["sops", "--encrypt", "--in-place", "--pgp", key, str(sops_file)], capture_output=True, check=True)
+        assert VALUE not in sops_file.read_text()
+        done = check(inventory, collection_tree, HCLOUD_TOKEN=VALUE, **SOPS)
+    finally:
+        subprocess.run(["gpgconf", "--kill", "gpg-agent"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every secret that is needed is there" in done.stdout
     assert VALUE not in done.stdout + done.stderr
