@@ -80,7 +80,7 @@ def _states(picture: Picture) -> dict[str, str]:
 def _capital(text: str) -> str:
     """A sentence begins with a capital letter, the name of a program does not."""
     first = text.partition(" ")[0]
-    return text[:1].upper() + text[1:] if first.isalpha() and first != "nginx" else text
+    return text[:1].upper() + text[1:] if first.rstrip(",").isalpha() and first != "nginx" else text
 
 
 def _ago(text: str | None, now: str) -> str:
@@ -315,7 +315,7 @@ STYLE = """
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--ink);font:16px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif;
   overflow-wrap:anywhere}
-header{padding:1.5rem 1rem;border-bottom:1px solid var(--line)}
+header{padding:1.5rem 0;border-bottom:1px solid var(--line)}
 header.ok{background:var(--okbg)}
 header.warning{background:var(--warningbg)}
 header.problem{background:var(--problembg)}
@@ -326,10 +326,11 @@ header.warning h1{color:var(--warning)}
 header.problem h1{color:var(--problem)}
 header p{margin-block:.2rem}
 .where,small,footer{color:var(--soft)}
+small{font-size:.8rem}
 .where{font-size:.9rem}
 main{padding:1rem;display:grid;gap:1rem;grid-template-columns:minmax(0,1fr);align-items:start}
 .column{display:grid;gap:1rem;grid-template-columns:minmax(0,1fr)}
-header>div{padding-inline:0}
+header>div{padding-inline:1rem}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1rem}
 h2{font-size:1.05rem;margin:0 0 .8rem}
 h3{font-size:.95rem;margin:0}
@@ -377,7 +378,7 @@ pre{font:.8rem/1.45 ui-monospace,SFMono-Regular,Menlo,"DejaVu Sans Mono",monospa
 .bar.warning i{background:repeating-linear-gradient(135deg,var(--warning) 0 6px,transparent 6px 9px)}
 .bar.problem i{background:repeating-linear-gradient(135deg,var(--problem) 0 3px,transparent 3px 5px)}
 .big{font-size:1.35rem}
-.pairs li{display:flex;justify-content:space-between;gap:1rem;padding:.35rem 0;border-top:1px solid var(--line)}
+.pairs li{display:flex;justify-content:space-between;gap:1rem;padding:.35rem 0;border-top:1px solid var(--line);overflow-wrap:break-word}
 .pairs li:first-child{border:0}
 .pairs b{text-align:right;font-weight:600}
 .table li{display:grid;grid-template-columns:1fr;padding:.45rem .5rem;border-top:1px solid var(--line);font-size:.88rem}

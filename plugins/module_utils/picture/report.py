@@ -44,12 +44,17 @@ def table(findings: t.Sequence[Finding], seen: Json, width: int = 76) -> list[st
     return [*lines, "", *hung(summary(findings), "")]
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things."""
+    return f"{number} {what}{'s' if number != 1 else ''}"
+
+
 def summary(findings: t.Sequence[Finding]) -> str:
     """The whole in one line."""
     counts = {state: sum(finding.state == state for finding in findings) for state in STATES}
     if not findings:
         return "Everything is as described."
-    told = [f"{number} {state}{'s' if number != 1 else ''}" for state, number in counts.items() if number]
+    told = [counted(number, state) for state, number in counts.items() if number]
     return ", ".join(told) + ("." if counts["problem"] else "; nothing that has to be mended now.")
 
 
@@ -59,7 +64,7 @@ def words(seen: Json) -> dict[str, str]:
     visit, drift = seen.get("visit") or {}, seen.get("drift") or {}
     if visit.get("checks"):
         slowest = max((check.get("ms", 0) for check in visit["checks"]), default=0)
-        said["public"] = f"{len(visit['checks'])} answers as they should be, the slowest after {slowest} ms"
+        said["public"] = f"{counted(len(visit['checks']), 'answer')} as they should be, the slowest after {slowest} ms"
     if "tasks" in drift:
         same = "as in the inventory"
         said |= {"edge": f"DNS, settings and rules {same}", "cloud": f"server, firewall, addresses and volume {same}", "release": f"what serves is {same}"}
@@ -73,7 +78,7 @@ def words(seen: Json) -> dict[str, str]:
     for one in seen.get("servers") or []:
         said |= _server_words(one["inspection"])
     if seen.get("monitors"):
-        said["monitoring"] = f"{len(seen['monitors'].get('monitors') or [])} monitors, none is down"
+        said["monitoring"] = f"{counted(len(seen['monitors'].get('monitors') or []), 'monitor')}, none is down"
     return said
 
 

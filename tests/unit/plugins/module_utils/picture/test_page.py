@@ -13,23 +13,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.quetrex.platform.plugins.module_utils.picture import forecast as fc
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.findings import PARTS, Expected, Limits, judge
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.page import Picture, page, terminal
-from lab.seen import clean, plant
+from ansible_collections.quetrex.platform.plugins.module_utils.picture.findings import PARTS
+from ansible_collections.quetrex.platform.plugins.module_utils.picture.page import page, terminal
+from lab.drawn import CAPACITY, NOW, full, picture
+from lab.seen import plant
 
 HOSTILE = "</title></style><script>alert(1)</script><img src=x onerror=alert(2)>\"' onload=alert(3) {{ 7*7 }} \x00"
-NOW = dt.datetime(2026, 11, 23, 2, 0, tzinfo=dt.UTC)
-CAPACITY: dict[str, Any] = {
-    "currency": "EUR",
-    "tiers": {
-        "starter": {"name": "cpx31", "cores": 4, "memory": 8.0, "server": 62.99, "primary_ip": 0.6, "volume": 0.57, "total": 64.16},
-        "growth": {"name": "cpx31", "cores": 4, "memory": 8.0, "total": 64.16},
-        "scale": {"name": "cpx41", "cores": 8, "memory": 16.0, "total": 122.16},
-        "peak": {"reason": "sold out"},
-    },
-    "servers": [{"name": "app", "outgoing": 2e11, "included": 3e12}],
-    "page_rules": {"used": 2, "quota": 3},
-}
 
 
 class Reader(HTMLParser):
@@ -56,34 +45,11 @@ class Reader(HTMLParser):
             self.text += data
 
 
-def picture(seen: dict[str, Any], **more: Any) -> Picture:
-    found = judge(seen, Expected(), Limits())
-    gauges = fc.gauges(seen, CAPACITY, "starter")
-    told = [(gauge, fc.forecast(gauge, more.pop("samples", []), NOW)) for gauge in gauges]
-    given = {"name": "quetrex test", "domain": "example.com", "at": seen["at"], "tier": "starter", **more}
-    return Picture(findings=found, seen=seen, gauges=told, costs=fc.costs(seen, CAPACITY, "starter"), **given)
-
-
 def read(text: str) -> Reader:
     reader = Reader()
     reader.feed(text)
     assert reader.open == [], "every element is closed"
     return reader
-
-
-def full() -> dict[str, Any]:
-    """A clean platform with everything the page can show."""
-    seen = clean()
-    inspection = seen["servers"][0]["inspection"]
-    image = "registry.example.com/web@sha256:" + "d" * 64
-    inspection["releases"] = {
-        "current": {"version": "1.2.0", "at": "2026-11-22T02:00:00Z", "image": image},
-        "previous": None,
-        "log": [{"at": "2026-11-22T02:00:00Z", "by": "deploy", "image": image, "outcome": "released", "seconds": {"gate": 1.5, "pull": 2.0}}],
-    }
-    seen["project"]["project"]["plan"] = "free"
-    seen["project"]["usage"] = [{"name": "database_bytes", "used": 100e6, "limit": 500e6, "share": 0.2}, {"name": "auth_users", "used": 12, "limit": None}]
-    return seen
 
 
 def test_a_clean_platform_says_so_and_shows_every_part() -> None:
