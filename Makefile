@@ -66,6 +66,10 @@ bench: bootstrap ## measure; results as JSON in tests/bench/results (ARGS: names
 	@cd $(root)
 	for name in $(if $(ARGS),$(ARGS),$(notdir $(basename $(wildcard $(root)/tests/bench/*.py)))); do python tests/bench/$$name.py; done
 
+.PHONY: release
+release: venv ## write the changelog of galaxy.yml's version from the fragments, which go
+	@cd $(root)/.cache/tree/ansible_collections/quetrex/platform && antsibull-changelog release $(ARGS)
+
 .PHONY: lock
 lock: ## write requirements-dev.txt anew from requirements-dev.in (ARGS=--upgrade for newer versions)
 	@cd $(root) && .cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate $(ARGS) requirements-dev.in -o requirements-dev.txt

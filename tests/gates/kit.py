@@ -218,6 +218,26 @@ def changelog(tree: Tree) -> str:
     return tree.must("antsibull-changelog", "lint")
 
 
+def unreleased(checkout: Path = ROOT) -> list[str]:
+    """What users get and no release tells of: changed since the commit that wrote the changelog last, or not committed yet."""
+
+    def git(*words: str) -> list[str]:
+        return subprocess.run(["git", *words], cwd=checkout, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+
+    if not (checkout / ".git").exists():
+        return []
+    (release,) = git("log", "-1", "--format=%H", "--", "changelogs/changelog.yaml") or ["HEAD"]
+    return git("diff", "--name-only", release, "--", "plugins", "roles", "playbooks")
+
+
+def untold(checkout: Path = ROOT) -> str:
+    """Every change that users get is told in a fragment."""
+    changed = unreleased(checkout)
+    if not changed or any((checkout / "changelogs" / "fragments").glob("*.y*ml")):
+        return ""
+    return f"changelogs/fragments is empty, and {len(changed)} files that users get have changed since the last release: {', '.join(changed[:5])}"
+
+
 # --- ansible-test -------------------------------------------------------------------------------
 
 

@@ -36,6 +36,13 @@ def test_source(gate: kit.Gate, tree: kit.Tree) -> None:
 
 
 @pytest.mark.gate
+@pytest.mark.lint
+def test_what_changed_since_the_last_release_is_told() -> None:
+    found = kit.untold()
+    assert not found, found
+
+
+@pytest.mark.gate
 def test_sanity(tmp_path: Path) -> None:
     found = kit.sanity(kit.copy_of_checkout(tmp_path))
     assert not found, found

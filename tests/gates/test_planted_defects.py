@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,30 @@ SOURCE_DEFECTS = [
 def test_source_defect(gate: kit.Gate, files: dict[str, str], says: str, tmp_path: Path) -> None:
     found = gate(kit.empty_collection(tmp_path, files))
     assert says in found, found or "nothing found"
+
+
+@pytest.mark.gate
+def test_a_change_without_a_fragment(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        who = ["-c", "user.name=planted", "-c", "user.email=planted@quetrex.test", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    fragments = tmp_path / "changelogs" / "fragments"
+    fragments.mkdir(parents=True)
+    (tmp_path / "changelogs" / "changelog.yaml").write_text("---\n")
+    role = tmp_path / "roles" / "planted.yml"
+    role.parent.mkdir()
+    role.write_text("one")
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "Release")
+    assert kit.untold(tmp_path) == ""
+    role.write_text("two")
+    assert "roles/planted.yml" in kit.untold(tmp_path), "not committed yet"
+    git("commit", "--quiet", "--all", "--message", "Change")
+    assert "roles/planted.yml" in kit.untold(tmp_path)
+    (fragments / "planted.yml").write_text("---\ntrivial:\n  - planted\n")
+    assert kit.untold(tmp_path) == ""
 
 
 @pytest.mark.gate

@@ -112,12 +112,15 @@ def visited(platform: Platform) -> Iterator[None]:
 def platform(slot: slots.Slot) -> Iterator[Inventory]:
     """A platform with everything that has a secret, in a lab of its own; its folder on this machine begins with ~ as the example's does."""
     lab = slot.lab(12, "rot")
+    home = Path.home() / f".quetrex-{lab.name}"
     cloud.down(lab, abandoned=True)
     try:
         cloud.up(lab, print)
         made = Inventory(lab)
+        home.unlink(missing_ok=True)
+        home.symlink_to(made.facts["state_dir"])
         made.give(
-            platform_state_dir=f"~/{os.path.relpath(made.facts['state_dir'], Path.home())}",
+            platform_state_dir=f"~/{home.name}",
             platform_backup=offsite.up(lab),
             platform_app_secrets={"STRIPE_SECRET_KEY": "sk_first"},
             app_stack_runner_token="runner-first",
@@ -125,6 +128,7 @@ def platform(slot: slots.Slot) -> Iterator[Inventory]:
         made.done("site")
         yield made
     finally:
+        home.unlink(missing_ok=True)
         if not os.environ.get("TEST_LAB_KEEP"):
             cloud.down(lab)
 
