@@ -207,6 +207,19 @@ def paths_outside_the_artifact(root: Path) -> list[str]:
     ]
 
 
+def paths_not_expanded(root: Path) -> list[str]:
+    """A file test of a path from the inventory, where a folder may begin with ~: Ansible's modules and lookups expand it, its tests do not."""
+    asks = re.compile(r"(\|\s*expanduser\)?\s+)?\bis\s+(?:not\s+)?(?:file|exists|directory|link)\b")
+    files = [path for pattern in ("playbooks/*.yml", "roles/*/*/*") for path in root.glob(pattern) if path.suffix in (".yml", ".j2")]
+    found = []
+    for path in sorted(files):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            jinja = "{" in line or re.match(r"\s*(- |when:|that:)", line)
+            if jinja and any(not match[1] for match in asks.finditer(line)) and not re.match(r"\s*(#|(- )?name:|description:|- [A-Z])", line):
+                found.append(f"{path.relative_to(root)}:{number}: without expanduser a path that begins with ~ is not there")
+    return found
+
+
 def versions_agree(root: Path) -> list[str]:
     """requirements.yml (people with Galaxy) names what galaxy.yml needs."""
     needed = (read_yaml(root / "galaxy.yml") or {}).get("dependencies") or {}
@@ -312,6 +325,7 @@ TREE_RULES: list[Rule] = [
     unknown_settings,
     bad_playbook_names,
     paths_outside_the_artifact,
+    paths_not_expanded,
     versions_agree,
     secrets,
     machine_paths,

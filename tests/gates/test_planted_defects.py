@@ -240,6 +240,7 @@ def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("rule", "files", "says"),
     [
+        (rules.paths_not_expanded, {"roles/planted/vars/main.yml": '---\na: "{{ 1 if platform_state_dir is file else 2 }}"\n'}, "vars/main.yml:2"),
         (rules.unknown_roles, {"playbooks/a.yml": "---\n- hosts: all\n  roles: [quetrex.platform.nobody]\n"}, "nobody"),
         (
             rules.unknown_roles,
