@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 name: drift
 type: notification
 short_description: Keeps, as data, what a run in check mode would change
-version_added: "0.1.0"
+version_added: "1.0.0"
 author:
   - Quetrex (@quetrex)
 description:

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 name: timeline
 type: aggregate
 short_description: Shows where a run is and where its time went
-version_added: "0.1.0"
+version_added: "1.0.0"
 author:
   - Quetrex (@quetrex)
 description:

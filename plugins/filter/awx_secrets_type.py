@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: awx_secrets_type
 short_description: Makes the inputs and injectors of an AWX credential type from names of variables
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: Quetrex (@quetrex)
 description:
   - A field for the owner's SSH key, which a job gets as a file whose path is C(platform_admin_ssh_private_key_file).

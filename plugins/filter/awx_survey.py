@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: awx_survey
 short_description: Makes the survey_spec of an AWX template from short questions
-version_added: "0.1.0"
+version_added: "1.0.0"
 author: Quetrex (@quetrex)
 description:
   - Fills in what AWX would fill in, so that a second run sees no difference.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: hcloud
 short_description: Hetzner Cloud inventory that never hides a failure
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Reads servers from the Hetzner Cloud API. A file for Hetzner's own inventory plugin works unchanged but for the plugin's name.
   - A failure of the API is an error with its true reason, never an inventory without hosts, whatever C(any_unparsed_is_failed) says.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: golden_recipe
 short_description: Hash of the roles that make a golden image
-version_added: "0.1.0"
+version_added: "1.0.0"
 author:
   - Quetrex (@quetrex)
 description:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: platform_problems
 short_description: List what is wrong with the platform's settings
-version_added: "0.1.0"
+version_added: "1.0.0"
 author:
   - Quetrex (@quetrex)
 description:

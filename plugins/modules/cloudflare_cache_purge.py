@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloudflare_cache_purge
 short_description: Take answers out of the cache of a Cloudflare zone
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - An order, not a state, so it is always a change. When an answer is lost the order is given again, which does no harm.
   - The token needs Zone Read and Cache Purge.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloudflare_cache_rules
 short_description: Bring the cache rules of a Cloudflare zone to a described order and content
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - List order is precedence, the first rule that matches decides, as with page rules. At Cloudflare the last one wins, so the set is stored in
     reverse.

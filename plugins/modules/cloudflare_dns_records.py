@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloudflare_dns_records
 short_description: Bring DNS records of a Cloudflare zone to a described state in one transaction
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - All changes go into one batch that happens as a whole or not at all. A new address edits the existing record, so a fail-over is one write and
     never leaves the dead address behind.

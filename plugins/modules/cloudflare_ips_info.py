@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloudflare_ips_info
 short_description: Tell the networks Cloudflare's edge speaks from
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Asks the API, which needs no token for this. When it cannot be asked, the last answer in O(keep) is returned, and without one the list this
     collection was published with, each with a warning.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloudflare_origin_certificate
 short_description: Have an origin certificate issued, renewed or revoked by Cloudflare's Origin CA
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Compares the certificate at hand with what is needed (key, names, remaining time, revocation) and has a new one issued only when it will
     not do. The private key is never seen, only its signing request.

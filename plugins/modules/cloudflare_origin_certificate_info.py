@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloudflare_origin_certificate_info
 short_description: Tell which Origin CA certificates of a zone are valid, and for how long
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Asks Cloudflare, not the servers, so it also tells about servers that are gone.
   - The token needs Zone Read, and SSL and Certificates Read.

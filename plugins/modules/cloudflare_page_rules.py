@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloudflare_page_rules
 short_description: Bring the page rules of a Cloudflare zone to a described order
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - The list's order is precedence, the first rule wins. A rule is known by its target, normalised as Cloudflare does.
   - Quota and allowed values of the zone's plan are checked before the first write, in check mode too.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloudflare_zone_info
 short_description: Describe a Cloudflare zone and what the token may do with it
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Tells the zone's identifier, plan, name servers and page rule quota.
   - With O(permissions) each permission is tried, all at once. Reads change nothing; writes are such as Cloudflare refuses for their content,

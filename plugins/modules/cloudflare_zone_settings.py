@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cloudflare_zone_settings
 short_description: Bring settings of a Cloudflare zone to described values
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Reads and writes each setting by itself, compares first, and touches only what is given.
   - Values may be written as YAML likes them, V(true) for V(on) and V(1.2) for V("1.2").

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: hetzner_cure
 short_description: Give a dead server the cure that was chosen
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Powers a server on, resets it, puts a fresh image on its disk, or deletes it so that M(quetrex.platform.hetzner_server) makes another.
   - With O(cure=relocate) the server, its volume and its Primary IPs get other names and the role C(retired), and the server is switched off if

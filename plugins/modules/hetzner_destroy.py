@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: hetzner_destroy
 short_description: Delete what one environment has at Hetzner Cloud
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Deletes servers and firewalls with exactly the given labels. Volumes and Primary IPs stay unless they are named in O(also).
   - Honours delete protection. When part of what would go is protected, nothing is deleted unless O(lift_protection=true).

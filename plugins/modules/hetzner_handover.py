@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: hetzner_handover
 short_description: Have a second Hetzner Cloud server take the first one's place
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Knows three servers of one platform by their label C(role) - the one that serves, its successor and its predecessor - and does one part of
     the exchange at a time. Each part is finished by the next call when a run was killed in it.

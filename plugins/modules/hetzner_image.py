@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: hetzner_image
 short_description: Make a snapshot of a prepared server at Hetzner Cloud and keep the newest ones
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - With O(state=present) waits until the server has switched itself off, makes a snapshot of its disk with the O(labels), and deletes the
     snapshots with the same labels that are older than the newest O(keep). The new one is there before an old one goes.

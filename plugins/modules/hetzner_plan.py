@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: hetzner_plan
 short_description: Find the Hetzner Cloud server type for a capacity, with its price, before anything is bought
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Resolves a size (capacity and preferred names) against the catalogue as it is now for a location. The first preferred type that can be
     ordered is chosen, else the cheapest one that is big enough.

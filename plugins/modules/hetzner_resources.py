@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: hetzner_resources
 short_description: Keep what outlives a server at Hetzner Cloud
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - One firewall, a Primary IPv4 and IPv6, their reverse DNS, and one volume, all found by one name and read at the same time.
   - The addresses of a server that exists already (found as M(quetrex.platform.hetzner_server) finds it) are kept as its Primary IPs, so that an

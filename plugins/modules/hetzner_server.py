@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: hetzner_server
 short_description: Keep exactly one labelled server at Hetzner Cloud
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Finds the server by the labels named in O(identity), adopts an unlabelled one of the O(name), or creates it with the first of O(types)
     that is in stock, on its Primary IP, with volumes, firewalls and cloud-init data given at creation.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: hetzner_server_ready
 short_description: Wait until a new server can be worked with
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Records the SSH host key that is known from having made it, then waits until the server answers with exactly that key, lets the account in,
     and cloud-init is done.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: host_files
 short_description: Write several configuration files and activate them, undone by the server unless confirmed
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Compares, validates, writes and activates any number of configuration files in one call, where single tasks would cost most of a second each.
   - An activation (a reload, a restart) runs when one of its files changed, when its last run was interrupted before it worked, or when its check fails.

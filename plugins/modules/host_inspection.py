@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: host_inspection
 short_description: Look at everything on a server that matters to the platform
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Looks, in one call and a few things at once, at disks, memory, open sockets, the firewall's rules in force, containers, units and timers, pending
     upgrades, the origin's certificate, releases and backups. It judges nothing.

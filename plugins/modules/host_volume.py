@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: host_volume
 short_description: Mount a data volume, never formatting over data
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Makes a filesystem on a blank device, enters it by UUID in C(/etc/fstab) and mounts it. A filesystem follows a device that was grown.
   - A device with another filesystem, a partition table, or anything but zeros at its beginning is refused and left as it is.

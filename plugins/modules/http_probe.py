@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: http_probe
 short_description: Ask a URL at a chosen address and check the answer
-version_added: "0.1.0"
+version_added: "1.0.0"
 author:
   - Quetrex (@quetrex)
 description:

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: platform_capacity
 short_description: Tell what the vendors give, how much of it is used, and what each tier costs today
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Resolves every tier against Hetzner's catalogue and prices, reads each server's traffic, and Cloudflare's page rules against their quota.
   - Everything at once, and nothing is changed. What cannot be read is left out and named in RV(missing).

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: platform_diagnosis
 short_description: Find out why the platform does not answer and which cure is the cheapest
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Asks Hetzner's API, pings, logs in by SSH, writes to the disk, and asks the health page on the server and through the edge, all at once.
   - Chooses the cheapest cure that can work. Only looks; M(quetrex.platform.hetzner_cure) does it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: platform_drift
 short_description: Tell what a playbook would change, without changing it
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Runs a playbook once more, in check mode, with the inventory, extra variables and vault secrets of the running one, and returns as data what it
     would change and what failed on the way.

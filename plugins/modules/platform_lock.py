@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: platform_lock
 short_description: Have one run at a time write to a platform
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Holds a lock from this task until the C(ansible-playbook) that runs it ends, however it ends. Another run that asks meanwhile is told who
     holds it and fails.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: platform_page
 short_description: Draw the platform as one page of HTML and as a few lines of text
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - The page refers to nothing outside itself, runs nothing, and can be read without colour and on a phone. All texts are escaped.
   - Keeps one sample of the numbers for each run, and tells from them when each limit is reached at the present pace and what to take then.

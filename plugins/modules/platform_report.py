@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: platform_report
 short_description: Judge what was seen of the platform, as a table, as JSON and as JUnit
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Names everything that is not as described, with what to do about it. It looks at nothing itself.
   - Reports are written by rename, so that a reader never sees half of one. Writing them is no change of the platform.

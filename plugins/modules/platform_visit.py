@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: platform_visit
 short_description: Look at the platform as visitors do, and at its origin as strangers do
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Asks the public address for pages, health, redirects, TLS versions, headers and cache behaviour, all at once, and judges nothing but each answer.
   - Knocks at ports of the origin that only the edge may reach. Run it where the edge is not.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: supabase_bootstrap
 short_description: Prepare a plain PostgreSQL for migrations written for Supabase
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Makes the roles of the API, the schema C(auth) with C(auth.users), C(auth.identities) and the functions on a token's claims, and the schema C(extensions).
   - Changes nothing on a Supabase project, which has all of it.

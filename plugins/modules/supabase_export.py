@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: supabase_export
 short_description: Export a Supabase or PostgreSQL database with proof of what it holds
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Writes a folder with a dump (C(pg_dump), custom format, of at least the server's version) and a manifest with rows and a digest per table, the ledger,
     privileges, policies and triggers, all of one snapshot.

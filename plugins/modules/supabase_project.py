@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: supabase_project
 short_description: Create or adopt, wake and set a Supabase project
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Finds the project by O(ref), or by O(name) in O(organization), or makes it, and waits until it is healthy.
   - Ends early when the project is in a state that it cannot leave by itself.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: supabase_project_info
 short_description: State, settings, backups and usage of a Supabase project
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Asks the Management API about a project with at most sixteen of the sixty requests that an account has per minute.
   - What a paused project cannot say is left empty.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: supabase_restore
 short_description: Load the rows of an export into another database and compare
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - The target has the schema by the same migrations already; a dump restored as it is would lose privileges and triggers.
   - Loads all tables in one transaction, with triggers kept quiet, and compares rows and digests of each with the manifest before it commits.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: supabase_runner
 short_description: Keep the row that says which server runs a user's runner
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Reserves, updates, reads or deletes a row of C(public.runner_configs). A user has at most O(limit) of them, also when two runs meet.
   - All is done in one transaction, as the database role in O(role), so that its grants and policies hold.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: supabase_schema
 short_description: Apply, adopt or verify the SQL migrations of a Supabase or PostgreSQL database
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Uses the folder and the ledger of the Supabase CLI (C(<14 digits>_<name>.sql), C(supabase_migrations.schema_migrations)),
     so both tools can be used on one database.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: supabase_scratch
 short_description: Start or remove a throw-away PostgreSQL on the controller
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Starts a PostgreSQL on a socket in a folder, without a network and without durability, to rehearse on; and removes it with everything in it.
 options:

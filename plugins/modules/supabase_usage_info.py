@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: supabase_usage_info
 short_description: Size, connections, slow queries and accounts of a database, against its limits
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - Asks the database itself, so that it works without a token of the Management API, and on any PostgreSQL.
   - What is not there (accounts without a schema C(auth), queries without C(pg_stat_statements)) is left out.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: uptime_monitors
 short_description: Bring the monitors at UptimeRobot or Better Stack to a described state
-version_added: "0.1.0"
+version_added: "1.0.0"
 description:
   - A monitor is known by its name. What is not described is left alone; removal is O(monitors[].state=absent).
   - V(http) monitors ask an address, V(heartbeat) monitors wait to be told by a timer that all is well.

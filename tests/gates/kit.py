@@ -300,7 +300,7 @@ def importer(tree: Tree, artifact: Path) -> str:
     """galaxy-importer exits 0 on lint, flake8 and changelog findings: any warning counts."""
     config = tree.home / "galaxy-importer.cfg"
     config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text("[galaxy-importer]\nRUN_ANSIBLE_TEST = False\nRUN_FLAKE8 = True\nREQUIRE_V1_OR_GREATER = False\nCHECK_CHANGELOG = True\n")
+    config.write_text("[galaxy-importer]\nRUN_ANSIBLE_TEST = False\nRUN_FLAKE8 = True\nREQUIRE_V1_OR_GREATER = True\nCHECK_CHANGELOG = True\n")
     code, output = tree.run(
         BIN / "python", "-m", "galaxy_importer.main", artifact, cwd=tree.home, extra={"GALAXY_IMPORTER_CONFIG": str(config), "HOME": str(tree.home)}
     )

@@ -22,7 +22,7 @@ MODULE = (
 DOCUMENTATION = r"""
 module: planted
 short_description: Planted
-version_added: "0.1.0"
+version_added: "1.0.0"
 author:
   - Quetrex (@quetrex)
 description:
@@ -193,7 +193,7 @@ __awx_controller_steps: []
 ROLE = {
     "roles/planted/README.md": "# planted\n\nSomething is planted.\n",
     "roles/planted/defaults/main.yml": "---\nplanted_depth: 1\n",
-    "roles/planted/meta/argument_specs.yml": '---\nargument_specs: {main: {version_added: "0.1.0", options: {planted_depth: {type: int}}}}\n',
+    "roles/planted/meta/argument_specs.yml": '---\nargument_specs: {main: {version_added: "1.0.0", options: {planted_depth: {type: int}}}}\n',
     "roles/planted/tasks/main.yml": "---\n- name: Plant\n  ansible.builtin.debug:\n    msg: '{{ planted_depth }}'\n",
 }
 
@@ -225,7 +225,7 @@ def test_role_defect(rule: rules.Rule, files: dict[str, str], says: str, tmp_pat
 @pytest.mark.parametrize(
     ("rule", "module", "says"),
     [
-        (rules.module_is_documented, MODULE.replace('version_added: "0.1.0"\n', ""), "version_added"),
+        (rules.module_is_documented, MODULE.replace('version_added: "1.0.0"\n', ""), "version_added"),
         (rules.module_is_documented, MODULE.replace("  diff_mode:\n    support: none\n    description: Planted.\n", ""), "diff_mode"),
         (rules.module_is_documented, MODULE.replace("RETURN", "RETURNED"), "RETURN"),
         (rules.module_has_tests, MODULE, "test_planted.py"),
