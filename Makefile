@@ -68,7 +68,7 @@ bench: bootstrap ## measure; results as JSON in tests/bench/results (ARGS: names
 
 .PHONY: release
 release: venv ## write the changelog of galaxy.yml's version from the fragments, which go
-	@cd $(root)/.cache/tree/ansible_collections/quetrex/platform && antsibull-changelog release $(ARGS)
+	@cd $(root) && tools/release $(ARGS)
 
 .PHONY: lock
 lock: ## write requirements-dev.txt anew from requirements-dev.in (ARGS=--upgrade for newer versions)
