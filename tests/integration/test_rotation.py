@@ -102,7 +102,8 @@ class Inventory(Platform):
     def application(self, name: str) -> str:
         """What the application that serves reads in a variable."""
         colour = json.loads(self.on_server("quetrex-release --json status"))["current"]["colour"]
-        return self.on_server(f"docker exec platform-web-{colour} printenv {name}").strip()
+        lines = json.loads(self.on_server(f"docker inspect platform-web-{colour}"))[0]["Config"]["Env"]
+        return dict(line.split("=", 1) for line in lines)[name]
 
     def secret_of(self, *parts: str) -> str:
         return self.lab.path("controller", *parts).read_text().strip()
