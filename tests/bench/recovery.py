@@ -210,7 +210,7 @@ def measure(platform: Mortal, case: Case) -> dict[str, Any]:
     if not platform.eventually(writer.busy, 60):
         load.process.kill()
         raise SystemExit("nothing is acknowledged before the server dies: is the platform up?")
-    died, busy = time.monotonic(), round(os.getloadavg()[0], 1)
+    died, busy = writer.end(), round(os.getloadavg()[0], 1)
     case.die(platform)
     gone = time.monotonic()
     if DELAY_MS:
@@ -263,7 +263,7 @@ def writer_rounds(platform: Mortal, runs: int) -> list[dict[str, Any]]:
         writer.start()
         assert platform.eventually(writer.busy, 60)
         time.sleep(2.5)
-        died = time.monotonic()
+        died = writer.end()
         lose_power(platform)
         hetzner_server(platform).power_on().wait_until_finished()
         assert platform.eventually(lambda: platform.status("/api/health") == 200, 90)

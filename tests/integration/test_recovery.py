@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
@@ -83,18 +84,27 @@ class Writer:
     platform: Platform
     run: str = "r"
     acknowledged: dict[str, list[float]] = field(default_factory=lambda: {"redis": [], "files": []})
+    clients: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self) -> None:
-        """Begins; both end with the server."""
+        """Begins."""
         for work in (self._redis, self._files):
             threading.Thread(target=work, daemon=True).start()
+
+    def end(self) -> float:
+        """Ends both at once, which a server that is stopped cannot, and tells when: what was acknowledged before counts."""
+        moment = time.monotonic()
+        for client in self.clients:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(client.pid, signal.SIGKILL)
+        return moment
 
     def busy(self) -> bool:
         """Whether both have been acknowledged often enough to be worth counting."""
         return min(map(len, self.acknowledged.values())) > 50
 
     def _redis(self) -> None:
-        with self._inside(*redis_cli(self.platform)) as client:
+        with contextlib.suppress(BrokenPipeError), self._inside(*redis_cli(self.platform)) as client:
             assert client.stdin
             assert client.stdout
             try:
@@ -118,7 +128,9 @@ class Writer:
     def _inside(self, *argv: str) -> subprocess.Popen[str]:
         target = Machines(self.platform.lab).init_pid(self.platform.server)
         words = ["nsenter", f"--target={target}", "--mount", "--uts", "--ipc", "--pid", "--net", "--", *argv]
-        return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        client = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+        self.clients.append(client)
+        return client
 
 
 def redis_cli(platform: Platform) -> list[str]:
@@ -184,7 +196,7 @@ def test_killed_under_a_writer_it_comes_back_with_all_that_was_acknowledged(mort
     writer.start()
     assert mortal.eventually(writer.busy, 60)
     time.sleep(2)
-    died = time.monotonic()
+    died = writer.end()
     Machines(mortal.lab).lose_power(mortal.server)
     assert recover(mortal)["cures"][0] == "power_on"
     redis, files = writer.acknowledged["redis"], writer.acknowledged["files"]
