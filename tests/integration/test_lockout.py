@@ -145,7 +145,7 @@ def test_settings_that_lock_out_fail_and_return(solo: Solo) -> None:
         (WRONG_PORT, "host_firewall"),
     )
     for variables, role in wrong:
-        tried = solo.play(GUARDS | variables, [role])
+        tried = solo.play(GUARDS | dict(variables), [role])
         assert tried.code != 0
         assert "nobody is locked out" in tried.output
         assert solo.reachable(3), role

@@ -103,7 +103,7 @@ class Inventory(Platform):
         """What the application that serves reads in a variable."""
         colour = json.loads(self.on_server("quetrex-release --json status"))["current"]["colour"]
         lines = json.loads(self.on_server(f"docker inspect platform-web-{colour}"))[0]["Config"]["Env"]
-        return dict(line.split("=", 1) for line in lines)[name]
+        return str(dict(line.split("=", 1) for line in lines)[name])
 
     def secret_of(self, *parts: str) -> str:
         return self.lab.path("controller", *parts).read_text().strip()
