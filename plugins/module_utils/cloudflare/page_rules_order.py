@@ -14,6 +14,8 @@ from typing import Any
 
 Json = dict[str, Any]
 Pairs = set[tuple[str, str]]
+# Where a harmless order exists it is mostly the first one tried; where none does, this ends the search.
+LOOKS = 5000
 
 
 def bypasses(rule: Json) -> bool:
@@ -56,23 +58,51 @@ def arrange(current: list[Json], placed: list[Json], obsolete: list[Json], fixed
     """Rules to write with their priority, and rules to delete with 0, in a harmless order; where there is none, the least writes all the same."""
     state = [{**rule, "key": rule["id"]} for rule in current]
     goal = [{**rule, "key": rule["id"] or f"new-{index}"} for index, rule in enumerate(placed)]
-    protected = {rule["target"] for rule in [*state, *goal] if bypasses(rule)}
-    allowed = exposed(state, protected) | exposed(goal, protected)
-    doomed = {rule["id"] for rule in obsolete}
-    jobs = [*(rule for rule in state if rule["key"] in doomed), *(rule for rule in reversed(goal) if rule["key"] not in fixed)]
-    steps: list[tuple[Json, int]] = []
-    done = set(fixed)
-    while jobs:
-        moves = [(job, *move) for job in jobs for move in _moves(state, job, goal, done, doomed)]
-        job, state, priority = next((move for move in moves if exposed(move[1], protected) <= allowed), moves[0])
-        steps.append((job, priority))
-        done.add(job["key"])
-        jobs.remove(job)
-    return steps
+    jobs = Jobs(state, goal, {rule["id"] for rule in obsolete})
+    left = [*(rule for rule in state if rule["key"] in jobs.doomed), *(rule for rule in reversed(goal) if rule["key"] not in fixed)]
+    return jobs.harmless(state, left, set(fixed)) or jobs.any(state, left, set(fixed))
 
 
-def _moves(state: list[Json], job: Json, goal: list[Json], done: set[str], doomed: set[str]) -> list[tuple[list[Json], int]]:
-    """What one job can lead to."""
-    if job["key"] in doomed:
-        return [([rule for rule in state if rule["key"] != job["key"]], 0)]
-    return list(options(state, job, goal, done))
+class Jobs:
+    """What is to be done to page rules, one write after another."""
+
+    def __init__(self, state: list[Json], goal: list[Json], doomed: set[str]) -> None:
+        """Remember where it starts, where it leads, and which identifiers go."""
+        self.goal, self.doomed = goal, doomed
+        self.protected = {rule["target"] for rule in [*state, *goal] if bypasses(rule)}
+        self.allowed = exposed(state, self.protected) | exposed(goal, self.protected)
+        self.looks = LOOKS
+        self.dead: set[tuple[str, ...]] = set()
+
+    def moves(self, state: list[Json], job: Json, done: set[str]) -> list[tuple[list[Json], int]]:
+        """What one job can lead to."""
+        if job["key"] in self.doomed:
+            return [([rule for rule in state if rule["key"] != job["key"]], 0)]
+        return list(options(state, job, self.goal, done))
+
+    def harmless(self, state: list[Json], jobs: list[Json], done: set[str]) -> list[tuple[Json, int]] | None:
+        """An order in which nothing is exposed on the way; None when there is none, or none was found in `LOOKS` looks."""
+        if not jobs:
+            return []
+        known = (*(rule["key"] for rule in state), "", *sorted(done))
+        if known in self.dead:
+            return None
+        for job in jobs:
+            for after, priority in self.moves(state, job, done):
+                self.looks -= 1
+                if self.looks < 0 or not exposed(after, self.protected) <= self.allowed:
+                    continue
+                rest = self.harmless(after, [other for other in jobs if other is not job], done | {job["key"]})
+                if rest is not None:
+                    return [(job, priority), *rest]
+        self.dead.add(known)
+        return None
+
+    def any(self, state: list[Json], jobs: list[Json], done: set[str]) -> list[tuple[Json, int]]:
+        """One write per job, whatever is exposed on the way."""
+        steps: list[tuple[Json, int]] = []
+        for job in jobs:
+            state, priority = self.moves(state, job, done)[0]
+            steps.append((job, priority))
+            done = done | {job["key"]}
+        return steps
