@@ -117,6 +117,20 @@ class World:
 
             yield ask
 
+    def settled(self) -> bool:
+        """Whether nothing but the API's present state decides: it is written, and every process that takes visitors began after that."""
+        edge.apply(self.lab)
+        written = self.lab.path("edge", "nginx.conf").stat().st_mtime
+        running = float(Path("/proc/uptime").read_text().split()[0])
+        master = int(self.lab.path("edge", "nginx.pid").read_text())
+        began = []
+        for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split():
+            with contextlib.suppress(OSError):
+                if b"shutting down" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+                    began.append(time.time() - running + ticks / os.sysconf("SC_CLK_TCK"))
+        return bool(began) and min(began) > written - 0.02
+
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """The edge follows the API within moments, as the vendor's does."""
         deadline = time.monotonic() + 10
@@ -158,5 +172,6 @@ def site(world: World) -> World:
     world.set("min_tls_version", "1.2")
     _name, certificate, key = world.certificate("quetrex.test", "*.quetrex.test")
     world.serve(certificate, key)
+    world.until(world.settled, "the edge has the site")
     world.until(lambda: world.curl("https://quetrex.test/").status == 200, "the site answers")
     return world
