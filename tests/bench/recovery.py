@@ -53,13 +53,14 @@ def delete(platform: Mortal) -> None:
 def fill_disk(platform: Mortal) -> None:
     """Nothing can be written any more, and the application does not run."""
     platform.on_server(
-        "systemctl stop docker.socket docker; mount -t tmpfs -o size=64k tmpfs /var/tmp; dd if=/dev/zero of=/var/tmp/full bs=1k count=64 || true"
+        "docker ps --quiet | xargs docker kill; systemctl stop docker.socket docker; "
+        "mount -t tmpfs -o size=64k tmpfs /var/tmp; dd if=/dev/zero of=/var/tmp/full bs=1k count=64 || true"
     )
 
 
 def break_disk(platform: Mortal) -> None:
     """The disk is read-only, as the kernel makes one that fails."""
-    platform.on_server("systemctl stop docker.socket docker; mount -t tmpfs -o ro tmpfs /var/tmp")
+    platform.on_server("docker ps --quiet | xargs docker kill; systemctl stop docker.socket docker; mount -t tmpfs -o ro tmpfs /var/tmp")
 
 
 def deaf_to_ssh(platform: Mortal) -> None:
