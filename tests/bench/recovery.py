@@ -65,7 +65,8 @@ def break_disk(platform: Mortal) -> None:
 
 def deaf_to_ssh(platform: Mortal) -> None:
     """The daemon for logins and the application are gone, the rest lives."""
-    platform.on_server("systemctl stop docker.socket docker; systemctl mask --now ssh.service ssh.socket 2>/dev/null; pkill -x sshd || true")
+    ended = "docker ps --quiet | xargs docker kill; systemctl stop docker.socket docker"
+    platform.on_server(f"{ended}; systemctl mask --now ssh.service ssh.socket 2>/dev/null; pkill -x sshd || true")
 
 
 def sold_out_type(platform: Mortal) -> None:
