@@ -64,7 +64,7 @@ def changed(platform: Growing, tier: str, mode: str) -> dict[str, Any]:
     with crowd(platform) as seen:
         seconds = timed(platform, "scale", "-e", f"platform_tier={tier}", "-e", f"platform_scale_mode={mode}")
         until(lambda: platform.status("/api/health") == 200, 60, step=0.2)
-        time.sleep(2)
+        time.sleep(2)  # visitors go on for a moment, so that the end of the gap is one of their answers
     told, requests = platform.told("scale"), len(seen.answers) + len(seen.lost)
     errors = collections.Counter(str(one["error"])[:60] for one in seen.lost)
     found = {

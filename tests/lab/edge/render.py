@@ -139,7 +139,11 @@ def configuration(state: Json, files: Files) -> str:
     zones = [zone for zone in state["zones"].values() if proxied(zone)]
     lowest = max((setting(zone, "min_tls_version") for zone in zones), default="1.2")
     blocks = [block for zone in zones for name in proxied(zone) for block in host(state, zone, name, files)]
-    return HEAD.format(files=files, protocols=PROTOCOLS[lowest], level="" if lowest >= "1.2" else ":@SECLEVEL=0") + "\n".join(blocks) + "\n}\n"
+    return (
+        HEAD.format(files=files, name="nginx", patience="5s", protocols=PROTOCOLS[lowest], level="" if lowest >= "1.2" else ":@SECLEVEL=0")
+        + "\n".join(blocks)
+        + "\n}\n"
+    )
 
 
 def host(state: Json, zone: Json, name: str, files: Files) -> list[str]:
@@ -155,7 +159,7 @@ def host(state: Json, zone: Json, name: str, files: Files) -> list[str]:
 def legs(state: Json, files: Files) -> str:
     """What meets the origins: addresses, TLS, and what is said about an origin that gives no answer."""
     blocks = [leg(zone, name, files) for zone in state["zones"].values() for name in proxied(zone) if origins(zone, name)]
-    return LEGS.format(files=files) + "\n".join(blocks) + "\n}\n"
+    return LEGS.format(files=files, name="legs", patience="600s") + "\n".join(blocks) + "\n}\n"
 
 
 def leg(zone: Json, name: str, files: Files) -> str:
@@ -236,19 +240,24 @@ ORIGIN = (
     "proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset;",
 )
 
-HEAD = """load_module modules/ngx_http_js_module.so;
-user root;
+# Streams and sockets of the way to the origins go on after a reload, as an edge would not end them for it either.
+PROCESS = """user root;
 worker_processes 2;
-worker_shutdown_timeout 5s;
+worker_shutdown_timeout {patience};
 daemon off;
-pid {files.folder}/nginx.pid;
+pid {files.folder}/{name}.pid;
 error_log stderr warn;
 events {{ worker_connections 1024; }}
 http {{
 access_log off;
 client_body_temp_path {files.folder}/temp/body; proxy_temp_path {files.folder}/temp/proxy; fastcgi_temp_path {files.folder}/temp/fastcgi;
 uwsgi_temp_path {files.folder}/temp/uwsgi; scgi_temp_path {files.folder}/temp/scgi;
-js_path {files.folder};
+"""
+
+HEAD = (
+    "load_module modules/ngx_http_js_module.so;\n"
+    + PROCESS
+    + """js_path {files.folder};
 js_import edge from decide.js;
 js_set $behaviour edge.behaviour;
 proxy_cache_path {files.folder}/cache levels=1:2 keys_zone=edge:10m max_size=512m inactive=30d use_temp_path=off;
@@ -265,6 +274,7 @@ ssl_protocols {protocols}; ssl_ciphers "DEFAULT{level}"; ssl_session_cache share
 server {{ listen 80 default_server; listen [::]:80 default_server; set $cache_rule ""; return 403 "error code: 1001"; }}
 server {{ listen 443 ssl http2 default_server; listen [::]:443 ssl http2 default_server; ssl_reject_handshake on; }}
 """
+)
 
 SERVER = """
   set $cache_rule "";
@@ -279,20 +289,12 @@ SERVER = """
 {locations}
 """
 
-LEGS = """user root;
-worker_processes 2;
-worker_shutdown_timeout 600s;
-daemon off;
-pid {files.folder}/legs.pid;
-error_log stderr warn;
-events {{ worker_connections 1024; }}
-http {{
-access_log off;
-client_body_temp_path {files.folder}/temp/body; proxy_temp_path {files.folder}/temp/proxy; fastcgi_temp_path {files.folder}/temp/fastcgi;
-uwsgi_temp_path {files.folder}/temp/uwsgi; scgi_temp_path {files.folder}/temp/scgi;
-upstream trouble {{ server unix:{files.trouble}; }}
+LEGS = (
+    PROCESS
+    + """upstream trouble {{ server unix:{files.trouble}; }}
 map $http_upgrade $connection_to_origin {{ default upgrade; "" ""; }}
 proxy_connect_timeout {files.connect_timeout}s; proxy_read_timeout 100s; proxy_send_timeout 30s; client_max_body_size 0;
 proxy_next_upstream error timeout; proxy_intercept_errors off;
 server {{ listen unix:{files.legs} default_server; return 530; }}
 """
+)

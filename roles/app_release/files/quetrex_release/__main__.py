@@ -90,7 +90,7 @@ def only_one(folder: Path, command: str, patience: float = BOOT_SECONDS) -> Iter
         while other := holder(lock):
             if not other.startswith("ensure ") or time.monotonic() >= deadline:
                 raise ReleaseError("locked", f"Another release is going on: {other}")
-            time.sleep(0.2)
+            time.sleep(0.2)  # the kernel has no lock that is waited for with a deadline
         lock.truncate(0)
         lock.write(f"{command} by {who()} since {time.strftime('%H:%M:%S UTC', time.gmtime())} (process {os.getpid()})\n")
         lock.flush()
