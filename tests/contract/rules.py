@@ -210,7 +210,7 @@ def paths_outside_the_artifact(root: Path) -> list[str]:
 def paths_not_expanded(root: Path) -> list[str]:
     """A file test of a path from the inventory, where a folder may begin with ~: Ansible's modules and lookups expand it, its tests do not."""
     asks = re.compile(r"(\|\s*expanduser\)?\s+)?\bis\s+(?:not\s+)?(?:file|exists|directory|link)\b")
-    files = [path for pattern in ("playbooks/*.yml", "roles/*/*/*") for path in root.glob(pattern) if path.suffix in (".yml", ".j2")]
+    files = [path for pattern in ("playbooks/**/*.yml", "roles/*/*/*") for path in root.glob(pattern) if path.suffix in (".yml", ".j2")]
     found = []
     for path in sorted(files):
         for number, line in enumerate(path.read_text().splitlines(), 1):
@@ -239,7 +239,7 @@ def awx_templates(root: Path) -> list[str]:
     found += [f"roles/awx_controller/vars/main.yml: no playbook {name}" for name in sorted((set(templates) | exempt) - there)]
     named = [one["playbook"] for one in [*data["__awx_controller_schedule_catalogue"].values(), *data["__awx_controller_steps"]] if "playbook" in one]
     found += [f"roles/awx_controller/vars/main.yml: {name} has no template" for name in named if name not in templates]
-    known = "".join(path.read_text() for pattern in ("playbooks/*.yml", "roles/*/defaults/main.yml") for path in root.glob(pattern))
+    known = "".join(path.read_text() for pattern in ("playbooks/**/*.yml", "roles/*/defaults/main.yml") for path in root.glob(pattern))
     asked = [(name, question["variable"]) for name, one in templates.items() for question in one.get("questions", [])]
     return found + [f"roles/awx_controller/vars/main.yml: {name} asks for {variable}, which nothing reads" for name, variable in asked if variable not in known]
 

@@ -231,6 +231,24 @@ def test_afterwards_site_has_nothing_to_do(mortal: Mortal) -> None:
 
 
 @pytest.mark.long
+def test_from_a_golden_image_visitors_are_served_before_zone_and_database_are_looked_after(mortal: Mortal) -> None:
+    built = mortal.play("image_build")
+    assert built.code == 0, built.explain()
+    server, identity, asked = mortal.server, host_key(mortal), len(mortal.exchanges("supabase"))
+    mortal.on_server(f"echo kept > {WORKSPACE}/pictured && sync")
+    api(mortal).servers.get_by_id(server).delete().wait_until_finished()
+    assert recover(mortal)["cures"] == ["recreate"]
+    assert (mortal.server != server, host_key(mortal)) == (True, identity)
+    assert mortal.on_server(f"cat {WORKSPACE}/pictured").strip() == "kept"
+    released = datetime.datetime.fromisoformat(json.loads(mortal.on_server("tail -n 1 /srv/platform/releases.log"))["at"]).timestamp()
+    looked_after = [float(one["time"]) for one in mortal.exchanges("supabase")[asked:] if str(one["path"]).startswith("/v1/projects")]
+    assert looked_after
+    assert min(looked_after) > released, "site does the rest, and does it afterwards"
+    again = mortal.play("site", "--diff")
+    assert (again.code, again.changed) == (0, 0), again.explain()
+
+
+@pytest.mark.long
 def test_where_no_cure_can_be_given_the_server_is_cut_off_and_all_is_elsewhere_with_the_state_of_the_copy(mortal: Mortal) -> None:
     server, address, identity = mortal.server, mortal.server_ipv4, host_key(mortal)
     mortal.on_server(f"echo copied > {WORKSPACE}/copied && echo 'SET copied yes' | {' '.join(redis_cli(mortal))} && platform-backup backup")
