@@ -262,6 +262,28 @@ def sanity(tree: Tree, *tests: str) -> str:
     return tree.must("ansible-test", "sanity", "--local", "--python", version, "--color", "no", *chosen, extra={"HOME": str(home)})
 
 
+# --- the second leg -----------------------------------------------------------------------------
+
+
+def second_leg(*selection: str) -> str:
+    """Unit and contract tests under the oldest Python that still has a supported core; nothing is passed without having run."""
+    done = subprocess.run([ROOT / "tools" / "bootstrap", "venv", "3.11"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        return done.stdout
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COVERAGE_", "COV_"))}
+    python = ROOT / ".venv-3.11" / "bin" / "python"
+    done = subprocess.run(
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *selection],
+        cwd=ROOT,
+        env=clean | {"PATH": f"{python.parent}:{clean['PATH']}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return "" if done.returncode == 0 and re.search(r"\d+ passed", done.stdout) else f"{done.stdout}\n(exit {done.returncode})"
+
+
 # --- the artifact -------------------------------------------------------------------------------
 
 ARTIFACT_FOLDERS = {"changelogs", "docs", "examples", "meta", "playbooks", "plugins", "roles"}

@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -74,23 +71,3 @@ class TestArtifact:
     def test_makes_an_execution_environment(self, artifact: tuple[kit.Tree, Path], tmp_path: Path) -> None:
         found = kit.execution_environment(*artifact, tmp_path / "context")
         assert not found, found
-
-
-@pytest.mark.gate
-def test_second_leg() -> None:
-    """Unit and contract tests once more under the oldest Python that still has a supported core."""
-    done = subprocess.run([kit.ROOT / "tools" / "bootstrap", "venv", "3.11"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
-    python = kit.ROOT / ".venv-3.11" / "bin" / "python"
-    done = subprocess.run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "tests/unit/plugins", "tests/contract"],
-        cwd=kit.ROOT,
-        env=clean | {"PATH": f"{python.parent}:{clean['PATH']}"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert re.search(r"\d+ passed", done.stdout), done.stdout
