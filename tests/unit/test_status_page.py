@@ -23,8 +23,7 @@ from ansible_collections.quetrex.platform.plugins.module_utils.picture.page impo
 from lab.drawn import full, picture
 from lab.seen import plant
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no browser on this machine: apt-get install chromium")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-sync",
     "--disable-component-update", "--disable-default-apps", "--disable-extensions", "--metrics-recording-only", "--no-pings", "--mute-audio",
@@ -93,6 +92,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
+    assert CHROMIUM, "no browser on this machine: tools/bootstrap system"
     made = Site()
     yield made
     made.server.shutdown()
