@@ -148,23 +148,44 @@ def _todo(picture: Picture, title: str, wanted: t.Sequence[str]) -> _Html:
     return _tag("section", _tag("h2", title), _tag("ul", _each(items), class_="todo"), class_="wide")
 
 
+# What a forecast says, as a sentence after "6 GB of 8 GB"; a date is told with what it is the date of.
+FULL = {"no limit": "", "reached": "full now", "too few samples yet": "no forecast yet: too few samples"}
+
+
+def _full(told: Forecast) -> str:
+    return FULL.get(told.words, told.words if told.days is None else f"full {told.words}")
+
+
+def _no_room(picture: Picture) -> list[str]:
+    """What has come to its limit, which is no fault of the platform and still worth a line at the top."""
+    return [gauge.title for gauge, told in picture.gauges if told.words == "reached"]
+
+
 def _capacity(picture: Picture) -> _Html:
     rows = []
     for gauge, told in picture.gauges:
         share = gauge.share
         state = "problem" if (share or 0) >= 0.95 else "warning" if (share or 0) >= 0.8 or (told.days is not None and told.days < 30) else "ok"
         width = min(100, round((share or 0) * 100))
-        meter = _tag(
+        meter = _Html("") if share is None else _tag(
             "div", _tag("i", style=f"width:{width}%"), class_=f"bar {state}", role="meter", aria_valuenow=width, aria_valuemin=0, aria_valuemax=100,
             aria_label=gauge.title,
         )  # fmt: skip
-        used = amount(gauge.used, gauge.unit)
-        if gauge.unit != "share":
+        used = "" if gauge.unit == "share" else amount(gauge.used, gauge.unit)
+        if used:
             used += f" of {amount(gauge.limit, gauge.unit)}" if gauge.limit is not None else ", no limit"
         near = state != "ok" or told.days is not None
         then = [_tag("small", "then: ", gauge.then)] if near else []
         percent = f"{share:.0%}" if share is not None else ""
-        rows.append(_tag("li", _tag("div", _tag("strong", gauge.title), _tag("span", percent)), meter, _tag("p", used, " · full: ", told.words), _each(then)))
+        rows.append(
+            _tag(
+                "li",
+                _tag("div", _tag("strong", gauge.title), _tag("span", percent)),
+                meter,
+                _tag("p", " · ".join(filter(None, (used, _full(told))))),
+                _each(then),
+            )
+        )
     if not rows:
         return _Html("")
     dashboard = _tag("p", _tag("small", "Supabase tells its egress (5 GB on Free) only in its dashboard."))
@@ -263,7 +284,7 @@ def page(picture: Picture) -> str:
         "div",
         _tag("p", picture.name, " · ", picture.domain, class_="where"),
         _tag("h1", _tag("b", SIGNS[worst], aria_hidden="true"), " ", headline),
-        _tag("p", summary(picture.findings)),
+        _tag("p", summary(picture.findings), f" No room left: {', '.join(_no_room(picture))}." if _no_room(picture) else ""),
         _tag("p", f"Looked at {at:%Y-%m-%d %H:%M} UTC{took}", class_="where"),
     )
     main = _tag(
@@ -298,7 +319,7 @@ def terminal(picture: Picture) -> list[str]:
         share = min(1.0, gauge.share or 0)
         filled = "#" * round(share * 12)
         percent = f"{share:4.0%}" if gauge.share is not None else "   -"
-        lines.append(f"{percent} [{filled:<12}] {gauge.title}: {told.words}")
+        lines.append(f"{percent} [{filled:<12}] {gauge.title}: {_full(told) or told.words}")
     if picture.costs.get("hetzner"):
         costs = picture.costs
         more = f" + Supabase {costs['supabase']:.2f} USD" if costs["supabase"] is not None else ""

@@ -63,6 +63,22 @@ def test_a_clean_platform_says_so_and_shows_every_part() -> None:
         assert words in shown.text, words
 
 
+def test_what_is_full_is_told_at_the_top_and_what_has_no_limit_has_no_bar() -> None:
+    seen = full()
+    clean = page(picture(seen))
+    assert "No room left" not in clean
+    shown = picture(seen)
+    limited = [number for number, (gauge, _told) in enumerate(shown.gauges) if gauge.limit is not None]
+    assert clean.count('role="meter"') == len(limited) < len(shown.gauges)
+    gauge = shown.gauges[limited[0]][0]
+    gauges = [(gauge._replace(used=gauge.limit or 0), fc.Forecast("reached", "2026-11-23", 0.0)), *shown.gauges[1:]]
+    text = read(page(shown._replace(gauges=gauges))).text
+    assert text.index(f"No room left: {gauge.title}.") < text.index("The platform")
+    assert "full now" in text
+    in_a_month = [(gauge, fc.Forecast("in 30 days, on 2026-12-23", "2026-12-23", 30.0))]
+    assert "full in 30 days, on 2026-12-23" in read(page(shown._replace(gauges=in_a_month))).text
+
+
 def test_problems_come_first_with_what_to_do() -> None:
     seen = full()
     plant(seen, "image swapped")
