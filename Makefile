@@ -62,9 +62,13 @@ docs: venv ## the documentation site, in dist/docs
 	@cd $(root) && rm -rf dist/docs && python tools/docs/build.py dist/docs && echo "dist/docs/index.html"
 
 .PHONY: bench
-bench: bootstrap ## measure; results as JSON in tests/bench/results (ARGS: names of benches)
+bench: bootstrap ## measure, hours for all; each in a lab of its own, results in tests/bench/results (ARGS: names of benches; docs/bench.md)
 	@cd $(root)
-	for name in $(if $(ARGS),$(ARGS),$(notdir $(basename $(wildcard $(root)/tests/bench/*.py)))); do python tests/bench/$$name.py; done
+	for name in $(if $(ARGS),$(ARGS),$(notdir $(basename $(wildcard $(root)/tests/bench/*.py)))); do
+		began=$$SECONDS
+		python tests/bench/$$name.py
+		echo "$$name: $$((SECONDS - began)) s"
+	done
 
 .PHONY: release
 release: venv ## write the changelog of galaxy.yml's version from the fragments, which go

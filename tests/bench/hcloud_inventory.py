@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventory plugin beside hetzner.hcloud's, in the same run, on the same answers: wall, CPU, requests, memory. JSON to stdout.
+"""The inventory plugin beside hetzner.hcloud's, in the same run, on the same answers: wall, CPU, requests, memory.
 
-`python tests/bench/hcloud_inventory.py [--servers 25 1000 10000] [--runs 3] [--latency-ms 50]`. Each measurement is one `ansible-inventory
---list` of its own process. The floor is an inventory of no plugin at all. Pages are put together before anything is measured.
+`python tests/bench/hcloud_inventory.py [--servers 25 1000 10000] [--runs 3] [--latency-ms 50]` prints JSON and keeps it in `results/`, beside the
+figures of other numbers of servers. Each measurement is one `ansible-inventory --list` of its own process. The floor is an inventory of no
+plugin at all. Pages are put together before anything is measured.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import uvicorn
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests")]
+RESULT = Path(__file__).parent / "results" / "hcloud_inventory.json"
 PER_PAGE = 50
 PLUGINS = {"ours": "quetrex.platform.hcloud", "peer": "hetzner.hcloud.hcloud"}
 KEYED = {"keyed_groups": [{"key": "hcloud_location", "prefix": "loc"}, {"key": "hcloud_labels.role", "prefix": "role"}]}
@@ -161,7 +163,7 @@ def main() -> None:
     parser.add_argument("--servers", type=int, nargs="+", default=[25, 1000, 10000])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", default=[], help="cases to measure, for example 'ours' 'peer'; all without it")
-    parser.add_argument("--into", type=Path, help="JSON file to put the figures into, beside those of other numbers of servers; stdout without it")
+    parser.add_argument("--into", type=Path, default=RESULT, help="JSON file to put the figures into, beside those of other numbers of servers")
     parser.add_argument("--latency-ms", type=float, default=50)
     arguments = parser.parse_args()
     vendor = Vendor(arguments.latency_ms / 1000)
@@ -183,13 +185,11 @@ def main() -> None:
             report[str(count)] = {"medians": medians, "wall_to_peer": ratios, "over_floor": over}
             print(f"{count} servers: {ratios}, over the floor {over} s", file=sys.stderr)
             report[str(count)]["runs"], report[str(count)]["load"] = arguments.runs, round(os.getloadavg()[0], 1)
-    whole: dict[str, Any] = json.loads(arguments.into.read_text()) if arguments.into and arguments.into.exists() else {"servers": {}}
+    whole: dict[str, Any] = json.loads(arguments.into.read_text()) if arguments.into.exists() else {"servers": {}}
     whole = {"latency_ms": arguments.latency_ms, "versions": versions(), "servers": {**whole["servers"], **report}}
     text = json.dumps(whole, indent=1) + "\n"
-    if arguments.into:
-        arguments.into.write_text(text)
-    else:
-        print(text, end="")
+    arguments.into.write_text(text)
+    print(text, end="")
 
 
 def versions() -> dict[str, str]:

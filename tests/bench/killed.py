@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kills the engine, the controller, Docker and the server at random moments of deploys; visitors have to be served afterwards, and the next deploy has to work.
 
-Works on the lab that LAB_NAME names, with a platform in it. Adds to `results/killed.json`: `killed.py NUMBER [SEED]`, `killed.py --clear`.
+Adds to `results/killed.json`: `killed.py [NUMBER [SEED]]` (ten kills, another seed each time), `killed.py --clear`. With LAB_NAME set it works on the
+platform in that lab, otherwise on one of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from integration.conftest import Platform
 
-from lab.config import Lab
+from lab.borrowed import borrowed
+from lab.config import Lab, LabError
 from lab.machine import Machines
 from lab.process import until
 from lab.visitors import Visitors
@@ -149,8 +151,16 @@ def main() -> None:
         RESULT.unlink(missing_ok=True)
         return
     signal.signal(signal.SIGTERM, lambda *_arguments: sys.exit(1))
-    number, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else random.SystemRandom().randrange(1, 2**31)
-    killer = Killer(random.Random(seed))
+    number = int(sys.argv[1]) if sys.argv[1:] else 10
+    seed = int(sys.argv[2]) if sys.argv[2:] else random.SystemRandom().randrange(1, 2**31)
+    with borrowed(7, "kill") as new:
+        if new and (built := Platform(Lab.from_env()).play("site")).code != 0:
+            raise LabError(built.explain())
+        repeat(Killer(random.Random(seed)), number, seed)
+
+
+def repeat(killer: Killer, number: int, seed: int) -> None:
+    """Kills one after the other; what came of each is kept at once."""
     kinds = ["engine", "docker", "controller", "engine", "server", "docker", "controller", "engine", "docker", "server"]
     for turn in range(number):
         kept = json.loads(RESULT.read_text()) if RESULT.exists() else {"kills": []}

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Releases under load: twenty deploys of which five are bad, ways back, exchanges of everything else, and the platform document's way beside it.
 
-Works on the lab that LAB_NAME names. `prepare` brings it up with short waits (a socket may stay open 10 s after a release, a
-container has 15 s to become healthy); `first`, `second` and `document` each take less than four minutes and keep their part of
-`results/releases.json`.
+`prepare` builds a platform with short waits (a socket may stay open 10 s after a release, a container has 15 s to become healthy); `first`,
+`second` and `document` each take less than four minutes and keep their part of `results/releases.json`. Parts that are named work on the lab
+that LAB_NAME names; without a name all of them, and without LAB_NAME in a lab that is gone afterwards.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from integration.conftest import Platform
 
 from lab import cloud
+from lab.borrowed import borrowed
 from lab.config import Lab, LabError
 from lab.machine import Machines
 from lab.process import until
@@ -308,11 +309,22 @@ def summary(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Runs the named parts, all of them without a name."""
-    parts = {"prepare": prepare, "first": first, "second": second, "document": document}
-    for name in sys.argv[1:] or list(parts):
+    """Runs the named parts; all of them without a name."""
+    if sys.argv[1:]:
+        keep(sys.argv[1:])
+        return
+    with borrowed(7, "rel"):
+        keep(list(PARTS))
+
+
+PARTS = {"prepare": prepare, "first": first, "second": second, "document": document}
+
+
+def keep(names: list[str]) -> None:
+    """Each part's figures are kept at once."""
+    for name in names:
         kept: dict[str, Any] = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-        found = parts[name]()
+        found = PARTS[name]()
         if found:
             processor = subprocess.run(["nproc"], capture_output=True, text=True, check=True).stdout.strip()
             kept = {**kept, name: {"when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "processors": int(processor), **found}}
