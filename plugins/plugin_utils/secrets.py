@@ -42,7 +42,7 @@ SECRETS = (
     Secret(
         "platform_supabase_database",
         "migrations, the lock between machines, exports",
-        "a new one in the dashboard, put it in its place, run site at once: until then new connections of the application are refused",
+        "put another in its place, run secret_rotate with -e secret_rotate=database",
         "password",
     ),
     Secret("platform_supabase_anon_key", "public key of the web application", "new keys in the dashboard, put both in their place, run site"),

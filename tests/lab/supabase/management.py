@@ -31,6 +31,9 @@ class DatabaseEngine(supabase.NullEngine):
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
 
+    def set_password(self, ref: str, password: str) -> None:
+        self.cluster.execute("ALTER ROLE postgres PASSWORD %s", (password,), user="supabase_admin")
+
     def query(self, ref: str, sql: str, *, read_only: bool) -> list[dict[str, Any]]:
         with contextlib.closing(self.cluster.connect()) as connection, connection.cursor() as cursor:
             if read_only:
@@ -47,7 +50,8 @@ class ManagementServer:
         self.now = 1_800_000_000.0
         self.cluster = cluster
         self.lab = ScratchLab(root)
-        self.app = supabase.create_app(self.lab, DatabaseEngine(cluster), clock=lambda: self.now)
+        self.engine = DatabaseEngine(cluster)
+        self.app = supabase.create_app(self.lab, self.engine, clock=lambda: self.now)
         self.token = supabase.token("scratch")
         self.ref = identity.load(self.lab).ref
         self.url = ""

@@ -106,6 +106,7 @@ _ROUTES: dict[str, dict[str, Callable[..., endpoints.Answer]]] = {
     f"{_PROJECT}/billing/addons": {"GET": endpoints.addons, "PATCH": endpoints.set_addon},
     f"{_PROJECT}/readonly": {"GET": endpoints.readonly},
     f"{_PROJECT}/postgrest": {"GET": endpoints.postgrest},
+    f"{_PROJECT}/database/password": {"PATCH": endpoints.set_password},
     f"{_PROJECT}/database/query": {"POST": endpoints.query},
     f"{_PROJECT}/database/query/read-only": {"POST": endpoints.query_read_only},
     f"{_PROJECT}/database/migrations": dict.fromkeys(("GET", "POST", "PUT", "DELETE"), endpoints.migrations),

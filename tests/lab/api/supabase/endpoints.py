@@ -321,6 +321,12 @@ def _run(world: World, engine: Engine, ref: str, body: Any, *, read_only: bool) 
         raise ApiError(400, f"Failed to run sql query: ERROR:  {error.pgcode}: {str(error).strip()}") from error
 
 
+def set_password(world: World, engine: Engine, ref: str, _query: Mapping[str, str], body: Any) -> Answer:
+    world.running(ref)
+    engine.set_password(ref, body["password"])
+    return 200, {"message": "Successfully updated database password"}
+
+
 def migrations(world: World, _engine: Engine, ref: str, _query: Mapping[str, str], _body: Any) -> Answer:
     """Open to partner applications only."""
     world.project(ref)

@@ -22,6 +22,7 @@ class Engine(Protocol):
     def start(self, ref: str) -> None: ...
     def restrict(self, ref: str, allowed: Sequence[str]) -> None: ...
     def enforce_tls(self, ref: str, enforced: bool) -> None: ...
+    def set_password(self, ref: str, password: str) -> None: ...
     def query(self, ref: str, sql: str, *, read_only: bool) -> list[dict[str, Any]]: ...
 
 
@@ -39,6 +40,9 @@ class NullEngine:
 
     def enforce_tls(self, ref: str, enforced: bool) -> None:
         """Nobody connects."""
+
+    def set_password(self, ref: str, password: str) -> None:
+        """Nobody logs in."""
 
     def query(self, ref: str, sql: str, *, read_only: bool) -> list[dict[str, Any]]:
         return []
@@ -67,6 +71,12 @@ class LabEngine:
     def enforce_tls(self, ref: str, enforced: bool) -> None:
         if ref == self.ref:
             _service().enforce_tls(self.lab, enforced)
+
+    def set_password(self, ref: str, password: str) -> None:
+        # postgres itself may not: it is a replication role, which only a superuser alters
+        if ref == self.ref:
+            with contextlib.closing(_service().connect(self.lab)) as connection, connection.cursor() as cursor:
+                cursor.execute("ALTER ROLE postgres PASSWORD %s", (password,))
 
     def query(self, ref: str, sql: str, *, read_only: bool) -> list[dict[str, Any]]:
         if ref != self.ref:

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module against the local Management API and a PostgreSQL that asks for passwords."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.quetrex.platform.plugins.modules import supabase_password
+from lab.supabase.cluster import Cluster
+
+if TYPE_CHECKING:
+    from lab.supabase.management import ManagementServer
+
+pytest_plugins = ["lab.supabase.management"]
+FIRST, SECOND = "first-correct-horse", "second-correct-horse"
+
+
+@pytest.fixture
+def asking(tmp_path: Path, management: ManagementServer) -> Iterator[Cluster]:
+    """The project's database on an address, where a password is asked for."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = int(listener.getsockname()[1])
+    with Cluster(tmp_path / "asking", port=port, listen="127.0.0.1", fsync=False) as cluster:
+        (tmp_path / "asking" / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+        cluster.execute(f"ALTER ROLE postgres PASSWORD '{FIRST}'; SELECT pg_reload_conf()", user="supabase_admin")
+        management.engine.cluster = cluster
+        yield cluster
+
+
+def run(capfd: pytest.CaptureFixture[str], server: ManagementServer, cluster: Cluster, password: str, **more: Any) -> dict[str, Any]:
+    arguments = {
+        "api_token": server.token,
+        "api_url": server.url,
+        "ref": server.ref,
+        "host": "127.0.0.1",
+        "port": cluster.server.port,
+        "password": password,
+        "sslmode": "disable",
+        **more,
+    }
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        supabase_password.main()
+    output = capfd.readouterr().out
+    assert server.token not in output
+    assert not password or password not in output
+    result: dict[str, Any] = json.loads(output)
+    return result
+
+
+def test_check_change_again_and_the_old_one_is_wrong(capfd: pytest.CaptureFixture[str], management: ManagementServer, asking: Cluster) -> None:
+    assert run(capfd, management, asking, FIRST)["changed"] is False
+    assert management.statuses == []
+    assert run(capfd, management, asking, SECOND, _ansible_check_mode=True)["changed"] is True
+    assert run(capfd, management, asking, FIRST)["changed"] is False
+    assert run(capfd, management, asking, SECOND)["changed"] is True
+    assert run(capfd, management, asking, SECOND)["changed"] is False
+    assert management.statuses == [200]
+    assert run(capfd, management, asking, FIRST, _ansible_check_mode=True)["changed"] is True
+
+
+def test_whoever_is_not_the_owner_changes_nothing(capfd: pytest.CaptureFixture[str], management: ManagementServer, asking: Cluster) -> None:
+    assert run(capfd, management, asking, SECOND, api_token="sbp_" + "0" * 40)["failure"]["code"] == "token"
+    assert run(capfd, management, asking, FIRST)["changed"] is False
+
+
+def test_a_database_that_is_not_there_is_no_wrong_password(capfd: pytest.CaptureFixture[str], management: ManagementServer, asking: Cluster) -> None:
+    asking.server.stop()
+    assert run(capfd, management, asking, SECOND)["failure"]["code"] == "refused"
+    assert management.statuses == []
+
+
+def test_one_that_the_database_never_takes_ends_the_run(capfd: pytest.CaptureFixture[str], management: ManagementServer, asking: Cluster) -> None:
+    asking.execute("ALTER ROLE postgres VALID UNTIL '2001-01-01'", user="supabase_admin")
+    result = run(capfd, management, asking, SECOND, wait_timeout=3)
+    assert (result["failure"]["code"], "does not take the password" in result["msg"]) == ("timeout", True)
+
+
+def test_none_is_refused(capfd: pytest.CaptureFixture[str], management: ManagementServer, asking: Cluster) -> None:
+    assert run(capfd, management, asking, "")["failure"]["code"] == "no_password"
