@@ -153,19 +153,20 @@ def hang(platform: Mortal) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """A way to die, what is done some time before, and the arguments somebody would give."""
+    """A way to die, what is done some time before, the arguments somebody would give, and those of a second call where the first leaves a choice."""
 
     die: Callable[[Mortal], None]
     args: tuple[str, ...] = ()
     kill_after: float = 0.0
     before: Callable[[Mortal], None] = lambda _platform: None
+    then: tuple[str, ...] = ()
 
 
 PLAIN = ("-e", "hetzner_server_golden=false")
 CASES = {
     "power_lost": Case(lose_power),
     "hanging": Case(hang),
-    "ssh_silent": Case(deaf_to_ssh),
+    "ssh_silent": Case(deaf_to_ssh, then=("-e", "platform_recovery_cure=rebuild")),
     "disk_full": Case(fill_disk),
     "disk_broken": Case(break_disk),
     "deleted": Case(delete, PLAIN),
@@ -231,6 +232,11 @@ def measure(platform: Mortal, case: Case) -> dict[str, Any]:
     if case.kill_after:
         platform.killed("recover", *case.args, after=case.kill_after)
     run = platform.play("recover", *case.args)
+    chosen = time.monotonic()
+    if case.then:
+        assert run.code != 0, "there is nothing to choose"
+        assert "Visitors are served again" in " ".join(run.output.split()), run.explain()
+        run = platform.play("recover", *case.then)
     ended = time.monotonic()
     visitors.done.set()
     visitors.join()
@@ -244,6 +250,8 @@ def measure(platform: Mortal, case: Case) -> dict[str, Any]:
         "first_200_s": round(min(at for at in visitors.answered if at > gone) - died, 1), "recover_s": round(ended - gone, 1),
         "cures": record["cures"], "location": record["location"], "machine_load": busy, "requests": seen, **lost(platform, writer, died),
     }  # fmt: skip
+    if case.then:
+        found["until_the_choice_s"] = round(chosen - gone, 1)
     print(json.dumps(found), flush=True)
     return found
 
