@@ -29,7 +29,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from integration.test_recovery import WORKSPACE, Mortal, Writer, api, faults, missing_from_redis
+from integration.test_recovery import WORKSPACE, Mortal, Writer, api, deaf_to_ssh, faults, missing_from_redis
 
 from lab import cloud, offsite, slots
 from lab.config import CHECKOUT, Lab
@@ -61,12 +61,6 @@ def fill_disk(platform: Mortal) -> None:
 def break_disk(platform: Mortal) -> None:
     """The disk is read-only, as the kernel makes one that fails."""
     platform.on_server("docker ps --quiet | xargs docker kill; systemctl stop docker.socket docker; mount -t tmpfs -o ro tmpfs /var/tmp")
-
-
-def deaf_to_ssh(platform: Mortal) -> None:
-    """The daemon for logins and the application are gone, the rest lives."""
-    ended = "docker ps --quiet | xargs docker kill; systemctl stop docker.socket docker"
-    platform.on_server(f"{ended}; systemctl mask --now ssh.service ssh.socket 2>/dev/null; pkill -x sshd || true")
 
 
 def sold_out_type(platform: Mortal) -> None:

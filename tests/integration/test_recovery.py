@@ -183,6 +183,12 @@ def dns_writes(platform: Platform) -> list[dict[str, Any]]:
     return [one for one in platform.exchanges("cloudflare") if one["method"] != "GET" and "dns_records" in str(one["path"]) and one["status"] == 200]
 
 
+def deaf_to_ssh(platform: Mortal) -> None:
+    """The daemon for logins and the application are gone, the rest lives."""
+    ended = "docker ps --quiet | xargs docker kill; systemctl stop docker.socket docker"
+    platform.on_server(f"{ended}; systemctl mask --now ssh.service ssh.socket 2>/dev/null; pkill -x sshd || true")
+
+
 def test_a_healthy_server_is_left_alone(mortal: Mortal) -> None:
     server = mortal.server
     refused = mortal.play("recover")
@@ -241,11 +247,22 @@ def test_from_a_golden_image_visitors_are_served_before_zone_and_database_are_lo
     assert (mortal.server != server, host_key(mortal)) == (True, identity)
     assert mortal.on_server(f"cat {WORKSPACE}/pictured").strip() == "kept"
     released = datetime.datetime.fromisoformat(json.loads(mortal.on_server("tail -n 1 /srv/platform/releases.log"))["at"]).timestamp()
-    looked_after = [float(one["time"]) for one in mortal.exchanges("supabase")[asked:] if str(one["path"]).startswith("/v1/projects")]
+    looked_after = [float(str(one["time"])) for one in mortal.exchanges("supabase")[asked:] if str(one["path"]).startswith("/v1/projects")]
     assert looked_after
     assert min(looked_after) > released, "site does the rest, and does it afterwards"
     again = mortal.play("site", "--diff")
     assert (again.code, again.changed) == (0, 0), again.explain()
+
+
+@pytest.mark.long
+def test_where_a_reset_brings_back_the_visitors_and_not_the_login_its_owner_chooses_when_they_wait_for_the_rest(mortal: Mortal) -> None:
+    deaf_to_ssh(mortal)
+    stopped = mortal.play("recover")
+    assert stopped.code != 0
+    assert "Visitors are served again, by reset. But visitors are served, only its owner cannot log in" in " ".join(stopped.output.split()), stopped.explain()
+    assert mortal.status("/api/health") == 200
+    assert recover(mortal, "-e", "platform_recovery_cure=rebuild")["cures"] == ["rebuild", "converge"]
+    assert mortal.on_server("systemctl is-active ssh.service ssh.socket || true").split().count("active") >= 1
 
 
 @pytest.mark.long
