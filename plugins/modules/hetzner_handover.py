@@ -14,7 +14,8 @@ description:
   - Knows three servers of one platform by their label C(role) - the one that serves, its successor and its predecessor - and does one part of
     the exchange at a time. Each part is finished by the next call when a run was killed in it.
   - O(part=look) only tells how far the exchange is. O(part=volume) brings the volume to the server O(to); nothing may have it mounted.
-    O(part=names) gives name, label, addresses' names and firewall to the successor. O(part=release) deletes the predecessor with its addresses.
+    O(part=names) gives name, label, addresses' names and firewall to the successor. O(part=release) deletes the predecessor with its
+    addresses. O(part=abandon) deletes a successor that has neither volume nor name yet, or what is left of one, with addresses and firewall.
 extends_documentation_fragment:
   - quetrex.platform.hetzner
 attributes:
@@ -40,7 +41,7 @@ options:
   part:
     description: What is done.
     type: str
-    choices: [look, volume, names, release]
+    choices: [look, volume, names, release, abandon]
     default: look
   to:
     description: Who gets the volume, needed with O(part=volume).
@@ -110,7 +111,19 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.handover import ROUNDS, Current, Pair, Step, apply, fetch, move, release, rename, stage
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.handover import (
+    ROUNDS,
+    Current,
+    Pair,
+    Step,
+    abandon,
+    apply,
+    fetch,
+    move,
+    release,
+    rename,
+    stage,
+)
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server import summary
 
 SHOWN = ("id", "name", "server_type", "status", "ipv4", "ipv6")
@@ -123,7 +136,13 @@ def plan(current: Current, pair: Pair, params: dict[str, t.Any]) -> list[Step]:
         if to not in current.servers:
             raise HetznerError("not_found", f"there is no server with the part {to} to give the volume to")
         return move(current, to)
-    return {"look": list, "names": lambda: rename(current, pair), "release": lambda: release(current, pair)}[part]()
+    parts: dict[str, t.Callable[[], list[Step]]] = {
+        "look": list,
+        "names": lambda: rename(current, pair),
+        "release": lambda: release(current, pair),
+        "abandon": lambda: abandon(current, pair),
+    }
+    return parts[part]()
 
 
 def hand_over(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
@@ -155,7 +174,7 @@ def main() -> None:
         **ARGUMENTS,
         "name": {"type": "str", "required": True},
         "labels": {"type": "dict", "required": True},
-        "part": {"type": "str", "choices": ["look", "volume", "names", "release"], "default": "look"},
+        "part": {"type": "str", "choices": ["look", "volume", "names", "release", "abandon"], "default": "look"},
         "to": {"type": "str", "choices": ["app", "next"], "default": "next"},
         "next_role": {"type": "str", "default": "next"},
         "old_role": {"type": "str", "default": "retired"},

@@ -151,7 +151,16 @@ def secrets(platform: Platform) -> set[str]:
     return found | {lines[2] for lines in keys}
 
 
+def writes(platform: Platform, since: int) -> list[dict[str, object]]:
+    """What changed something at Hetzner, or was to, after so many requests."""
+    return [one for one in platform.exchanges("hetzner")[since:] if one["method"] != "GET"]
+
+
 def test_a_failed_image_leaves_nothing_and_costs_nothing(growing: Growing) -> None:
+    looked = growing.play("image_build", "--check")
+    assert looked.code == 0, looked.explain()
+    assert "A throw-away server would be prepared" in " ".join(looked.output.split())
+    assert writes(growing, 0) == []
     failed = growing.play("image_build", "-e", '{"host_baseline_packages": ["no-such-package"]}')
     assert failed.code != 0
     assert "No image was made" in " ".join(failed.output.split()), failed.explain()
@@ -184,6 +193,21 @@ def test_the_golden_image_has_no_secret_and_no_identity(growing: Growing) -> Non
     assert [path.name for path in (upper / "srv").rglob("*")] == []
 
 
+def test_an_image_that_cannot_be_kept_costs_nothing_and_leaves_the_one_before(growing: Growing) -> None:
+    (before,) = growing.api.images.get_all(type=["snapshot"])
+    told = growing.told("golden_image")
+    faults(growing, "hetzner", {"effect": {"domain": "action", "command": "create_image", "code": "action_failed"}})
+    try:
+        failed = growing.play("image_build")
+    finally:
+        faults(growing, "hetzner")
+    assert failed.code != 0
+    assert "make a snapshot of quetrex-lab-image" in " ".join(failed.output.split()), failed.explain()
+    assert {kind: list(rows) for kind, rows in growing.account().items()} == {kind: [] for kind in KINDS[:4]}
+    assert [one.id for one in growing.api.images.get_all(type=["snapshot"]) if one.status == "available"] == [before.id]
+    assert growing.told("golden_image") == told
+
+
 def test_a_new_server_starts_from_it_and_is_as_the_roles_want_it(growing: Growing) -> None:
     built = growing.play("site")
     assert built.code == 0, built.explain()
@@ -202,7 +226,7 @@ def test_a_look_beforehand_says_the_way_and_touches_nothing(growing: Growing) ->
     assert looked.code == 0, looked.explain()
     assert "SCALE to scale (cpx41): replace" in " ".join(looked.output.split())
     assert growing.account() == before
-    assert [one for one in growing.exchanges("hetzner")[asked:] if one["method"] != "GET"] == []
+    assert writes(growing, asked) == []
 
 
 def test_up_in_place_under_load(growing: Growing) -> None:
@@ -261,6 +285,11 @@ def test_down_by_a_second_server_killed_half_way_and_repeated(growing: Growing) 
 
 def test_a_rehearsal_touches_nothing_and_leaves_nothing(growing: Growing) -> None:
     account, records, word = growing.account(), growing.records(), growing.kept_words()
+    asked = len(growing.exchanges("hetzner"))
+    looked = growing.play("recover_rehearse", "--check")
+    assert looked.code == 0, looked.explain()
+    assert "A rehearsal would make quetrex-lab-rehearsal for rehearsal.quetrex.test" in " ".join(looked.output.split())
+    assert writes(growing, asked) == []
     with crowd(growing) as seen:
         done = growing.play("recover_rehearse")
         assert done.code == 0, done.explain()
@@ -270,8 +299,25 @@ def test_a_rehearsal_touches_nothing_and_leaves_nothing(growing: Growing) -> Non
     told = growing.told("rehearsal")
     assert told["ok"] is True
     assert 0 < told["seconds"] <= told["budget"] == 600
+
+
+def test_a_rehearsal_that_was_killed_and_one_that_fails_leave_nothing_either(growing: Growing) -> None:
+    account, records, asked = growing.account(), growing.records(), len(growing.exchanges("hetzner"))
+    with growing.lab.path("log", "rehearsal-killed.txt").open("ab") as log:
+        words = growing.command("recover_rehearse")
+        child = subprocess.Popen(words, cwd=CHECKOUT, env=growing.environment, stdout=log, stderr=log, start_new_session=True)
+        made = until(lambda: any(one["path"] == "/v1/servers" for one in writes(growing, asked)), 300, step=0.3)
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    assert made
+    left = growing.account()
+    assert left != account
     failed = growing.play("recover_rehearse", "-e", '{"host_baseline_packages": ["no-such-package"]}')
     assert failed.code != 0
-    assert "REHEARSAL FAILED" in failed.output
-    assert growing.told("rehearsal")["ok"] is False
+    said = " ".join(failed.output.split())
+    assert "REHEARSAL FAILED" in said, failed.explain()
+    assert "Production was not touched" in said, failed.explain()
+    told = growing.told("rehearsal")
+    assert (told["ok"], "no-such-package" in told["problem"]) == (False, True), told
     assert (growing.account(), growing.records()) == (account, records)
+    assert growing.status("/api/health") == 200

@@ -145,9 +145,23 @@ def _walls(current: Current, pair: Pair) -> list[Step]:
 
 def release(current: Current, pair: Pair) -> list[Step]:
     """Return what deletes the predecessor and its addresses."""
-    name, steps = f"{pair.name}-old", []
-    if "old" in current.servers:
-        row = current.servers["old"]
+    return _gone(current, "old", f"{pair.name}-old")
+
+
+def abandon(current: Current, pair: Pair) -> list[Step]:
+    """Return what deletes a successor that has nothing yet, or what is left of one, with its addresses and its firewall."""
+    name = f"{pair.name}-{pair.next_role}"
+    if current.holder() == "next" or ("next" in current.servers and "app" not in current.servers):
+        raise HetznerError("resource_in_use", f"{name} has the volume or the name already; finish the exchange")
+    wall = current.firewalls.get(name)
+    return [*_gone(current, "next", name), *([Step(f"delete firewall {name}", "DELETE", f"/firewalls/{wall['id']}")] if wall else [])]
+
+
+def _gone(current: Current, part: str, name: str) -> list[Step]:
+    """Return what deletes a server and the addresses that are named after it, protection first."""
+    steps = []
+    if part in current.servers:
+        row = current.servers[part]
         if row["protection"]["delete"]:
             body = {"delete": False, "rebuild": False}
             steps.append(Step(f"lift the protection of {row['name']}", "POST", f"/servers/{row['id']}/actions/change_protection", body))

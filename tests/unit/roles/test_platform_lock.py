@@ -50,3 +50,12 @@ def test_a_writer_takes_the_lock_first(name: str) -> None:
     order = [step for play in plays for step in steps(play)]
     assert LOCK in order
     assert set(order[: order.index(LOCK)]) <= BEFORE
+
+
+@pytest.mark.parametrize("name", ["image_build", "recover_rehearse"])
+def test_what_leaves_the_platform_alone_has_a_lock_of_its_own(name: str) -> None:
+    """Two of a kind would delete each other's server; beside a deployment each of them may run."""
+    plays = yaml.safe_load((ROOT / "playbooks" / f"{name}.yml").read_text())
+    order = steps(plays[0])
+    assert set(order[: order.index(LOCK)]) <= BEFORE
+    assert plays[0]["vars"]["platform_lock_name"].startswith("{{ platform_name }}-{{ platform_environment }}-")

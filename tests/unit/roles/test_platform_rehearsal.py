@@ -5,11 +5,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+
+from lab.api.cloudflare.testing import cloudflare_server
+
+if TYPE_CHECKING:
+    from lab.supabase.testing import RunPlaybook
+
+pytest_plugins = ["lab.supabase.testing"]
 
 PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 # What looks after production and would mistake the rehearsal's server for it.
@@ -24,7 +32,8 @@ def play(playbook: str, name: str) -> dict[str, Any]:
 
 def imported(tasks: list[dict[str, Any]]) -> list[str]:
     """The roles that tasks import, in order, without those with other tasks than the main ones."""
-    roles = [task["ansible.builtin.import_role"] for task in tasks if "ansible.builtin.import_role" in task]
+    flat = [inner for task in tasks for inner in task.get("block", [task])]
+    roles = [task["ansible.builtin.import_role"] for task in flat if "ansible.builtin.import_role" in task]
     return [role["name"].rpartition(".")[2] for role in roles if "tasks_from" not in role]
 
 
@@ -43,3 +52,46 @@ def test_the_same_roles_in_the_same_order(playbook: str, name: str) -> None:
 
 def test_the_rehearsal_goes_to_the_end() -> None:
     assert imported(play("recover_rehearse", "Prepare the server")["tasks"]) == of_site()
+
+
+def test_nothing_that_belongs_to_somebody_else_is_touched(playbook: RunPlaybook, tmp_path: Path) -> None:
+    labels = {"platform": "quetrex", "environment": "test"}
+    mistaken: list[dict[str, Any]] = [
+        {"platform_rehearsal_host": "shop"},
+        {"platform_rehearsal_host": "blog"},
+        {"platform_rehearsal_labels": {**labels, "role": "app"}},
+        {"platform_rehearsal_labels": {"role": "rehearsal"}},
+        {"platform_rehearsal_name": "web1"},
+        # its own, left by one that was killed; what would delete the server answers that it knows nothing
+        {"platform_rehearsal_host": "rehearsal"},
+    ]
+    with cloudflare_server(tmp_path) as api:
+        ours = yaml.safe_load((PLAYBOOKS.parent / "roles/platform_rehearsal/vars/main.yml").read_text())["__platform_rehearsal_comment"]
+        for row in (
+            {"name": "shop", "type": "A", "content": "192.0.2.9"},
+            {"name": "blog", "type": "CNAME", "content": "blogs.example", "comment": "the blog"},
+            {"name": "rehearsal", "type": "A", "content": "192.0.2.8", "proxied": True, "comment": ours},
+        ):
+            api.call("POST", "/zones/{zone}/dns_records", {**row, "name": f"{row['name']}.{api.zone['name']}"}).raise_for_status()
+        account = {"platform_cloudflare_api_token": api.token, "platform_cloudflare_api_url": api.url, "platform_domain": api.zone["name"]}
+        nowhere = {"platform_hetzner_api_token": "x" * 64, "platform_hetzner_api_url": f"{api.origin}/nowhere", "platform_state_dir": str(tmp_path)}
+        server = {"add_host": {"name": "web1", "groups": ["platform_servers"]}, "changed_when": False}
+        tasks: list[dict[str, Any]] = [server]
+        for case in mistaken:
+            role = {"include_role": {"name": "quetrex.platform.platform_rehearsal"}, "vars": case}
+            tasks += [{"debug": {"msg": "NEXT ONE"}}, {"block": [role], "rescue": [{"debug": {"msg": "REFUSED"}}]}]
+        named = {"platform_name": "quetrex", "platform_environment": "test"}
+        play = [{"hosts": "localhost", "gather_facts": False, "vars": {**account, **nowhere, **named}, "tasks": tasks}]
+        (tmp_path / "play.yml").write_text(json.dumps(play))
+        api.forget()
+        done = playbook(tmp_path / "play.yml")
+        shop, blog, of_app, of_nobody, of_server, own = " ".join(done.stdout.split()).split("NEXT ONE")[1:]
+        assert "Nothing was touched. platform_rehearsal_host is shop, which leads to 192.0.2.9" in shop, done.stdout
+        assert "which leads to blogs.example" in blog
+        for said in (of_app, of_nobody):
+            assert "Nothing was touched. platform_rehearsal_labels have to say" in said, said
+        assert "platform_rehearsal_name is web1, which is a server of the platform" in of_server
+        assert all("REFUSED" in said for said in (shop, blog, of_app, of_nobody, of_server))
+        assert "Nothing was touched" not in own, own
+        # the first that is done to what is left is that its name goes
+        assert [path.rpartition("/")[2] for path in api.writes()] == ["batch"]

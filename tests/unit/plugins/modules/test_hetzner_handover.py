@@ -99,3 +99,28 @@ def test_a_killed_run_is_finished_from_every_request_on(hetzner: HetznerApi, run
 def test_two_of_one_role_are_refused(hetzner: HetznerApi, run_hetzner: Run, pair: tuple[int, int]) -> None:
     order(hetzner, name="another", labels={**LABELS, "role": "next"})
     assert run_hetzner("handover", **WHICH)["failure"]["code"] == "ambiguous"
+
+
+def test_a_successor_that_is_not_wanted_goes_with_all_it_has_and_nothing_else(hetzner: HetznerApi, run_hetzner: Run, pair: tuple[int, int]) -> None:
+    looked = run_hetzner("handover", check=True, part="abandon", **WHICH)
+    assert (looked["steps"][0], looked["steps"][-1], hetzner.writes()) == ("delete app-next", "delete firewall app-next", [])
+    # killed after the server went
+    hetzner.fault({"status": 403, "body": {"error": {"code": "forbidden", "message": "killed"}}}, times=None, after=1, method="DELETE")
+    assert run_hetzner("handover", part="abandon", **WHICH)["failed"]
+    hetzner.heal()
+    assert run_hetzner("handover", part="abandon", **WHICH)["changed"] is True
+    kinds = ("servers", "firewalls", "volumes", "primary_ips")
+    assert {kind: [one["name"] for one in hetzner.project.all(kind)] for kind in kinds} == {
+        "servers": ["app"], "firewalls": ["app"], "volumes": ["app"], "primary_ips": ["app", "app-ipv6"],
+    }  # fmt: skip
+    assert run_hetzner("handover", part="abandon", **WHICH)["changed"] is False
+
+
+def test_a_successor_that_has_the_volume_or_the_name_is_not_abandoned(hetzner: HetznerApi, run_hetzner: Run, pair: tuple[int, int]) -> None:
+    run_hetzner("handover", part="volume", **WHICH)
+    hetzner.forget()
+    assert run_hetzner("handover", part="abandon", **WHICH)["failure"]["code"] == "resource_in_use"
+    run_hetzner("handover", part="names", **WHICH)
+    hetzner.forget()
+    assert run_hetzner("handover", part="abandon", **WHICH)["changed"] is False
+    assert hetzner.writes() == []
