@@ -134,8 +134,10 @@ def main(run: RunProgram, path: Path, tell: Send = send, say: t.Callable[[str], 
     """Exit code 0 also when there are problems: then they were reported. 1 when nobody could be told."""
     settings = Settings.read(path)
     seen, found = look(run, settings)
-    if Path(settings.state).is_dir():
-        remember(Path(settings.state) / "history.jsonl", sample(seen))
+    # An empty one is the place of a volume that is not there: a file in it would keep the volume from being mounted.
+    state = Path(settings.state)
+    if state.is_dir() and any(state.iterdir()):
+        remember(state / "history.jsonl", sample(seen))
     say(text(settings.name, found) if found else f"{settings.name}: all is well")
     try:
         say(f"told: {report(settings, found, tell)}")

@@ -98,3 +98,11 @@ def test_a_look_from_the_settings_to_the_report(tmp_path: Path) -> None:
     assert said[-1] == "told: failure"
     assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 1
     assert main(lambda _argv: (-1, "", "not found"), path, Service(away=99), said.append) == 1
+
+
+def test_an_empty_state_folder_stays_empty_for_the_volume_that_is_to_be_mounted_there(tmp_path: Path) -> None:
+    path, state = tmp_path / "heartbeat.json", tmp_path / "state"
+    state.mkdir()
+    path.write_text(json.dumps({"name": "app", "url": "", "state": str(state), "timers": []}))
+    assert main(lambda _argv: (-1, "", "not found"), path, Service(), list[str]().append) == 0
+    assert list(state.iterdir()) == []
