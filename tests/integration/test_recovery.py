@@ -270,6 +270,7 @@ def test_where_no_cure_can_be_given_the_server_is_cut_off_and_all_is_elsewhere_w
     server, address, identity = mortal.server, mortal.server_ipv4, host_key(mortal)
     mortal.on_server(f"echo copied > {WORKSPACE}/copied && echo 'SET copied yes' | {' '.join(redis_cli(mortal))} && platform-backup backup")
     assert json.loads(mortal.on_server("platform-backup status"))["age_seconds"] < 60
+    releases = mortal.on_server("cat /srv/platform/releases.log")
     client, records = api(mortal), dns_writes(mortal)
     Machines(mortal.lab).hang(server)
     dead = [{"domain": "action", "command": command, "code": "action_failed"} for command in ("reset_server", "rebuild_server", "start_server")]
@@ -287,7 +288,9 @@ def test_where_no_cure_can_be_given_the_server_is_cut_off_and_all_is_elsewhere_w
     assert sorted(str(one.location and one.location.name) for one in client.volumes.get_all()) == ["ash", "hil"]
     switched = dns_writes(mortal)[len(records) :]
     assert switched
-    released = json.loads(mortal.on_server("tail -n 1 /srv/platform/releases.log"))
+    recorded = mortal.on_server("cat /srv/platform/releases.log")
+    assert recorded.startswith(releases), "the record of releases goes on where the copy ended"
+    released = json.loads(recorded.splitlines()[-1])
     assert released["outcome"] == "released"
     assert min(float(one["time"]) for one in switched) >= datetime.datetime.fromisoformat(released["at"]).timestamp(), "the origin answers first"
 
