@@ -39,7 +39,7 @@ def imported(tasks: list[dict[str, Any]]) -> list[str]:
 
 def of_site() -> list[str]:
     """The roles that `site` gives a server."""
-    roles = play("site", "Prepare the server")["roles"]
+    roles = play("stages/server", "Prepare the server")["roles"]
     return [role["role"].rpartition(".")[2] for role in roles if role["role"].rpartition(".")[2] not in PRODUCTION]
 
 
