@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -45,6 +46,9 @@ class DatabaseEngine(supabase.NullEngine):
 
 class ManagementServer:
     """One account with one project; `now` is what time it is, for the API and for its client."""
+
+    # of the database, where one is asked for
+    password = "first-correct-horse"
 
     def __init__(self, root: Path, cluster: Cluster) -> None:
         self.now = 1_800_000_000.0
@@ -98,3 +102,15 @@ def management(tmp_path: Path, clusters: Callable[[Privileges], Cluster], monkey
     with serving(made) as made.url:
         yield made
     assert made.violations() == []
+
+
+@pytest.fixture
+def asking(tmp_path: Path, management: ManagementServer) -> Iterator[Cluster]:
+    """The project's database on an address, where the password is asked for."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = int(listener.getsockname()[1])
+    with Cluster(tmp_path / "asking", port=port, listen="127.0.0.1", fsync=False) as cluster:
+        (tmp_path / "asking" / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+        cluster.execute(f"ALTER ROLE postgres PASSWORD '{management.password}'; SELECT pg_reload_conf()", user="supabase_admin")
+        management.engine.cluster = cluster
+        yield cluster

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from lab.supabase.cluster import Cluster
     from lab.supabase.management import ManagementServer
     from lab.supabase.testing import RunPlaybook
 
@@ -108,3 +109,12 @@ def test_a_paused_project_is_woken_while_something_else_is_done(management: Mana
     assert "changed=1" in woken, woken
     assert management.projects[management.ref]["status"] == "RESTORING"
     assert "changed=0" in site(entry="wake", platform_supabase_database=login(management))
+
+
+def test_the_database_takes_the_password_of_the_inventory_once(management: ManagementServer, site: Site, asking: Cluster) -> None:
+    database = {"host": "127.0.0.1", "port": asking.server.port, "user": "postgres", "name": "postgres", "sslmode": "disable", "password": PASSWORD}
+    settings = {"entry": "password", "platform_supabase_project": {"ref": management.ref}, "platform_supabase_database": database}
+    assert "changed=1    unreachable=0    failed=0" in site("-vvv", "--check", **settings)
+    assert "changed=1    unreachable=0    failed=0" in site("-vvv", **settings)
+    assert "changed=0    unreachable=0    failed=0" in site(**settings)
+    assert management.statuses == [200]

@@ -6,34 +6,19 @@
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.quetrex.platform.plugins.modules import supabase_password
-from lab.supabase.cluster import Cluster
 
 if TYPE_CHECKING:
+    from lab.supabase.cluster import Cluster
     from lab.supabase.management import ManagementServer
 
 pytest_plugins = ["lab.supabase.management"]
-FIRST, SECOND = "first-correct-horse", "second-correct-horse"
-
-
-@pytest.fixture
-def asking(tmp_path: Path, management: ManagementServer) -> Iterator[Cluster]:
-    """The project's database on an address, where a password is asked for."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = int(listener.getsockname()[1])
-    with Cluster(tmp_path / "asking", port=port, listen="127.0.0.1", fsync=False) as cluster:
-        (tmp_path / "asking" / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
-        cluster.execute(f"ALTER ROLE postgres PASSWORD '{FIRST}'; SELECT pg_reload_conf()", user="supabase_admin")
-        management.engine.cluster = cluster
-        yield cluster
+SECOND = "second-correct-horse"
 
 
 def run(capfd: pytest.CaptureFixture[str], server: ManagementServer, cluster: Cluster, password: str, **more: Any) -> dict[str, Any]:
@@ -57,19 +42,19 @@ def run(capfd: pytest.CaptureFixture[str], server: ManagementServer, cluster: Cl
 
 
 def test_check_change_again_and_the_old_one_is_wrong(capfd: pytest.CaptureFixture[str], management: ManagementServer, asking: Cluster) -> None:
-    assert run(capfd, management, asking, FIRST)["changed"] is False
+    assert run(capfd, management, asking, management.password)["changed"] is False
     assert management.statuses == []
     assert run(capfd, management, asking, SECOND, _ansible_check_mode=True)["changed"] is True
-    assert run(capfd, management, asking, FIRST)["changed"] is False
+    assert run(capfd, management, asking, management.password)["changed"] is False
     assert run(capfd, management, asking, SECOND)["changed"] is True
     assert run(capfd, management, asking, SECOND)["changed"] is False
     assert management.statuses == [200]
-    assert run(capfd, management, asking, FIRST, _ansible_check_mode=True)["changed"] is True
+    assert run(capfd, management, asking, management.password, _ansible_check_mode=True)["changed"] is True
 
 
 def test_whoever_is_not_the_owner_changes_nothing(capfd: pytest.CaptureFixture[str], management: ManagementServer, asking: Cluster) -> None:
     assert run(capfd, management, asking, SECOND, api_token="sbp_" + "0" * 40)["failure"]["code"] == "token"
-    assert run(capfd, management, asking, FIRST)["changed"] is False
+    assert run(capfd, management, asking, management.password)["changed"] is False
 
 
 def test_a_database_that_is_not_there_is_no_wrong_password(capfd: pytest.CaptureFixture[str], management: ManagementServer, asking: Cluster) -> None:
