@@ -21,7 +21,8 @@ from .errors import Failure, redact
 API_URL = "https://api.supabase.com"
 # The vendor's budget is 60 a minute for the whole account; who exceeds it is shut out for a minute. Leave some to people.
 BUDGET, WINDOW, BLOCKED = 50, 60.0, 60.0
-RETRIES = 4
+# For how long a request is repeated that the API has no answer for, and the longest pause between two.
+PATIENCE, PAUSE = 60.0, 10.0
 PAUSED, TOO_MANY = 540, 429
 
 _MEANING: dict[int, tuple[str, str]] = {
@@ -77,7 +78,7 @@ class Api:
         self.clock.sleep(seconds)
 
     def _call(self, method: str, path: str, body: Any) -> Any:
-        attempt = 0
+        attempt, patient_until = 0, self.clock.now() + PATIENCE
         while True:
             attempt += 1
             self._pace()
@@ -89,9 +90,9 @@ class Api:
                 words = self._words(answer)
                 if method != "GET":
                     raise Unanswered(f"{method} {path}: {words or status}. It may have been done all the same; run again.")
-                if attempt > RETRIES:
+                if self.clock.now() >= patient_until:
                     raise Failure(f"{method} {path}: {words or status}, {attempt} times.", "unavailable", status=status)
-                self.wait(2.0**attempt, f"{method} {path} answers {status or 'nothing'}")
+                self.wait(min(2.0**attempt, PAUSE), f"{method} {path} answers {status or 'nothing'}")
             elif status >= 400:
                 raise self._refused(method, path, status, answer)
             else:

@@ -111,6 +111,16 @@ def test_a_paused_project_is_woken_while_something_else_is_done(management: Mana
     assert "changed=0" in site(entry="wake", platform_supabase_database=login(management))
 
 
+@pytest.mark.parametrize("entry", ["wake", "main"])
+def test_an_api_without_an_answer_ends_a_run_unless_its_database_works(management: ManagementServer, site: Site, entry: str) -> None:
+    management.fault({"match": {"method": "GET"}, "effect": {"status": 503, "body": {"message": "try later"}}})
+    settings = {"entry": entry, "platform_supabase_database": login(management), "supabase_project_wait_timeout": 1}
+    assert "failed=1" in site(**settings)
+    passed_over = site(**settings, supabase_project_reachable_api=False)
+    assert "failed=0" in passed_over, passed_over
+    assert ("The project is left as it is; run site once the API answers." in " ".join(passed_over.split())) == (entry == "main")
+
+
 def test_the_database_takes_the_password_of_the_inventory_once(management: ManagementServer, site: Site, asking: Cluster) -> None:
     database = {"host": "127.0.0.1", "port": asking.server.port, "user": "postgres", "name": "postgres", "sslmode": "disable", "password": PASSWORD}
     settings = {"entry": "password", "platform_supabase_project": {"ref": management.ref}, "platform_supabase_database": database}

@@ -101,8 +101,12 @@ def test_an_answer_that_gets_lost_makes_no_second_project(capfd: pytest.CaptureF
 
 
 def test_reading_is_repeated(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
-    management.fault({"match": {"method": "GET"}, "effect": {"status": 503, "body": {"message": "try later"}}, "times": 2})
+    management.fault({"match": {"method": "GET"}, "effect": {"status": 503, "body": {"message": "try later"}}, "times": 6})
     assert run(capfd, management, ref=management.ref)["changed"] is False
+    management.fault({"match": {"method": "GET"}, "effect": {"status": 503, "body": {"message": "try later"}}})
+    began = management.now
+    assert run(capfd, management, ref=management.ref)["failure"]["code"] == "unavailable"
+    assert 60 <= management.now - began < 80
 
 
 @pytest.mark.parametrize(
