@@ -122,13 +122,15 @@ def read(path: Path) -> Json | None:
 
 
 def samples(path: Path) -> list[Json]:
-    """What earlier runs measured; a line that was cut off is left out."""
+    """What earlier runs measured; a line that was cut off, or is no sample, is left out."""
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []:
         try:
-            found.append(json.loads(line))
-        except ValueError:
+            row = json.loads(line)
+            moment(row["at"])
+        except (ValueError, TypeError, KeyError, AttributeError):
             continue
+        found.append(row)
     return found
 
 
@@ -158,8 +160,9 @@ def main() -> None:
         given["name"], given["domain"], seen["at"], given["tier"], [Finding(**finding) for finding in given["findings"]], seen, told,
         forecast.costs(seen, capacity, given["tier"]), read(state / "rehearsal.json"), read(state / "recovery.json"),
     )  # fmt: skip
-    replace(history, "".join(json.dumps(row) + "\n" for row in kept))
-    replace(Path(given["path"]), page.page(picture))
+    if not module.check_mode:
+        replace(history, "".join(json.dumps(row) + "\n" for row in kept))
+        replace(Path(given["path"]), page.page(picture))
     numbers = [
         {"name": gauge.name, "used": gauge.used, "limit": gauge.limit, "share": gauge.share, "full": told.when or told.words, "then": gauge.then}
         for gauge, told in told

@@ -48,7 +48,8 @@ options:
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
+    support: partial
+    details: The reports are written in check mode too; the platform is never changed.
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: none

@@ -53,10 +53,16 @@ def test_runs_add_up_to_a_forecast_and_broken_lines_harm_nothing(draw: Any, tmp_
     history = tmp_path / "state" / "h.jsonl"
     history.parent.mkdir()
     rows = [json.dumps({"at": f"2026-11-{day:02}T02:00:00+00:00", "disk": 0.01 * day}) for day in range(10, 23)]
-    history.write_text("\n".join([*rows, '{"at": "2026-']) + "\n")
+    history.write_text("\n".join([*rows, "5", '{"at": 7}', '{"disk": 1}', '{"at": "yesterday"}', '{"at": "2026-']) + "\n")
     gauges = {gauge["name"]: gauge for gauge in draw()["gauges"]}
     assert gauges["disk"]["full"].startswith("2027-0")
     assert len(history.read_text().splitlines()) == 14
+
+
+def test_check_mode_tells_and_writes_nothing(draw: Any, tmp_path: Path) -> None:
+    told = draw(_ansible_check_mode=True)
+    assert told["terminal"]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_the_last_rehearsal_is_on_the_page(draw: Any, tmp_path: Path) -> None:
