@@ -200,7 +200,8 @@ class Project:
     ) -> Resource:
         """Start an action. `after` is one that has to end first; `locks` is the server nobody else may change meanwhile."""
         world = self.world
-        fault = world.faults.domain("action", command=command)
+        server = next((number for kind, number in resources if kind == "server"), None)
+        fault = world.faults.domain("action", command=command, server=server)
         earlier = world.job(after["id"]) if after else None
         error = {"code": str(fault["code"]), "message": str(fault.get("message", "injected"))} if fault and "code" in fault else None
         ends = (earlier.ends if earlier else world.clock()) + (float(fault["seconds"]) if fault and "seconds" in fault else seconds * world.pace)

@@ -179,6 +179,15 @@ def test_failed_action_comes_after_a_201(world: World) -> None:
         ordered.action.wait_until_finished()
 
 
+def test_an_action_can_fail_for_one_server_alone(world: World) -> None:
+    servers = [world.server(name) for name in ("dead", "well")]
+    effect = {"domain": "action", "command": "reset_server", "server": servers[0].id, "code": "action_failed", "message": "no luck"}
+    world.app.state.faults.add({"effect": effect})
+    with pytest.raises(Exception, match="no luck"):
+        world.client.servers.reset(servers[0]).wait_until_finished()
+    world.client.servers.reset(servers[1]).wait_until_finished()
+
+
 def test_tokens_rate_limit_and_removed_endpoints(world: World) -> None:
     stranger = Client("x" * 64, api_endpoint=f"{world.url}/v1")
     assert world.code(stranger.servers.get_list) == "401 unauthorized"
