@@ -25,7 +25,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -114,8 +114,8 @@ def deleted_without_its_image(platform: Mortal) -> None:
 
 def deleted_with_a_broken_image(platform: Mortal) -> None:
     """Deleted, and what is in the golden image does not come up."""
-    (image,) = (one for one in snapshots(platform) if "broken" not in (one.labels or {}))
-    (platform.lab.root / "images" / str(image.id) / "upper/usr/sbin/sshd").write_text("#!/bin/false\n")
+    for image in snapshots(platform):
+        (platform.lab.root / "images" / str(image.id) / "upper/usr/sbin/sshd").write_text("#!/bin/false\n")
     delete(platform)
 
 
@@ -200,6 +200,12 @@ class Load:
         kinds = ["--get", "1", "--post", "1", "--session", "1", "--socket", "0", "--slow", "0", "--events", "0", "--seconds", "600"]
         self.process = subprocess.Popen([*words, *kinds], cwd=CHECKOUT / "tests", stdout=subprocess.PIPE, text=True)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.process.kill()
+
     def end(self) -> dict[str, Any]:
         """What they saw."""
         self.process.terminate()
@@ -211,11 +217,16 @@ class Load:
 def measure(platform: Mortal, case: Case) -> dict[str, Any]:
     """One death: seconds to the first 200 and to the end of recover.yml, the cures, and what was lost of what was acknowledged."""
     case.before(platform)
-    writer, visitors, load = Writer(platform, str(time.time_ns())), Visitors(platform), Load(platform)
+    with Load(platform) as load:
+        return killed_under(load, platform, case)
+
+
+def killed_under(load: Load, platform: Mortal, case: Case) -> dict[str, Any]:
+    """The death itself, under visitors who are there already."""
+    writer, visitors = Writer(platform, str(time.time_ns())), Visitors(platform)
     visitors.start()
     writer.start()
     if not platform.eventually(writer.busy, 60):
-        load.process.kill()
         raise SystemExit("nothing is acknowledged before the server dies: is the platform up?")
     died, busy = writer.end(), round(os.getloadavg()[0], 1)
     case.die(platform)
