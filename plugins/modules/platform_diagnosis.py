@@ -61,6 +61,10 @@ options:
     description: File with the server's recorded host key.
     type: path
     required: true
+  host_key:
+    description:
+      - Public SSH host key that the server has at whatever address, as one line. A server that was just made at a new address is in no file yet.
+    type: str
   database:
     description: Host or address of the database. Not looked at when not given.
     type: str
@@ -145,8 +149,10 @@ looks:
 """
 
 import datetime
+import tempfile
 import time
 import typing as t
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -202,6 +208,7 @@ def main() -> None:
         "user": {"type": "str", "required": True},
         "key_file": {"type": "path", "required": True, "no_log": False},
         "known_hosts": {"type": "path", "required": True},
+        "host_key": {"type": "str", "no_log": False},
         "database": {"type": "str"},
         "database_port": {"type": "int", "default": 5432},
         "supabase_url": {"type": "str"},
@@ -213,19 +220,22 @@ def main() -> None:
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     given = module.params
-    target = Target(
-        given["domain"], given["path"], given["edge"], given["ca_path"], given["user"], given["key_file"], given["known_hosts"],
-        given["database"], given["database_port"], given["supabase_url"], WAITING_TIMEOUT if given["wait"] else TIMEOUT,
-    )  # fmt: skip
     known_now: list[Known] = []
+    with tempfile.TemporaryDirectory(dir=module.tmpdir) as folder:
+        expected = Path(folder, "known_hosts")
+        target = Target(
+            given["domain"], given["path"], given["edge"], given["ca_path"], given["user"], given["key_file"], (given["known_hosts"], str(expected)),
+            given["database"], given["database_port"], given["supabase_url"], WAITING_TIMEOUT if given["wait"] else TIMEOUT,
+        )  # fmt: skip
 
-    def see() -> tuple[Situation, Choice]:
-        facts = known(given)
-        known_now.append(facts)
-        seen = look(module.run_command, facts.api, facts.server, facts.address, target, facts.young)
-        return seen, choose(seen, given["tried"], given["told"] or "", given["elsewhere"])
+        def see() -> tuple[Situation, Choice]:
+            facts = known(given)
+            known_now.append(facts)
+            expected.write_text(f"{facts.address} {given['host_key']}\n" if facts.address and given["host_key"] else "", encoding="utf-8")
+            seen = look(module.run_command, facts.api, facts.server, facts.address, target, facts.young)
+            return seen, choose(seen, given["tried"], given["told"] or "", given["elsewhere"])
 
-    seen, choice, looks = look_until(see, given["wait"], given["pause"], time.monotonic, time.sleep)
+        seen, choice, looks = look_until(see, given["wait"], given["pause"], time.monotonic, time.sleep)
     said = f"DIAGNOSIS: {line(seen)} => {choice.cure.upper()}: {choice.reason}"
     found = {"timeline_say": said, "line": line(seen), "cure": choice.cure, "reason": choice.reason, "situation": seen._asdict(), "looks": looks}
     module.exit_json(changed=False, address=known_now[-1].address or "", location=known_now[-1].location, **found)

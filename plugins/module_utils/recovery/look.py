@@ -32,7 +32,7 @@ _SCRIPT = (
 
 
 class Target(t.NamedTuple):
-    """Where to look. Addresses are IPv4; `edge` and `ca_path` only where the DNS and the public authorities are not to be asked."""
+    """Where to look. Addresses are IPv4; `known_hosts` are files; `edge` and `ca_path` only where the DNS and the public authorities are not to be asked."""
 
     name: str
     path: str
@@ -40,7 +40,7 @@ class Target(t.NamedTuple):
     ca_path: t.Optional[str]
     user: str
     key_file: str
-    known_hosts: str
+    known_hosts: tuple[str, ...]
     database: t.Optional[str]
     database_port: int
     supabase_url: t.Optional[str]
@@ -126,7 +126,7 @@ def _banner(address: str, timeout: float) -> str:
 def _login(command: RunCommand, address: str, target: Target) -> tuple[str, t.Optional[int]]:
     options = {
         "BatchMode": "yes", "ConnectTimeout": f"{target.timeout:.0f}", "ControlPath": "none", "IdentitiesOnly": "yes", "LogLevel": "ERROR",
-        "StrictHostKeyChecking": "yes", "UserKnownHostsFile": target.known_hosts,
+        "StrictHostKeyChecking": "yes", "UserKnownHostsFile": " ".join(f'"{file}"' for file in target.known_hosts),
     }  # fmt: skip
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     argv = ["ssh", "-n", *words, "-i", target.key_file, f"{target.user}@{address}", _SCRIPT.format(name=target.name, path=target.path)]

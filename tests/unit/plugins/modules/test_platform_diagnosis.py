@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,31 @@ def test_a_server_that_is_off(hetzner: HetznerApi, diagnose: Run) -> None:
     assert diagnose()["cure"] == "power_on"
     assert diagnose(tried=["power_on"])["cure"] == "rebuild"
     assert hetzner.writes() == []
+
+
+def test_a_server_made_at_a_new_address_is_known_by_the_key_it_was_given(
+    hetzner: HetznerApi, diagnose: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order(hetzner)
+    hetzner.forget()
+    folder = tmp_path / "with a space"
+    folder.mkdir()
+    key = "ssh-ed25519 " + "A" * 68
+    looked: list[list[str]] = []
+
+    def command(_module: AnsibleModule, argv: list[str], **_more: Any) -> tuple[int, str, str]:
+        if argv[0] != "ssh":
+            return 1, "", ""
+        said = subprocess.run([argv[0], "-G", *argv[1:-1]], capture_output=True, text=True, check=True).stdout
+        files = [line.partition(" ")[2] for line in said.splitlines() if line.startswith("userknownhostsfile ")]
+        host = argv[-2].partition("@")[2]
+        looked.append([host, *(line for file in re.split(r" (?=/)", files[0]) if Path(file).exists() for line in Path(file).read_text().splitlines())])
+        return 0, "disk ok\norigin 502", ""
+
+    monkeypatch.setattr(AnsibleModule, "run_command", command)
+    found = diagnose(known_hosts=str(folder / "known_hosts"), host_key=key)
+    assert (found["cure"], found["situation"]["login"]) == ("converge", "ok")
+    assert looked == [[found["address"], f"{found['address']} {key}"]]
 
 
 def test_an_api_that_refuses_is_said_and_stops(diagnose: Run) -> None:
