@@ -220,6 +220,28 @@ def paths_not_expanded(root: Path) -> list[str]:
     return found
 
 
+def truths_of_words(root: Path) -> list[str]:
+    """A boolean of a role as a condition without `| bool`: on the command line (`-e name=false`) and in AWX it is a word, and every word is true."""
+    names = []
+    for role in roles(root):
+        for entry in ((read_yaml(role / "meta" / "argument_specs.yml") or {}).get("argument_specs") or {}).values():
+            names += [name for name, option in (entry.get("options") or {}).items() if option.get("type") == "bool"]
+    if not names:
+        return []
+    bare = rf"(?:{'|'.join(sorted(set(names), key=len, reverse=True))})(?![\w.\[])(?!\s*\|\s*bool)(?!\s*(?:==|!=|is\b|in\b))"
+    places = (
+        rf"\b(?:if|elif|and|or|not|when:|failed_when:|changed_when:|that:)\s+\(?{bare}",
+        rf"[{{(]\s*{bare}\s+(?:and|or|else)\b",
+        rf"^\s+- {bare}(?:\s*$|\s+(?:and|or)\b)",
+    )
+    found = []
+    patterns = ("playbooks/**/*.yml", "roles/*/tasks/**/*.yml", "roles/*/handlers/*.yml", "roles/*/vars/*.yml", "roles/*/templates/**/*")
+    for path in sorted({path for pattern in patterns for path in root.glob(pattern) if path.is_file()}):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            found += [f"{path.relative_to(root)}:{number}: a condition without | bool" for place in places if re.search(place, line)][:1]
+    return found
+
+
 def versions_agree(root: Path) -> list[str]:
     """requirements.yml (people with Galaxy) names what galaxy.yml needs."""
     needed = (read_yaml(root / "galaxy.yml") or {}).get("dependencies") or {}
@@ -326,6 +348,7 @@ TREE_RULES: list[Rule] = [
     bad_playbook_names,
     paths_outside_the_artifact,
     paths_not_expanded,
+    truths_of_words,
     versions_agree,
     secrets,
     machine_paths,

@@ -184,6 +184,7 @@ def test_importer_defect(tmp_path: Path) -> None:
     assert "F401" in kit.importer(tree, kit.build(tree))
 
 
+SWITCH = "---\nargument_specs:\n  main:\n    options:\n      planted_on:\n        type: bool\n"
 AWX = """---
 __awx_controller_templates: [{playbook: site}]
 __awx_controller_no_template: []
@@ -241,6 +242,11 @@ def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path)
     ("rule", "files", "says"),
     [
         (rules.paths_not_expanded, {"roles/planted/vars/main.yml": '---\na: "{{ 1 if platform_state_dir is file else 2 }}"\n'}, "vars/main.yml:2"),
+        (
+            rules.truths_of_words,
+            {"roles/planted/meta/argument_specs.yml": SWITCH, "roles/planted/vars/main.yml": '---\na: "{{ 1 if planted_on else 2 }}"\n'},
+            "vars/main.yml:2",
+        ),
         (rules.unknown_roles, {"playbooks/a.yml": "---\n- hosts: all\n  roles: [quetrex.platform.nobody]\n"}, "nobody"),
         (
             rules.unknown_roles,
