@@ -35,13 +35,15 @@ NOT_INHERITED = (
     "ANSIBLE_STDOUT_CALLBACK",
     "AWX_ISOLATED_DATA_DIR",
 )
+# Who only looks need not wait as long as who builds: every role's question would wait by itself, one after the other.
+PATIENCE = {"QUETREX_CLOUDFLARE_TIMEOUT": "30"}
 
 
 def environment(given: Mapping[str, str], events: Path) -> dict[str, str]:
     """The environment of the second run."""
     kept = {name: value for name, value in given.items() if name not in NOT_INHERITED}
     ours = {"ANSIBLE_CALLBACKS_ENABLED": "quetrex.platform.drift", "ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_NOCOLOR": "1"}
-    return {**kept, **ours, "QUETREX_DRIFT_PATH": str(events), "QUETREX_DRIFT_KEEP_GOING": "true"}
+    return {**PATIENCE, **kept, **ours, "QUETREX_DRIFT_PATH": str(events), "QUETREX_DRIFT_KEEP_GOING": "true"}
 
 
 def words(options: Mapping[str, Any], playbook: str, vaults: Sequence[str]) -> list[str]:

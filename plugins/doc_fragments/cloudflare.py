@@ -23,7 +23,9 @@ options:
       - Without it the environment variable E(CLOUDFLARE_BASE_URL) is used, then Cloudflare's own address.
     type: str
   timeout:
-    description: Seconds for everything the module does, waiting for rate limits and repeating included.
+    description:
+      - Seconds for everything the module does, waiting for rate limits and repeating included.
+      - Without it the environment variable E(QUETREX_CLOUDFLARE_TIMEOUT) is used, then 120.
     type: int
     default: 120
 notes:

@@ -24,7 +24,7 @@ ROUNDS = 4
 CONNECTION: Json = {
     "api_token": {"type": "str", "required": True, "no_log": True, "fallback": (env_fallback, ["CLOUDFLARE_API_TOKEN"])},
     "api_url": {"type": "str", "fallback": (env_fallback, ["CLOUDFLARE_BASE_URL"])},
-    "timeout": {"type": "int", "default": 120},
+    "timeout": {"type": "int", "default": 120, "fallback": (env_fallback, ["QUETREX_CLOUDFLARE_TIMEOUT"])},
 }
 ZONE: Json = {"zone": {"type": "str", "required": True}, "zone_id": {"type": "str"}}
 

@@ -70,6 +70,11 @@ def test_a_runner_around_the_first_run_does_not_hear_the_second(tmp_path: Path) 
     assert not {"AWX_ISOLATED_DATA_DIR", "ANSIBLE_CALLBACK_PLUGINS"} & set(env)
 
 
+def test_it_waits_less_for_a_vendor_that_is_down_unless_told_otherwise(tmp_path: Path) -> None:
+    assert environment({}, tmp_path)["QUETREX_CLOUDFLARE_TIMEOUT"] == "30"
+    assert environment({"QUETREX_CLOUDFLARE_TIMEOUT": "90"}, tmp_path)["QUETREX_CLOUDFLARE_TIMEOUT"] == "90"
+
+
 def test_secrets_go_through_pipes_and_leave_nothing(tmp_path: Path) -> None:
     with piped(tmp_path, [("prod", b"word"), ("other", b"more")]) as vaults:
         name, _at, pipe = vaults[0].partition("@")

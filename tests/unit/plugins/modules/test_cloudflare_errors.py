@@ -113,3 +113,20 @@ def test_the_document_names_every_code_of_our_own() -> None:
 def test_the_document_names_every_permission_as_the_modules_do() -> None:
     named = {cells[0] for table in tables() for cells in table if len(cells) == 3}
     assert {"Zone Read"} | {label if label == "Cache Purge" else f"{label} Edit" for label, _read, _write in PROBES.values()} <= named
+
+
+def test_who_only_looks_waits_less_by_the_environment_and_an_option_is_stronger(
+    cloudflare_api: CloudflareServer, run_cloudflare: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloudflare_api.fault({"match": {"method": "GET", "path": LIST}, "effect": {"html": 502}})
+
+    def asked(**options: int) -> int:
+        before = len(cloudflare_api.log())
+        assert run_cloudflare("dns_records", records=RECORDS, **options)["failure"]["code"] == "deadline"
+        return len(cloudflare_api.log()) - before
+
+    patient = asked()
+    monkeypatch.setenv("QUETREX_CLOUDFLARE_TIMEOUT", "5")
+    impatient = asked()
+    assert impatient < patient
+    assert asked(timeout=120) > impatient
