@@ -14,7 +14,7 @@ import typing as t
 
 from .findings import PARTS, STATES, Finding, Json, moment
 from .forecast import Forecast, Gauge, amount
-from .report import states, summary, words
+from .report import drift_words, states, summary, words
 
 SIGNS = {"ok": "✓", "note": "i", "warning": "!", "problem": "✕", "unknown": "?"}
 WORDS = {"ok": "well", "note": "note", "warning": "warning", "problem": "problem", "unknown": "not looked at"}
@@ -261,13 +261,7 @@ def _dates(picture: Picture) -> _Html:
             pairs.append((title, "never"))
     drift = picture.seen.get("drift") or {}
     if "tasks" in drift:
-        count = len(drift.get("drift") or [])
-        pairs.append(
-            (
-                "Drift",
-                f"{count} of {drift['tasks']} tasks of site would change something" if count else f"none: {drift['tasks']} tasks of site would change nothing",
-            )
-        )
+        pairs.append(("Drift", drift_words(drift)))
     elif not drift:
         pairs.append(("Drift", "not looked at this time"))
     return _tag("section", _tag("h2", "Dates and drift"), _tag("ul", _each(_tag("li", title, _tag("b", text)) for title, text in pairs), class_="pairs"))

@@ -58,6 +58,14 @@ def summary(findings: t.Sequence[Finding]) -> str:
     return ", ".join(told) + ("." if counts["problem"] else "; nothing that has to be mended now.")
 
 
+def drift_words(drift: Json) -> str:
+    """What a run of site would change. A task that fails shows nothing of what it would do."""
+    different = sum(one["kind"] == "changed" for one in drift["drift"])
+    failed = len(drift["drift"]) - different
+    told = f"{drift['tasks']} tasks of site, {different or 'none'} of which would change something"
+    return f"{told}, {failed} could not tell" if failed else told
+
+
 def words(seen: Json) -> dict[str, str]:
     """What to say of a part that is well, in a few words."""
     said: dict[str, str] = {}
@@ -68,8 +76,7 @@ def words(seen: Json) -> dict[str, str]:
     if "tasks" in drift:
         same = "as in the inventory"
         said |= {"edge": f"DNS, settings and rules {same}", "cloud": f"server, firewall, addresses and volume {same}", "release": f"what serves is {same}"}
-        different = len(drift["drift"])
-        said["settings"] = f"{drift['tasks']} tasks of site, {different or 'none'} of which would change something"
+        said["settings"] = drift_words(drift)
         said["database"] = "every promise about who may do what is kept"
     if seen.get("schema"):
         said["database"] = "schema, grants and policies are those of the migrations"

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ansible_collections.quetrex.platform.plugins.module_utils.picture.findings import Expected, Finding, Limits, judge, rule_text
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.report import document, junit, summary, table
+from ansible_collections.quetrex.platform.plugins.module_utils.picture.report import document, drift_words, junit, summary, table
 from lab.seen import clean, inside, plant
 
 
@@ -94,6 +94,15 @@ def test_secret_differences_stay_secret() -> None:
     seen["drift"]["drift"] = [{"kind": "changed", "role": "app_stack", "task": "Write what single services read", "host": "app", "hidden": True}]
     (found,) = judged(seen)
     assert (found.detail, found.host) == ("what differs is secret", "app")
+
+
+def test_what_failed_is_no_change_and_is_not_passed_over() -> None:
+    def one(kind: str) -> dict[str, str]:
+        return {"kind": kind, "role": "cloudflare_zone", "task": "Point the names at the origin", "host": "localhost"}
+
+    assert drift_words({"tasks": 70, "drift": []}) == "70 tasks of site, none of which would change something"
+    drift = {"tasks": 70, "drift": [one("changed"), one("failed"), one("unreachable")]}
+    assert drift_words(drift) == "70 tasks of site, 1 of which would change something, 2 could not tell"
 
 
 def test_the_table_is_narrow_and_says_what_to_do() -> None:

@@ -58,7 +58,7 @@ def test_a_clean_platform_says_so_and_shows_every_part() -> None:
     for words in (
         "All is well", "Visitors", "Cloudflare", "Hetzner server", "Supabase", "redis", "64.16 EUR", "cpx41 122.16 EUR", "CX32 $9 + Supabase Free $0 = $9",
         "100 MB of 500 MB", "2 of 3", "12, no limit", "183.2 s, 9 days ago", "1 day ago by deploy in 3.5 s", "serves now", "sold out", "in 200 days",
-        "none: 70 tasks of site",
+        "70 tasks of site, none of which would change something",
     ):  # fmt: skip
         assert words in shown.text, words
 
