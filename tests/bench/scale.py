@@ -107,7 +107,7 @@ def keep(part: str, found: dict[str, Any]) -> None:
     """Merge one part into the results."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results[part] = {"commit": commit, "load_before": round(os.getloadavg()[0], 1), **found}
+    results[part] = {"commit": commit, "load_after": round(os.getloadavg()[0], 1), **found}
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     print(part, json.dumps(found), flush=True)
 
