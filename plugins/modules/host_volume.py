@@ -13,6 +13,7 @@ version_added: "1.0.0"
 description:
   - Makes a filesystem on a blank device, enters it by UUID in C(/etc/fstab) and mounts it. A filesystem follows a device that was grown.
   - A device with another filesystem, a partition table, or anything but zeros at its beginning is refused and left as it is.
+  - With O(key) everything on it is encrypted by the kernel (ext4 only). That is decided while the volume is empty and cannot be changed later.
 author:
   - Quetrex (@quetrex)
 options:
@@ -34,10 +35,19 @@ options:
     type: list
     elements: str
     default: [defaults, noatime, nofail]
+  key:
+    description:
+      - Words that the volume's key is made from, the same on every server the volume may come to. Without them nothing is encrypted.
+      - A volume in use that is encrypted otherwise, or not, is refused and left as it is.
+    type: str
+  key_file:
+    description: Where the key made from O(key) is kept for the server's next start; removed for a volume that is not encrypted.
+    type: path
+    default: /etc/platform/volume.key
 attributes:
   check_mode:
     support: full
-    description: A device that is not attached yet counts as a change.
+    description: A device that is not attached yet counts as a change. Where O(key) is used, a volume that is not mounted is mounted read-only for a look.
   diff_mode:
     support: full
     description: Shows fstab before and after.
@@ -51,6 +61,12 @@ EXAMPLES = r"""
   quetrex.platform.host_volume:
     device: /dev/disk/by-id/scsi-0HC_Volume_4711
     path: /srv/platform
+
+- name: Mount the data volume, whose content nobody reads without the key
+  quetrex.platform.host_volume:
+    device: /dev/disk/by-id/scsi-0HC_Volume_4711
+    path: /srv/platform
+    key: "{{ vault_volume_key }}"
 """
 
 RETURN = r"""
@@ -66,19 +82,27 @@ grown:
   description: Whether the filesystem was grown to a device that is bigger now.
   returned: always
   type: bool
+encrypted:
+  description: Whether what is on it is encrypted.
+  returned: always
+  type: bool
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.host import encryption
 from ansible_collections.quetrex.platform.plugins.module_utils.host import files as disk
 from ansible_collections.quetrex.platform.plugins.module_utils.host.plan import FileState, Wanted
 from ansible_collections.quetrex.platform.plugins.module_utils.host.volume import (
     EXT4_SUPERBLOCK,
     can_grow,
+    ext4_can_encrypt,
     ext4_size,
     fstab_line,
     mounted_device,
@@ -89,6 +113,7 @@ from ansible_collections.quetrex.platform.plugins.module_utils.host.volume impor
 
 FSTAB = "/etc/fstab"
 MEBIBYTE = 1024 * 1024
+ASIDE = Path("/run/platform-volume")
 
 
 class Volume:
@@ -99,6 +124,9 @@ class Volume:
         self.path = Path(module.params["path"])
         self.fstype: str = module.params["fstype"]
         self.device = Path(module.params["device"]).resolve()
+        self.key = encryption.derive(module.params["key"]) if module.params["key"] else b""
+        self.key_name = encryption.identifier(self.key) if self.key else None
+        self.key_file = FileState(self.key.hex() + "\n" if self.key else None, mode=0o600)
 
     def fail(self, msg: str, code: str) -> NoReturn:
         """Refuse, naming what to do."""
@@ -137,14 +165,18 @@ class Volume:
             self.fail(f"{self.path} is not empty: its files would be hidden by the volume; move them away first", "not_empty")
         return there is not None
 
+    def superblock(self) -> bytes:
+        """What the device says of its ext4."""
+        with self.device.open("rb") as stream:
+            stream.seek(EXT4_SUPERBLOCK)
+            return stream.read(EXT4_SUPERBLOCK)
+
     def is_small(self, mounted: bool) -> bool:
         """Whether the device has grown since its filesystem was made. A mounted XFS alone knows its size: what lies on the device may be older."""
         with self.device.open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)
-            stream.seek(EXT4_SUPERBLOCK)
-            superblock = stream.read(EXT4_SUPERBLOCK)
         if self.fstype == "ext4":
-            return can_grow(ext4_size(superblock), size)
+            return can_grow(ext4_size(self.superblock()), size)
         geometry = self.module.run_command(["xfs_growfs", "-n", str(self.path)])[1] if mounted else ""
         return can_grow(xfs_size(geometry), size)
 
@@ -155,10 +187,94 @@ class Volume:
             self.fail(f"{self.device} has errors that e2fsck -p does not mend: {(out + err).strip()}", "damaged")
         self.must(["resize2fs", str(self.device)])
 
+    @contextlib.contextmanager
+    def all_of_it(self) -> Iterator[Path]:
+        """The whole filesystem, before it is at its place. A look that was killed is ended by the next."""
+        if ASIDE.is_mount():
+            self.must(["umount", str(ASIDE)])
+        ASIDE.mkdir(mode=0o700, exist_ok=True)
+        self.must(["mount", "-o", "ro,noload" if self.module.check_mode else "noatime", str(self.device), str(ASIDE)])
+        try:
+            yield ASIDE
+        finally:
+            self.must(["umount", str(ASIDE)])
+            ASIDE.rmdir()
+
+    def look(self, mounted: bool) -> tuple[Optional[bytes], bool]:
+        """The name of the key that the volume is encrypted with, and whether there is anything on it."""
+        if mounted:
+            return encryption.policy(self.path), True
+        with self.all_of_it() as root:
+            folder = root / encryption.FOLDER
+            there = [path for path in root.iterdir() if path.name not in ("lost+found", encryption.FOLDER)]
+            if not folder.is_dir():
+                return None, bool(there)
+            return encryption.policy(folder), bool(there) or any(folder.iterdir())
+
+    def encrypted_as_wanted(self, mounted: bool) -> bool:
+        """Whether a volume has the encryption that is wanted; False for an empty one that gets it. Anything else is refused."""
+        if not self.key and not (self.fstype == "ext4" and ext4_can_encrypt(self.superblock())):
+            return True
+        name, used = self.look(mounted)
+        if name == self.key_name:
+            return True
+        if not self.key:
+            self.fail(f"{self.device} is encrypted and there is no key; put the one it was made with back (platform_volume_key)", "key_missing")
+        if name is not None:
+            self.fail(f"{self.device} is encrypted with another key; put the one it was made with back (platform_volume_key)", "other_key")
+        if used:
+            way = "copy the state elsewhere, then have it restored to a new volume (docs/secrets.md), or take platform_volume_key out again"
+            self.fail(f"{self.device} is in use without encryption, which cannot be added; nothing was changed. {way}", "not_encrypted")
+        return False
+
+    def encrypt(self) -> None:
+        """Make the folder that is mounted from now on, while there is nothing on the volume."""
+        assert self.key_name is not None
+        if not ext4_can_encrypt(self.superblock()):
+            self.must(["tune2fs", "-O", "encrypt", str(self.device)])
+        with self.all_of_it() as root, self.by_the_kernel():
+            encryption.add_key(root, self.key)
+            folder = root / encryption.FOLDER
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o755)
+            encryption.protect(folder, self.key_name)
+
+    @contextlib.contextmanager
+    def by_the_kernel(self) -> Iterator[None]:
+        """What a kernel without encryption refuses."""
+        try:
+            yield
+        except OSError as error:
+            self.fail(f"the kernel does not encrypt {self.device}: {error.strerror}", "no_encryption")
+
+    def unlock(self) -> bool:
+        """See that what is mounted is the encrypted folder, and have the kernel know its key. Returns whether it has to be told."""
+        assert self.key_name is not None
+        if encryption.policy(self.path) != self.key_name:
+            self.must(["umount", str(self.path)])
+            self.fail("this system's mount does not know the option X-mount.subdir; it wants util-linux 2.38 or newer", "no_encryption")
+        with self.by_the_kernel():
+            if encryption.has_key(self.path, self.key_name):
+                return False
+            if not self.module.check_mode:
+                encryption.add_key(self.path, self.key)
+            return True
+
+    def keep_key(self) -> bool:
+        """Keep the key on the system's disk for the next start, or have none there. Returns whether that is a change."""
+        path = self.module.params["key_file"]
+        found = disk.read(path)
+        if found == self.key_file or (found.content is None and self.key_file.content is None):
+            return False
+        if not self.module.check_mode:
+            disk.write(Wanted(path, self.key_file))
+        return True
+
     def plan_fstab(self, uuid: str) -> tuple[FileState, str]:
         """Return fstab as it is and as it should be."""
         found = disk.read(FSTAB)
-        line = fstab_line(uuid, str(self.path), self.fstype, self.module.params["options"])
+        options = [*self.module.params["options"], *([f"X-mount.subdir={encryption.FOLDER}"] if self.key else [])]
+        line = fstab_line(uuid, str(self.path), self.fstype, options)
         return found, replace_mount(found.content or "", str(self.path), line)
 
     def ensure(self) -> dict[str, Any]:
@@ -166,6 +282,7 @@ class Volume:
         found = self.probe()
         mounted = self.is_mounted()
         blank = not found
+        encrypted = not self.key if blank else self.encrypted_as_wanted(mounted)
         if blank and not self.module.check_mode:
             self.must(["mkfs." + self.fstype, "-q", str(self.device)])
             found = self.probe()
@@ -175,16 +292,21 @@ class Volume:
         small = not blank and self.is_small(mounted)
         if small and not mounted and not self.module.check_mode:
             self.grow_unmounted()
+        if not encrypted and not self.module.check_mode:
+            self.encrypt()
+        kept = self.keep_key()
         if not self.module.check_mode:
             self.apply(before, None if entered else after, mounted)
             small = small or (not blank and self.is_small(mounted=True))
+        told = bool(self.key) and (mounted or not self.module.check_mode) and self.unlock()
         if small and (mounted or self.fstype == "xfs") and not self.module.check_mode:
             self.must(["resize2fs", str(self.device)] if self.fstype == "ext4" else ["xfs_growfs", str(self.path)])
         return {
-            "changed": blank or not entered or not mounted or small,
+            "changed": blank or not entered or not mounted or small or not encrypted or kept or told,
             "formatted": blank,
             "grown": small,
             "uuid": found.get("UUID"),
+            "encrypted": bool(self.key),
             "diff": [{"before_header": FSTAB, "after_header": FSTAB, "before": before.content or "", "after": after}],
         }
 
@@ -207,13 +329,17 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "fstype": {"type": "str", "choices": ["ext4", "xfs"], "default": "ext4"},
             "options": {"type": "list", "elements": "str", "default": ["defaults", "noatime", "nofail"]},
+            "key": {"type": "str", "no_log": True},
+            "key_file": {"type": "path", "default": "/etc/platform/volume.key", "no_log": False},
         },
         supports_check_mode=True,
     )
+    if module.params["key"] and module.params["fstype"] != "ext4":
+        module.fail_json(msg="only ext4 is encrypted; take the key out or the other filesystem", failure={"code": "no_encryption", "details": {}})
     volume = Volume(module)
     if not volume.device.exists():
         if module.check_mode:
-            module.exit_json(changed=True, formatted=False, grown=False, uuid=None, diff=[])
+            module.exit_json(changed=True, formatted=False, grown=False, uuid=None, encrypted=bool(volume.key), diff=[])
         volume.fail(f"the volume {module.params['device']} is not attached to this server", "not_attached")
     module.exit_json(**volume.ensure())
 

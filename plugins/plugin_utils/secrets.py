@@ -55,6 +55,11 @@ SECRETS = (
         "put another in its place, run site: the repository takes it and the former one no more; keep it elsewhere too",
         "password",
     ),
+    Secret(
+        "platform_volume_key",
+        "encrypts the volume",
+        "a volume keeps its key: put another in its place for a new volume, which gets the last copy; keep it elsewhere too",
+    ),
     Secret("platform_uptime_api_token", "monitors outside", NEW_TOKEN),
     Secret(
         "platform_admin_ssh_private_key_file",

@@ -77,6 +77,11 @@ def secret(fix: str) -> Check:
     return check
 
 
+def volume_key(value: Any) -> Optional[str]:
+    fix = "give one of 32 characters or more (openssl rand -hex 32), or leave it out"
+    return secret(fix)(value) or (f"is too short; {fix}" if len(value) < 32 else None)
+
+
 def url(value: Any) -> Optional[str]:
     return matches(r"https?://[^\s/]+(/\S*)?", "write a URL, beginning with https://")(value)
 
@@ -220,6 +225,7 @@ SETTINGS: dict[str, Setting] = {
     "platform_golden_images": Setting(boolean),
     "platform_volume_size_gb": Setting(number(10, 10240, "write a size between 10 and 10240 GB")),
     "platform_volume_mount": Setting(absolute_path),
+    "platform_volume_key": Setting(volume_key),
     "platform_stack_dir": Setting(absolute_path),
     "platform_backup": Setting(
         mapping(

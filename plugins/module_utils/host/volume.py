@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 
 EXT4_SUPERBLOCK = 1024
-EXT4_MAGIC, EXT4_64BIT = 0xEF53, 0x80
+EXT4_MAGIC, EXT4_64BIT, EXT4_ENCRYPT = 0xEF53, 0x80, 0x10000
 GROUP = 128 * 1024 * 1024
 """One block group of ext4: less than that is left over by mkfs itself, and no volume grows by so little."""
 
@@ -56,6 +56,11 @@ def ext4_size(superblock: bytes) -> int:
     magic, features = struct.unpack_from("<H", superblock, 0x38)[0], struct.unpack_from("<I", superblock, 0x60)[0]
     high = struct.unpack_from("<I", superblock, 0x150)[0] if features & EXT4_64BIT else 0
     return int((low | high << 32) * (1024 << log_size)) if magic == EXT4_MAGIC else 0
+
+
+def ext4_can_encrypt(superblock: bytes) -> bool:
+    """Return whether an ext4 filesystem was told that it may hold encrypted folders."""
+    return bool(struct.unpack_from("<I", superblock, 0x60)[0] & EXT4_ENCRYPT)
 
 
 def xfs_size(geometry: str) -> int:

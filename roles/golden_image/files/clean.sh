@@ -28,6 +28,11 @@ rm -rf /var/backups/* /var/crash/* /var/spool/mail/* /var/lib/dhcp/* /var/lib/sy
 find /tmp /var/tmp -mindepth 1 -delete 2>/dev/null || true
 apt-get clean
 
+if [ -e /etc/platform/volume.key ]; then
+  echo "a volume's key is left in /etc/platform/volume.key" >&2
+  exit 1
+fi
+
 rm -f /run/golden-image/config.json
 left=$(grep -rIlE 'PRIVATE KEY-----|"auths": *\{ *"' /etc /home /root /opt /srv /var/lib/cloud /var/lib/platform-host 2>/dev/null || true)
 if [ -n "$left" ]; then

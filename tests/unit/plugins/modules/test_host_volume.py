@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,32 +90,108 @@ def test_a_filesystem_follows_its_device(device: Path, tmp_path: Path, capsys: p
     assert not check(device, tmp_path / "mount", capsys)["grown"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mkfs.xfs"), reason="needs root, xfsprogs and a kernel with XFS")
-def test_an_xfs_is_made_mounted_and_grown(tmp_path: Path) -> None:
-    """In a mount namespace with an /etc of its own, on a loop device; there is no systemd to tell of it."""
+MODULE, STARTER = (
+    f"{sys.executable} -m ansible_collections.quetrex.platform.plugins.{name}" for name in ("modules.host_volume", "module_utils.host.encryption")
+)
+WORDS = "thirty-two characters or more, all mine"
+Steps = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def steps(tmp_path: Path) -> Iterator[Steps]:
+    """Runs a script in a mount namespace with an /etc of its own, on a loop device; there is no systemd to tell of it. Returns what it printed as JSON."""
     image, upper, work, programs = (tmp_path / name for name in ("volume", "upper", "work", "bin"))
     for folder in (upper, work, programs):
         folder.mkdir()
     (upper / "fstab").touch()
     (programs / "systemctl").symlink_to("/bin/true")
-    with image.open("wb") as file:
-        file.truncate(400 * 1024**2)
-    device = subprocess.run(["losetup", "--find", "--show", image], check=True, capture_output=True, text=True).stdout.strip()
-    arguments = json.dumps({"ANSIBLE_MODULE_ARGS": {"device": device, "path": str(tmp_path / "mount"), "fstype": "xfs"}})
-    script = f"""
-        mount -t overlay overlay -o lowerdir=/etc,upperdir={upper},workdir={work} /etc
-        run() {{ {sys.executable} -m ansible_collections.quetrex.platform.plugins.modules.host_volume '{arguments}'; }}
-        size() {{ stat --file-system --format '"%b"' {tmp_path}/mount; }}
-        run; size; run; truncate --size 800M {image}; losetup --set-capacity {device}; run; size; run
-    """
+    devices: list[str] = []
+
+    def run(script: str, mebibytes: int = 64) -> list[Any]:
+        with image.open("wb") as file:
+            file.truncate(mebibytes * 1024**2)
+        devices.append(subprocess.run(["losetup", "--find", "--show", image], check=True, capture_output=True, text=True).stdout.strip())
+        prepared = f"""
+            mount --make-rshared /
+            mount -t overlay overlay -o lowerdir=/etc,upperdir={upper},workdir={work} /etc
+            volume() {{ {MODULE} "{{\\"ANSIBLE_MODULE_ARGS\\": {{\\"device\\": \\"{devices[0]}\\", \\"path\\": \\"{tmp_path}/mount\\", $1}}}}"; }}
+            mine() {{ volume '"key": "{WORDS}"'; }}
+            look() {{ volume '"key": "{WORDS}", "_ansible_check_mode": true'; }}
+            other() {{ volume '"key": "{WORDS}!"'; }}
+            none() {{ volume '"fstype": "ext4"'; }}
+            start() {{ mount mount; {STARTER} /etc/platform/volume.key {tmp_path}/mount; }}
+            quoted() {{ sed 's/.*/"&"/'; }}
+            cd {tmp_path}
+        """
+        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}:/usr/sbin", "PYTHONPATH": ":".join([str(TREE), *sys.path]), "DEVICE": devices[0]}
+        done = subprocess.run(["unshare", "--mount", "/bin/sh", "-euc", prepared + script], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return [json.loads(line) for line in done.stdout.split("\n") if line]
+
     try:
-        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}:/usr/sbin", "PYTHONPATH": ":".join([str(TREE), *sys.path])}
-        done = subprocess.run(["unshare", "--mount", "/bin/sh", "-euc", script], env=environment, capture_output=True, text=True, check=False)
+        yield run
     finally:
-        subprocess.run(["losetup", "--detach", device], check=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    made, before, same, grown, after, still = (json.loads(line) for line in done.stdout.split("\n") if line)
+        for device in devices:
+            subprocess.run(["losetup", "--detach", device], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mkfs.xfs"), reason="needs root, xfsprogs and a kernel with XFS")
+def test_an_xfs_is_made_mounted_and_grown(steps: Steps) -> None:
+    made, before, same, grown, after, still = steps(
+        """
+        run() { volume '"fstype": "xfs"'; }
+        size() { stat --file-system --format '"%b"' mount; }
+        run; size; run; truncate --size 800M volume; losetup --set-capacity $DEVICE; run; size; run
+        """,
+        400,
+    )
     assert [(one["changed"], one["formatted"], one["grown"]) for one in (made, same, grown, still)] == [
         (True, True, False), (False, False, False), (True, False, True), (False, False, False)
     ]  # fmt: skip
     assert int(after) > 1.8 * int(before)
+
+
+encrypting = pytest.mark.skipif(os.geteuid() != 0 or not Path("/sys/fs/ext4/features/encryption").exists(), reason="needs root and a kernel that encrypts")
+
+
+@encrypting
+@pytest.mark.parametrize("made", ["mkfs.ext4 -q $DEVICE", ":"], ids=["by the vendor", "blank"])
+def test_an_empty_volume_is_encrypted_for_good(steps: Steps, tmp_path: Path, made: str) -> None:
+    looked, first, again, looked_again, started, missing, other, back, opened = steps(f"""
+        {made}; look; mine; mkdir mount/plain-name; echo plain-content > mount/plain-name/file; sync; mine; look
+        umount mount; start; quoted < mount/plain-name/file; umount mount
+        none || true; other || true; ! mountpoint -q mount
+        mine; umount mount; mkdir aside; mount -o ro $DEVICE aside; ls aside/state | quoted; umount aside
+    """)
+    assert [one["changed"] for one in (looked, first, again, looked_again)] == [True, True, False, False]
+    assert (first["encrypted"], first["formatted"], started) == (True, made == ":", "plain-content")
+    assert [one["failure"]["code"] for one in (missing, other)] == ["key_missing", "other_key"]
+    assert back["changed"]
+    assert "plain" not in opened
+    stored = (tmp_path / "volume").read_bytes()
+    assert b"plain-name" not in stored
+    assert b"plain-content" not in stored
+    key = tmp_path / "upper/platform/volume.key"
+    assert (key.stat().st_mode & 0o777, key.stat().st_uid, WORDS in key.read_text()) == (0o600, 0, False)
+
+
+@encrypting
+def test_a_volume_in_use_is_not_encrypted_later(steps: Steps, tmp_path: Path) -> None:
+    """Neither while it is mounted nor while it is not; without the key it goes on as before."""
+    plain, refused, unmounted, again = steps("none; echo mine > mount/file; mine || true; umount mount; mine || true; none; umount mount; sync")
+    assert not plain["encrypted"]
+    assert [one["failure"]["code"] for one in (refused, unmounted)] == ["not_encrypted", "not_encrypted"]
+    assert again["changed"], "it was mounted"
+    assert b"mine\n" in (tmp_path / "volume").read_bytes()
+    assert not (tmp_path / "upper/platform").exists()
+
+
+@encrypting
+def test_another_key_or_none_for_a_mounted_volume_is_refused(steps: Steps) -> None:
+    _made, missing, other, same = steps("mine; none || true; other || true; mine")
+    assert [one["failure"]["code"] for one in (missing, other)] == ["key_missing", "other_key"]
+    assert not same["changed"], "fstab and the key on the disk are as they were"
+
+
+def test_xfs_is_not_encrypted(device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(device, tmp_path / "mount", capsys, fstype="xfs", key=WORDS)["failure"]["code"] == "no_encryption"

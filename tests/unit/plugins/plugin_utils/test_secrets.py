@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.quetrex.platform.plugins.plugin_utils.secrets import SECRETS, review
 from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import SETTINGS
 
-VALUE = "hunter2-hunter2"
+VALUE = "hunter2-hunter2-hunter2-hunter2-hunter2"
 
 
 @pytest.fixture(name="given")

@@ -1,0 +1,156 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A platform whose volume is encrypted: it comes back by itself, on a new server and on a new volume, and the volume alone tells nobody anything."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import cloud, disks, offsite, slots
+from lab.machine import Machines
+from lab.shell import run
+
+from .conftest import Run
+from .test_recovery import WORKSPACE, Mortal, api, recover, redis_cli
+
+pytestmark = [pytest.mark.lab, pytest.mark.long]
+WORDS, OTHER_WORDS = "the words that only the owner's vault has", "other words that only the owner's vault has"
+NAME, CONTENT, CACHED = "plain-name", "plain-content", "plain-cached"
+
+
+class Sealed(Mortal):
+    """A platform with a key and copies elsewhere."""
+
+    def give(self, **settings: str) -> None:
+        """Has the inventory say these, and no others."""
+        self.lab.path("offsite.json").write_text(json.dumps({"platform_backup": offsite.up(self.lab), **settings}))
+
+    def done(self, playbook: str, *args: str) -> Run:
+        """A run that has to work."""
+        ended = self.play(playbook, *args)
+        assert ended.code == 0, ended.explain()
+        return ended
+
+    @property
+    def volume(self) -> Path:
+        """The file behind the one volume."""
+        (only,) = api(self).volumes.get_all()
+        return disks.volume_file(self.lab, int(str(only.id)))
+
+    def state(self) -> list[str]:
+        """What was put into the workspace and into Redis."""
+        return self.on_server(f"cat {WORKSPACE}/{NAME}; echo 'GET cached' | {' '.join(redis_cli(self))}").split()
+
+
+@pytest.fixture(scope="module")
+def sealed(slot: slots.Slot) -> Iterator[Sealed]:
+    """A platform of its own, with something on its volume."""
+    lab = slot.lab(12, "enc")
+    cloud.down(lab, abandoned=True)
+    try:
+        cloud.up(lab, print)
+        yield Sealed(lab)
+    finally:
+        cloud.down(lab)
+
+
+def holds(image: Path, words: str) -> bool:
+    """Whether anything in a sparse file is these words."""
+    with image.open("rb") as file:
+        end, place = file.seek(0, os.SEEK_END), 0
+        while place < end:
+            try:
+                begin = os.lseek(file.fileno(), place, os.SEEK_DATA)
+            except OSError:
+                return False
+            place = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
+            if words.encode() in os.pread(file.fileno(), place - begin, begin):
+                return True
+    return False
+
+
+def test_it_is_made_with_the_key_and_a_second_run_changes_nothing(sealed: Sealed) -> None:
+    sealed.give(platform_volume_key=WORDS)
+    built = sealed.done("site", "--diff")
+    assert WORDS not in built.output
+    sealed.on_server(f"echo {CONTENT} > {WORKSPACE}/{NAME}; echo 'SET cached {CACHED}' | {' '.join(redis_cli(sealed))}")
+    assert sealed.state() == [CONTENT, CACHED]
+    again = sealed.done("site", "--diff")
+    assert again.changed == 0, again.explain()
+
+
+def test_after_a_loss_of_power_it_is_back_by_itself(sealed: Sealed) -> None:
+    sealed.on_server("sync; sleep 1.1; sync")
+    Machines(sealed.lab).lose_power(sealed.server)
+    api(sealed).servers.get_by_id(sealed.server).power_on().wait_until_finished()
+    assert sealed.eventually(lambda: sealed.status("/api/health") == 200, 90)
+    assert sealed.state() == [CONTENT, CACHED]
+    assert sealed.done("site", "--diff").changed == 0
+
+
+def test_the_volume_alone_tells_nothing(sealed: Sealed, tmp_path: Path) -> None:
+    """What is on the disk of somebody who got hold of it, journal and all."""
+    sealed.on_server("sync")
+    copy = disks.at_this_moment(sealed.volume)
+    try:
+        assert holds(copy, "lost+found"), "the root has no secret"
+        assert [words for words in (NAME, CONTENT, CACHED, "appendonly", "releases") if holds(copy, words)] == []
+        seen = run(
+            "unshare", "--mount", "sh", "-euc", f"mount -o loop {copy} {tmp_path}; ls -A {tmp_path} {tmp_path}/state; cat {tmp_path}/state/* 2>&1 || true"
+        )
+    finally:
+        copy.unlink()
+    assert "state" in seen.split()
+    assert len(seen.split("state:")[1].split()) > 4
+    assert [words for words in ("redis", "workspace", NAME, "identity") if words in seen] == []
+    assert "Required key not available" in seen
+
+
+def test_without_its_key_or_with_another_nothing_is_touched(sealed: Sealed) -> None:
+    for settings, words in (({}, "is encrypted and there is no key"), ({"platform_volume_key": OTHER_WORDS}, "is encrypted with another key")):
+        sealed.give(**settings)
+        refused = sealed.play("site")
+        assert refused.code != 0
+        assert words in " ".join(refused.output.split()), refused.explain()
+        assert sealed.on_server("test -s /etc/platform/volume.key && systemctl cat docker.service | grep -c platform-volume-key").strip() == "2"
+        assert (refused.changed, sealed.status("/api/health")) == (0, 200), refused.explain()
+    sealed.give(platform_volume_key=WORDS)
+
+
+def test_a_server_without_its_key_starts_no_container_on_what_it_cannot_read(sealed: Sealed) -> None:
+    sealed.on_server("rm /etc/platform/volume.key")
+    client = api(sealed).servers.get_by_id(sealed.server)
+    client.power_off().wait_until_finished()
+    client.power_on().wait_until_finished()
+    assert sealed.eventually(lambda: "failed" in sealed.on_server("systemctl is-failed platform-volume-key.service || true"), 90)
+    assert sealed.on_server("systemctl is-active docker.service || true").strip() != "active"
+    recover(sealed)
+    assert sealed.state() == [CONTENT, CACHED]
+
+
+def test_deleted_it_is_back_with_its_volume_and_all_that_is_on_it(sealed: Sealed) -> None:
+    server, volume = sealed.server, sealed.volume
+    sealed.on_server("sync; sleep 1.1; sync")
+    api(sealed).servers.get_by_id(server).delete().wait_until_finished()
+    recover(sealed)
+    assert (sealed.server != server, sealed.volume) == (True, volume)
+    assert sealed.state() == [CONTENT, CACHED]
+
+
+def test_another_key_comes_with_another_volume_and_the_last_copy(sealed: Sealed) -> None:
+    """As docs/secrets.md says it."""
+    before = sealed.volume
+    sealed.on_server("docker stop --time 30 $(docker ps --quiet) && platform-backup backup")
+    sealed.done("destroy", "-e", "destroy_confirm=lab", "-e", '{"destroy_also": ["volumes"]}')
+    sealed.give(platform_volume_key=OTHER_WORDS)
+    sealed.done("site")
+    assert sealed.volume != before
+    assert sealed.state() == [CONTENT, CACHED]
+    again = sealed.done("site", "--diff")
+    assert again.changed == 0, again.explain()
