@@ -20,7 +20,7 @@ from .conftest import Run
 from .test_recovery import WORKSPACE, Mortal, api, recover, redis_cli
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
-WORDS, OTHER_WORDS = "the words that only the owner's vault has", "other words that only the owner's vault has"
+WORDS, OTHER_WORDS = "the-words-that-only-the-vault-of-the-owner-has", "other-words-that-only-the-vault-of-the-owner-has"
 NAME, CONTENT, CACHED = "plain-name", "plain-content", "plain-cached"
 
 
