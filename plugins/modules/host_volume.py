@@ -203,7 +203,13 @@ class Volume:
     def look(self, mounted: bool) -> tuple[Optional[bytes], bool]:
         """The name of the key that the volume is encrypted with, and whether there is anything on it."""
         if mounted:
-            return encryption.policy(self.path), True
+            name = encryption.policy(self.path)
+            inside = self.path / encryption.FOLDER
+            if name is None and inside.is_dir() and encryption.policy(inside) is not None:
+                self.fail(
+                    f"{self.device} is mounted with its root at {self.path}, not with its encrypted folder: umount {self.path}, run again", "root_mounted"
+                )
+            return name, True
         with self.all_of_it() as root:
             folder = root / encryption.FOLDER
             there = [path for path in root.iterdir() if path.name not in ("lost+found", encryption.FOLDER)]

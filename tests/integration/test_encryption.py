@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lab import cloud, disks, offsite, slots
+from lab.config import CHECKOUT
 from lab.machine import Machines
 from lab.shell import run
 
 from .conftest import Run
-from .test_recovery import WORKSPACE, Mortal, api, recover, redis_cli
+from .test_recovery import WORKSPACE, Mortal, api, faults, recover, redis_cli
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 WORDS, OTHER_WORDS = "the-words-that-only-the-vault-of-the-owner-has", "other-words-that-only-the-vault-of-the-owner-has"
@@ -134,13 +136,58 @@ def test_a_server_without_its_key_starts_no_container_on_what_it_cannot_read(sea
     assert sealed.state() == [CONTENT, CACHED]
 
 
+def test_an_image_holds_no_key_and_nothing_that_looks_for_one(sealed: Sealed) -> None:
+    key = sealed.on_server("cat /etc/platform/volume.key").strip()
+    assert len(key) == 128
+    sealed.done("image_build")
+    (image,) = api(sealed).images.get_all(type=["snapshot"])
+    disk = sealed.lab.root / "images" / str(image.id)
+    found = subprocess.run(["grep", "-rlaF", "-e", key, "-e", WORDS, str(disk)], capture_output=True, text=True, check=False)
+    assert (found.stdout, found.returncode) == ("", 1)
+    assert [path for path in (disk / "upper/etc").rglob("*") if "volume-key" in path.name or "volume.key" in path.name] == []
+
+
 def test_deleted_it_is_back_with_its_volume_and_all_that_is_on_it(sealed: Sealed) -> None:
+    """From that image."""
     server, volume = sealed.server, sealed.volume
     sealed.on_server("sync; sleep 1.1; sync")
     api(sealed).servers.get_by_id(server).delete().wait_until_finished()
     recover(sealed)
     assert (sealed.server != server, sealed.volume) == (True, volume)
     assert sealed.state() == [CONTENT, CACHED]
+
+
+REPLACE = ("-e", "platform_tier=scale", "-e", "platform_scale_mode=replace")
+
+
+def test_before_a_second_server_is_made_the_key_is_looked_at(sealed: Sealed) -> None:
+    """With one that does not open the volume, or none, neither server could mount it once the first had let go."""
+    asked = len(sealed.exchanges("hetzner"))
+    for settings, words in (({}, "is encrypted and there is no key"), ({"platform_volume_key": OTHER_WORDS}, "is encrypted with another key")):
+        sealed.give(**settings)
+        refused = sealed.play("scale", *REPLACE)
+        assert refused.code != 0
+        assert words in " ".join(refused.output.split()), refused.explain()
+    sealed.give(platform_volume_key=WORDS)
+    assert [one["method"] for one in sealed.exchanges("hetzner")[asked:] if one["method"] != "GET"] == []
+    assert sealed.status("/api/health") == 200
+
+
+def test_a_second_server_gives_it_back_when_it_cannot_have_it_and_takes_it_over_when_it_can(sealed: Sealed) -> None:
+    server, volume = sealed.server, sealed.volume
+    no = {"status": 422, "body": {"error": {"code": "invalid_input", "message": "injected"}}}
+    faults(sealed, "hetzner", {"match": {"method": "POST", "path": "/volumes/[0-9]+/actions/attach"}, "effect": no, "times": 1})
+    failed = sealed.play("scale", *REPLACE)
+    assert failed.code != 0
+    assert "The old server serves again, with everything as it was" in " ".join(failed.output.split()), failed.explain()
+    assert (sealed.server, sealed.status("/api/health"), sealed.state()) == (server, 200, [CONTENT, CACHED])
+    taken = sealed.done("scale", *REPLACE, "--diff")
+    assert WORDS not in failed.output + taken.output
+    assert (sealed.server != server, sealed.volume) == (True, volume)
+    assert (sealed.status("/api/health"), sealed.state()) == (200, [CONTENT, CACHED])
+    sealed.done("scale", *REPLACE, "-e", "platform_scale_release=true")
+    again = sealed.done("site", "--diff", *REPLACE[:2])
+    assert again.changed == 0, again.explain()
 
 
 def test_another_key_comes_with_another_volume_and_the_last_copy(sealed: Sealed) -> None:
@@ -154,3 +201,11 @@ def test_another_key_comes_with_another_volume_and_the_last_copy(sealed: Sealed)
     assert sealed.state() == [CONTENT, CACHED]
     again = sealed.done("site", "--diff")
     assert again.changed == 0, again.explain()
+
+
+def test_no_image_is_made_of_a_server_that_has_a_key(sealed: Sealed) -> None:
+    """The last story: it leaves a server that nobody logs into."""
+    clean = (CHECKOUT / "roles/golden_image/files/clean.sh").read_text()
+    told = sealed.on_server(f"set +e\n( {clean}\n) 2>&1\necho ended with $?")
+    assert "a volume's key is left in /etc/platform/volume.key" in told
+    assert "ended with 1" in told

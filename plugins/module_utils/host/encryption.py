@@ -91,11 +91,14 @@ def add_key(path: Path, key: bytes) -> None:
 def main(words: Sequence[str]) -> int:
     """``platform-volume-key KEY_FILE PATH``: the key for what is mounted there. Where nothing is, others wait for the mount."""
     key_file, path = map(Path, words)
-    if not path.is_mount() or policy(path) is None:
+    if not path.is_mount():
         return 0
     try:
+        name = policy(path)
+        if name is None:
+            raise ValueError("what is mounted there is not the encrypted folder of the volume")
         key = bytes.fromhex(key_file.read_text(encoding="ascii"))
-        if identifier(key) != policy(path):
+        if identifier(key) != name:
             raise ValueError("it is encrypted with another key")
         add_key(path, key)
     except (OSError, ValueError) as error:

@@ -193,5 +193,51 @@ def test_another_key_or_none_for_a_mounted_volume_is_refused(steps: Steps) -> No
     assert not same["changed"], "fstab and the key on the disk are as they were"
 
 
+@encrypting
+def test_killed_anywhere_the_next_run_goes_on(steps: Steps) -> None:
+    """After the feature, after the folder, during a look, after fstab, and in an operator's hands."""
+    folder, looked, mounted, whole, refused, again, at_rest = steps("""
+        umask 077; mkfs.ext4 -q $DEVICE; tune2fs -O encrypt $DEVICE >/dev/null; mkdir aside; mount $DEVICE aside; mkdir aside/state; umount aside
+        mkdir -p /run/platform-volume; mount $DEVICE /run/platform-volume
+        mine; stat --format '"%a"' mount; ! mountpoint -q /run/platform-volume
+        umount mount; mount mount; look; mine
+        umount mount; mount $DEVICE mount; mine || true; none || true
+        umount mount; mine
+    """)
+    assert (folder["changed"], looked) == (True, "755")
+    assert [(one["changed"], one["encrypted"]) for one in (mounted, whole)] == [(True, True), (True, True)], "the kernel has to be told the key again"
+    assert refused["failure"]["code"] == again["failure"]["code"] == "root_mounted"
+    assert at_rest["changed"]
+
+
+@encrypting
+def test_an_encrypted_volume_grows(steps: Steps) -> None:
+    """Before it is mounted; while it is, the kernel wants CAP_SYS_RESOURCE, which a guest may not have."""
+    made, before, grown, after, same, content = steps(
+        """
+        size() { stat --file-system --format '"%b"' mount; }
+        mine; echo kept > mount/file; size; umount mount; truncate --size 400M volume; losetup --set-capacity $DEVICE
+        mine; size; mine; quoted < mount/file
+        """,
+        200,
+    )
+    assert [(one["changed"], one["grown"]) for one in (made, grown, same)] == [(True, False), (True, True), (False, False)]
+    assert int(after) > 1.8 * int(before)
+    assert content == "kept"
+
+
+@encrypting
+def test_at_its_start_a_server_opens_nothing_but_the_encrypted_folder(steps: Steps) -> None:
+    """Exit status 1 keeps Docker from a volume that is mounted with its root, has another key, or has none here; 0 from a folder where nothing is mounted."""
+    _made, *codes = steps("""
+        code() { set +e; start 2>/dev/null; echo $?; set -e; }
+        key=/etc/platform/volume.key
+        mine; umount mount; code; umount mount
+        mv $key kept; code; umount mount; echo 00 > $key; code; umount mount; mv kept $key
+        sed -i s/,X-mount.subdir=state// /etc/fstab; code; umount mount; : > /etc/fstab; code
+    """)
+    assert codes == [0, 1, 1, 1, 0]
+
+
 def test_xfs_is_not_encrypted(device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(device, tmp_path / "mount", capsys, fstype="xfs", key=WORDS)["failure"]["code"] == "no_encryption"
