@@ -132,6 +132,7 @@ def test_a_server_without_its_key_starts_no_container_on_what_it_cannot_read(sea
     client.power_on().wait_until_finished()
     assert sealed.eventually(lambda: "failed" in sealed.on_server("systemctl is-failed platform-volume-key.service || true"), 90)
     assert sealed.on_server("systemctl is-active docker.service || true").strip() != "active"
+    assert "nothing is copied" in sealed.on_server("platform-backup backup 2>&1 || true"), "what cannot be read never becomes the last copy"
     recover(sealed)
     assert sealed.state() == [CONTENT, CACHED]
 
