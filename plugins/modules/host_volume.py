@@ -125,7 +125,7 @@ class Volume:
         self.fstype: str = module.params["fstype"]
         self.device = Path(module.params["device"]).resolve()
         self.key = encryption.derive(module.params["key"]) if module.params["key"] else b""
-        self.key_name = encryption.identifier(self.key) if self.key else None
+        self.key_name = encryption.identifier(self.key) if self.key else b""
         self.key_file = FileState(self.key.hex() + "\n" if self.key else None, mode=0o600)
 
     def fail(self, msg: str, code: str) -> NoReturn:
@@ -222,7 +222,7 @@ class Volume:
         if not self.key and not (self.fstype == "ext4" and ext4_can_encrypt(self.superblock())):
             return True
         name, used = self.look(mounted)
-        if name == self.key_name:
+        if (name or b"") == self.key_name:
             return True
         if not self.key:
             self.fail(f"{self.device} is encrypted and there is no key; put the one it was made with back (platform_volume_key)", "key_missing")
@@ -235,7 +235,6 @@ class Volume:
 
     def encrypt(self) -> None:
         """Make the folder that is mounted from now on, while there is nothing on the volume."""
-        assert self.key_name is not None
         if not ext4_can_encrypt(self.superblock()):
             self.must(["tune2fs", "-O", "encrypt", str(self.device)])
         with self.all_of_it() as root, self.by_the_kernel():
@@ -255,7 +254,6 @@ class Volume:
 
     def unlock(self) -> bool:
         """See that what is mounted is the encrypted folder, and have the kernel know its key. Returns whether it has to be told."""
-        assert self.key_name is not None
         if encryption.policy(self.path) != self.key_name:
             self.must(["umount", str(self.path)])
             self.fail("this system's mount does not know the option X-mount.subdir; it wants util-linux 2.38 or newer", "no_encryption")
