@@ -191,9 +191,11 @@ class Engine:
             return str(error)
         return ""
 
-    def _restore(self, plan: Plan, _image: str, _config: str) -> None:
+    def _restore(self, plan: Plan, image: str, config: str) -> None:
+        """The colour that visitors are at now is made anew next: first it ends what they asked for."""
         self.server.point(plan.old)
         self.server.reload()
+        self._drain(plan, image, config)
 
     def _pull(self, _plan: Plan, image: str, _config: str) -> None:
         self.server.pull(image)
@@ -294,8 +296,7 @@ class Engine:
             error.logs = error.logs or self.server.logs(plan.colour)
         if "switch" in done:
             self.tell(f"back to {plan.old or 'nothing'}")
-            self.server.point(plan.old)
-            self.server.reload()
+            self._restore(plan, "", "")
         if "start" in done:
             self.server.remove(plan.colour)
 

@@ -33,6 +33,8 @@ STOPPED = ("exited", "created", "dead")
 # Serves while the other one is exchanged; a container of `compose run`, which `compose up` leaves alone.
 BRIDGE = "platform-nginx-bridge"
 PREVIEW_PORT = 8086
+# nginx starts its new workers and only then tells the old ones; a busy machine takes a moment for that.
+RELOAD_SECONDS = 15
 
 
 class ReleaseError(Exception):
@@ -384,10 +386,19 @@ class Server:
             replace(self.upstream, f"server {self.settings.addresses[colour]}:{self.settings.port} max_fails=0;\n")
 
     def reload(self) -> None:
-        """Makes nginx follow its files, if it accepts them."""
+        """Makes nginx follow its files, if it accepts them, and waits until no worker from before takes requests any more."""
         nginx = ("exec", NGINX, "nginx", "-c", "/etc/platform/nginx.conf")
         self.docker(*nginx, "-t", "-q")
+        before = self.workers()
         self.docker(*nginx, "-s", "reload")
+        deadline = self.clock() + RELOAD_SECONDS
+        while before & self.workers() and self.clock() < deadline:
+            self.wait(0.1)
+
+    def workers(self) -> set[str]:
+        """Process ids of the workers that take requests."""
+        lines = self.docker("top", NGINX, "-eo", "pid,args", check=False).splitlines()
+        return {line.split()[0] for line in lines if line.rstrip().endswith("worker process")}
 
     def draining(self) -> int:
         """Workers that still finish what they had before a reload."""

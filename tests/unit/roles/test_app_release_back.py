@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way back to the colour before: no container goes while a worker of nginx still sends visitors to it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
+
+from quetrex_release.engine import Engine
+from quetrex_release.plan import Plan
+from quetrex_release.server import RELOAD_SECONDS, ReleaseError, Server, Settings
+
+
+class Nginx(Server):
+    """A server whose nginx takes its time: some looks until the old workers hear of a reload, some more until they have ended."""
+
+    def __init__(self, deaf: int = 0, busy: int = 0) -> None:
+        self.settings = cast(Settings, SimpleNamespace(drain_seconds=5))
+        self.deaf, self.busy, self.reloaded = deaf, busy, False
+        self.time, self.did = 0.0, list[str]()
+
+    def docker(self, *words: str, env: dict[str, str] | None = None, check: bool = True, timeout: float = 600) -> str:
+        if words[0] == "top":
+            return self.top()
+        self.reloaded = self.reloaded or words[-1] == "reload"
+        self.did.append(words[-1])
+        return ""
+
+    def top(self) -> str:
+        """Worker 7 is from before, worker 8 is new."""
+        lines = ["PID                 COMMAND", "1                   nginx: master process"]
+        if not self.reloaded:
+            return "\n".join([*lines, "7                   nginx: worker process"])
+        lines.append("8                   nginx: worker process  ")
+        if self.deaf > 0:
+            self.deaf -= 1
+            lines.append("7                   nginx: worker process")
+        elif self.busy > 0:
+            self.busy -= 1
+            lines.append("7                   nginx: worker process is shutting down")
+        return "\n".join(lines)
+
+    def point(self, colour: str | None) -> None:
+        self.did.append(f"point {colour}")
+
+    def start(self, colour: str, image: str, config: str) -> None:
+        self.did.append(f"start {colour} after {self.deaf} {self.busy}")
+
+    def remove(self, colour: str) -> None:
+        self.did.append(f"remove {colour} after {self.deaf} {self.busy}")
+
+    def logs(self, colour: str) -> str:
+        return f"last words of {colour}"
+
+    def clock(self) -> float:
+        return self.time
+
+    def wait(self, seconds: float) -> None:
+        self.time += seconds
+
+
+def engine(nginx: Nginx) -> Engine:
+    return Engine(nginx, lambda _text: None)
+
+
+def test_a_reload_is_over_when_no_worker_from_before_takes_requests() -> None:
+    nginx = Nginx(deaf=4, busy=3)
+    nginx.reload()
+    assert (nginx.deaf, nginx.did) == (0, ["-q", "reload"])
+    assert nginx.busy > 0, "what they still have is the draining's business"
+
+
+def test_a_reload_that_no_worker_hears_of_ends_all_the_same() -> None:
+    nginx = Nginx(deaf=10**6)
+    nginx.reload()
+    assert RELOAD_SECONDS <= nginx.time < RELOAD_SECONDS + 1
+
+
+def test_an_interrupted_release_is_undone_before_its_colour_is_made_anew() -> None:
+    nginx, plan = Nginx(deaf=3, busy=4), Plan(("restore", "start"), "green", "blue", "an interrupted release is undone first")
+    for step in plan.steps:
+        getattr(engine(nginx), f"_{step}")(plan, "image", "config")
+    assert nginx.did == ["point blue", "-q", "reload", "start green after 0 0"]
+
+
+@pytest.mark.parametrize("done", [["start", "gate", "preview", "switch", "reload", "verify"], ["start", "gate"]], ids=["after the switch", "before"])
+def test_what_failed_goes_when_visitors_have_left_it(done: list[str]) -> None:
+    nginx, plan = Nginx(deaf=3, busy=4), Plan(("start",), "green", "blue", "another image")
+    error: Any = ReleaseError("broken_through_nginx", "HTTP 500")
+    engine(nginx)._undo(plan, done, error)
+    assert nginx.did == (["point blue", "-q", "reload", "remove green after 0 0"] if "switch" in done else ["remove green after 3 4"])
+    assert error.logs == "last words of green"
