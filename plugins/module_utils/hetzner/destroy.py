@@ -34,7 +34,12 @@ def find(client: Client, labels: dict[str, str], also: t.Collection[str]) -> lis
     selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
     with ThreadPoolExecutor(len(ORDER)) as pool:
         rows = list(pool.map(lambda kind: client.all(f"/{kind}", kind, [("label_selector", selector)]), ORDER))
-    return [_thing(kind, row, also) for kind, found in zip(ORDER, rows, strict=True) for row in found if row.get("status") != "deleting"]
+    return [_thing(kind, row, also) for kind, found in zip(ORDER, rows, strict=True) for row in by_name(found) if row.get("status") != "deleting"]
+
+
+def by_name(rows: list[Answer]) -> list[Answer]:
+    """The API promises no order, and a list that is read twice should be the same."""
+    return sorted(rows, key=lambda row: str(row["name"]))
 
 
 def _thing(kind: str, row: Answer, also: t.Collection[str]) -> Thing:
