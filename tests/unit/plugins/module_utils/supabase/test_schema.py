@@ -147,9 +147,12 @@ def test_adopting_runs_nothing(database: Scratch, migrations: Write) -> None:
 
 
 def test_session_settings_of_one_file_do_not_reach_the_next(database: Scratch, migrations: Write) -> None:
-    folder = migrations(A | {"20260101000001_s.sql": "SELECT set_config('search_path', '', false); SET ROLE anon; SET statement_timeout = 1"} | B)
+    setting = {"20260101000001_s.sql": "SELECT set_config('search_path', '', false); SET ROLE anon; SET statement_timeout = '61s'"}
+    seen = "current_user <> 'anon' AND current_setting('statement_timeout') <> '61s' AND current_setting('search_path') <> ''"
+    asking = {"20260101000002_t.sql": f"DO $$ BEGIN ASSERT {seen}, 'of the file before'; END $$"}
+    folder = migrations(A | setting | asking | B)
     run(database, folder, check=True)
-    assert len(run(database, folder).outcome.ran) == 3
+    assert len(run(database, folder).outcome.ran) == 4
 
 
 def test_a_hidden_end_of_the_transaction_is_noticed(database: Scratch, migrations: Write, monkeypatch: pytest.MonkeyPatch) -> None:
