@@ -276,6 +276,27 @@ def test_killed_anywhere_it_goes_on_serving_and_the_next_one_works(platform: Pla
         assert done.get("current", {}).get("version") == version, f"{at}: {done}"
 
 
+@pytest.mark.long
+@pytest.mark.usefixtures("short")
+def test_killed_between_switch_and_record_the_next_one_loses_nothing(platform: Platform) -> None:
+    """The next one undoes it, and makes the very colour anew that visitors are at. The server is busy, so that nginx hears of it late."""
+    web = images(platform)
+    assert engine(platform, "deploy", web[NEW])["current"]["version"] == NEW
+    killed = f"quetrex-release deploy {web[OLD]} >/run/killed.log 2>&1 & until grep -q ^verify /run/killed.log; do sleep 0.02; done; kill -9 $!"
+    busy = "for one in 1 2 3 4 5 6; do timeout 20 sh -c 'while :; do :; done' >/dev/null 2>&1 & done"
+    visitors = Visitors(platform.lab, platform.server_ipv4, through=dict.fromkeys(("get", "post", "slow"), 2))
+    try:
+        for _time in range(3):
+            platform.on_server(f"timeout 60 bash -c '{killed}'; {busy}")
+            done = engine(platform, "deploy", web[NEW])
+            assert (done.get("reason"), done["current"]["version"]) == ("an interrupted release is undone first", NEW), done
+        visitors.end()
+        assert visitors.lost == []
+    finally:
+        visitors.kill()
+        platform.on_server("rm -f /run/killed.log")
+
+
 def ssh(platform: Platform) -> list[str]:
     """How continuous integration reaches the server."""
     facts = platform.facts

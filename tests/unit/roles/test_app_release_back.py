@@ -54,6 +54,9 @@ class Nginx(Server):
     def start(self, colour: str, image: str, config: str) -> None:
         self.did.append(f"start {colour} after {self.deaf} {self.busy}")
 
+    def stop(self, colour: str) -> None:
+        self.did.append(f"stop {colour} after {self.deaf} {self.busy}")
+
     def remove(self, colour: str) -> None:
         self.did.append(f"remove {colour} after {self.deaf} {self.busy}")
 
@@ -88,13 +91,13 @@ def test_an_interrupted_release_is_undone_before_its_colour_is_made_anew() -> No
     nginx, plan = Nginx(deaf=3, busy=4), Plan(("restore", "start"), "green", "blue", "an interrupted release is undone first")
     for step in plan.steps:
         getattr(engine(nginx), f"_{step}")(plan, "image", "config")
-    assert nginx.did == ["point blue", "-q", "reload", "start green after 0 0"]
+    assert nginx.did == ["point blue", "-q", "reload", "start green after 0 3"]
 
 
 @pytest.mark.parametrize("done", [["start", "gate", "preview", "switch", "reload", "verify"], ["start", "gate"]], ids=["after the switch", "before"])
-def test_what_failed_goes_when_visitors_have_left_it(done: list[str]) -> None:
+def test_what_failed_ends_what_it_has_and_goes_when_no_new_visitors_get_there(done: list[str]) -> None:
     nginx, plan = Nginx(deaf=3, busy=4), Plan(("start",), "green", "blue", "another image")
     error: Any = ReleaseError("broken_through_nginx", "HTTP 500")
     engine(nginx)._undo(plan, done, error)
-    assert nginx.did == (["point blue", "-q", "reload", "remove green after 0 0"] if "switch" in done else ["remove green after 3 4"])
+    assert nginx.did == (["point blue", "-q", "reload", "stop green after 0 3", "remove green after 0 3"] if "switch" in done else ["remove green after 3 4"])
     assert error.logs == "last words of green"

@@ -191,11 +191,10 @@ class Engine:
             return str(error)
         return ""
 
-    def _restore(self, plan: Plan, image: str, config: str) -> None:
-        """The colour that visitors are at now is made anew next: first it ends what they asked for."""
+    def _restore(self, plan: Plan, _image: str, _config: str) -> None:
+        """The colour that visitors are at now is made anew next: no new ones get there any more, and it ends what it has when it is stopped for that."""
         self.server.point(plan.old)
         self.server.reload()
-        self._drain(plan, image, config)
 
     def _pull(self, _plan: Plan, image: str, _config: str) -> None:
         self.server.pull(image)
@@ -203,7 +202,8 @@ class Engine:
     def _migrate(self, plan: Plan, image: str, config: str) -> None:
         """Before anything of the new release runs. What it does has to fit the release that still serves."""
         left = self.server.container(plan.colour)
-        if left and left.running:  # of a release that was killed: it holds the colour's address
+        if left and left.running:  # of a release that was killed: it holds the colour's address, and may have visitors still
+            self.server.stop(plan.colour)
             self.server.remove(plan.colour)
         self.server.migrate(plan.colour, image, config)
 
@@ -297,6 +297,7 @@ class Engine:
         if "switch" in done:
             self.tell(f"back to {plan.old or 'nothing'}")
             self._restore(plan, "", "")
+            self.server.stop(plan.colour)
         if "start" in done:
             self.server.remove(plan.colour)
 
