@@ -295,6 +295,7 @@ def test_killed_between_switch_and_record_the_next_one_loses_nothing(platform: P
     finally:
         visitors.kill()
         platform.on_server("rm -f /run/killed.log")
+    assert engine(platform, "deploy", web[OLD])["current"]["version"] == OLD
 
 
 def ssh(platform: Platform) -> list[str]:
