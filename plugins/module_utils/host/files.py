@@ -36,7 +36,9 @@ def read(path: str) -> FileState:
     """Return the state of a file on disk."""
     try:
         info = Path(path).stat()
-        content = Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+        # newline="": the content as it is, so that a file with CRLF is the same as the CRLF that was written
+        with Path(path).open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            content = stream.read()
     except FileNotFoundError:
         return FileState(content=None)
     return FileState(
@@ -51,7 +53,7 @@ def check(wanted: Wanted, run: Run) -> None:
     """Let the program that will read the content judge it in a scratch file first."""
     if not wanted.validate or wanted.state.content is None:
         return
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape") as stream:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         stream.write(wanted.state.content)
         stream.flush()
         code, output = run([part.replace("%s", stream.name) for part in wanted.validate])
@@ -70,7 +72,7 @@ def write(wanted: Wanted) -> None:
     # a name no *.conf include picks up while it is being written
     handle, scratch = tempfile.mkstemp(dir=folder, prefix=".platform-", suffix=".new")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
             stream.write(state.content)
             stream.flush()
             os.fsync(stream.fileno())
