@@ -134,11 +134,11 @@ def ask(question: Question) -> Answer:
     secure = parts.scheme == "https"
     host = parts.hostname or ""
     sock = connect(question, host, parts.port or (443 if secure else 80), secure)
-    # Asked now: the answer's last byte closes the socket.
-    peer, tls = str(sock.getpeername()[0]), certificate_facts(sock) if isinstance(sock, ssl.SSLSocket) else None
     connection = http.client.HTTPConnection(parts.netloc)
     connection.sock = sock
     try:
+        # Asked now: the answer's last byte closes the socket. A peer that is gone already has no address any more.
+        peer, tls = str(sock.getpeername()[0]), certificate_facts(sock) if isinstance(sock, ssl.SSLSocket) else None
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request(question.method, path, headers={"User-Agent": "quetrex-platform-probe", "Connection": "close", **question.headers})
         response = connection.getresponse()

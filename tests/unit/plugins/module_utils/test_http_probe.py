@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import threading
+
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.module_utils.http_probe import Answer, Expected, ProbeError, Question, judge, probe, probe_once
+from ansible_collections.quetrex.platform.plugins.module_utils import http_probe
+from ansible_collections.quetrex.platform.plugins.module_utils.http_probe import Answer, Expected, ProbeError, Question, connect, judge, probe, probe_once
 
 QUESTION = Question("https://example.com/")
 
@@ -86,3 +91,26 @@ def test_an_expected_refusal_is_only_a_refused_handshake() -> None:
         probe_once(QUESTION, expected, World(ProbeError("connect_failed", "nobody there")).ask)
     with pytest.raises(ProbeError, match=r"TLSv1\.3 was accepted"):
         probe_once(QUESTION, expected, World(answer()).ask)
+
+
+def test_a_reset_right_after_accept_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The peer's address can no longer be asked then; nothing but ProbeError may come out."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def reset() -> None:
+            accepted, _address = server.accept()
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()
+
+        def connect_and_wait(*arguments: object) -> socket.socket:
+            made = connect(*arguments)  # type: ignore[arg-type]
+            thread.join(5)
+            return made
+
+        thread = threading.Thread(target=reset)
+        thread.start()
+        monkeypatch.setattr(http_probe, "connect", connect_and_wait)
+        with pytest.raises(ProbeError) as raised:
+            http_probe.ask(Question(f"http://127.0.0.1:{port}/"))
+    assert raised.value.code == "no_answer"
