@@ -178,7 +178,7 @@ class Authority:
 def present(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """The certificate to serve, and those of the same user that it takes the place of."""
     params = module.params
-    old = rules.describe(params["certificate"]) if params["certificate"] else {}
+    old = rules.describe(params["certificate"]) if rules.usable(params["certificate"]) else {}
     authority = Authority(module, client)
     rows = authority.valid()
     why = authority.reasons(rows)

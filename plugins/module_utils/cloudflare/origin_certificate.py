@@ -64,10 +64,20 @@ def describe(certificate: str) -> Json:
     return {"id": str(parsed.serial_number), "hostnames": sorted(names), "expires_on": expiry.isoformat(), "expires": expiry, "key": public_key(parsed)}
 
 
+def usable(certificate: str | None) -> str:
+    """The certificate at hand, or nothing when the file holds no certificate (any more): another one takes its place."""
+    try:
+        return certificate if certificate and describe(certificate) else ""
+    except CloudflareError:
+        return ""
+
+
 def reasons(certificate: str | None, csr: str | None, hostnames: list[str], renew_before: int, now: datetime) -> list[str]:
     """Why the certificate at hand will not do; nothing when it will."""
     if not certificate:
         return ["there is no certificate"]
+    if not usable(certificate):
+        return ["it cannot be read as a certificate"]
     found = describe(certificate)
     result = []
     if csr and found["key"] != public_key(x509.load_pem_x509_csr(csr.encode())):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -79,6 +80,16 @@ def test_a_certificate_without_the_mark_is_replaced_and_stays_valid(cloudflare_a
     marked = run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS, mark=MARK, certificate=plain["certificate"])
     assert (marked["reasons"], marked["superseded"]) == ([f"it lacks {MARK}"], [])
     assert MARK in marked["diff"]["after"]["hostnames"]
+
+
+@pytest.mark.parametrize("damaged", ["nonsense", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"])
+def test_a_damaged_certificate_is_replaced(cloudflare_api: CloudflareServer, run_cloudflare: Run, damaged: str) -> None:
+    """A file that was cut or overwritten is no reason to leave visitors without a certificate."""
+    planned = run_cloudflare("origin_certificate", check=True, hostnames=HOSTS, mark=MARK, certificate=damaged)
+    assert (planned["changed"], planned["reasons"]) == (True, ["it cannot be read as a certificate"])
+    made = run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS, mark=MARK, certificate=damaged)
+    assert (made["changed"], made["days_left"]) == (True, 364)
+    assert run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS, mark=MARK, certificate=made["certificate"])["changed"] is False
 
 
 def test_how_long_certificates_last_is_told_without_a_server(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
