@@ -46,19 +46,40 @@ def environment(given: Mapping[str, str], events: Path) -> dict[str, str]:
     return {**PATIENCE, **kept, **ours, "QUETREX_DRIFT_PATH": str(events), "QUETREX_DRIFT_KEEP_GOING": "true"}
 
 
-def words(options: Mapping[str, Any], playbook: str, vaults: Sequence[str]) -> list[str]:
-    """The command that repeats the running one on another playbook, in check mode."""
+# Options of the running command that decide what its tasks do and on which hosts, and so belong to the second run too. Not among them:
+# --start-at-task, --step and --list-*, which speak of the tasks of the running playbook, and check and diff, which are always on here.
+REPEATED = {
+    "--inventory": "inventory",
+    "--extra-vars": "extra_vars",
+    "--module-path": "module_path",
+    "--tags": "tags",
+    "--skip-tags": "skip_tags",
+    "--private-key": "private_key_file",
+    "--user": "remote_user",
+    "--connection": "connection",
+    "--timeout": "timeout",
+    "--limit": "subset",
+    "--forks": "forks",
+    "--become-method": "become_method",
+    "--become-user": "become_user",
+    "--ssh-common-args": "ssh_common_args",
+    "--sftp-extra-args": "sftp_extra_args",
+    "--scp-extra-args": "scp_extra_args",
+    "--ssh-extra-args": "ssh_extra_args",
+}
+# The value itself begins with a dash.
+ATTACHED = {option for option in REPEATED if option.endswith("-args")}
+
+
+def words(options: Mapping[str, Any], playbook: str, secrets: Sequence[str]) -> list[str]:
+    """The command that repeats the running one on another playbook, in check mode; `secrets` are its words for vaults and passwords."""
     argv = [sys.executable, "-m", "ansible", "playbook", "--check", "--diff"]
-    for option, name in (("--inventory", "inventory"), ("--extra-vars", "extra_vars")):
-        for value in options.get(name) or ():
-            argv += [option, str(value)]
-    for option, name in (("--private-key", "private_key_file"), ("--user", "remote_user"), ("--limit", "subset"), ("--forks", "forks")):
-        if options.get(name):
-            argv += [option, str(options[name])]
-    for option, name in (("--ssh-common-args", "ssh_common_args"), ("--ssh-extra-args", "ssh_extra_args")):
-        if options.get(name):
-            argv += [f"{option}={options[name]}"]
-    return [*argv, *(word for vault in vaults for word in ("--vault-id", vault)), playbook]
+    for option, name in REPEATED.items():
+        given = options.get(name)
+        for value in given if isinstance(given, (list, tuple)) else [given]:
+            if value:
+                argv += [f"{option}={value}"] if option in ATTACHED else [option, str(value)]
+    return [*argv, *(["--become"] if options.get("become") else []), *secrets, playbook]
 
 
 def vault_secrets(loader: Any) -> list[tuple[str, bytes]]:
@@ -79,19 +100,25 @@ def _give(pipe: Path, secret: bytes) -> None:
         pipe.write_bytes(secret)
 
 
+def asked_passwords(play: Any) -> list[tuple[str, bytes]]:
+    """Passwords that the running command was given, with the option that takes each from a file."""
+    found = (("--become-password-file", getattr(play, "become_pass", None)), ("--connection-password-file", getattr(play, "password", None)))
+    return [(option, password.encode()) for option, password in found if password]
+
+
 @contextlib.contextmanager
 def piped(folder: Path, secrets: Sequence[tuple[str, bytes]]) -> Iterator[list[str]]:
-    """Vault identities for a command, each read from a pipe that only this user can open."""
+    """For each secret a pipe that only this user can open, in their order."""
     pipes = []
-    for number, (name, secret) in enumerate(secrets):
-        pipe = folder / f"vault-{number}"
+    for number, (_name, secret) in enumerate(secrets):
+        pipe = folder / f"secret-{number}"
         os.mkfifo(pipe, 0o600)
         threading.Thread(target=_give, args=(pipe, secret), daemon=True).start()
-        pipes.append((name, pipe))
+        pipes.append(pipe)
     try:
-        yield [f"{name}@{pipe}" for name, pipe in pipes]
+        yield [str(pipe) for pipe in pipes]
     finally:
-        for _name, pipe in pipes:
+        for pipe in pipes:
             # lets a writer go whom nobody read
             os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
 
@@ -143,8 +170,11 @@ class ActionModule(ActionBase):
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="drift-") as name:
             folder = Path(name)
-            with piped(folder, vault_secrets(self._loader)) as vaults:
-                argv = words(context.CLIARGS, playbook, vaults)
+            vaults, passwords = vault_secrets(self._loader), asked_passwords(self._play_context)
+            with piped(folder, [*vaults, *passwords]) as pipes:
+                options = [f"--vault-id={name}@{pipe}" for (name, _secret), pipe in zip(vaults, pipes)]
+                options += [f"{option}={pipe}" for (option, _secret), pipe in zip(passwords, pipes[len(vaults) :])]
+                argv = words(context.CLIARGS, playbook, options)
                 code = run(argv, environment(os.environ, folder / "events"), folder / "output", given["budget"])
             events = read(folder / "events")
             said = (folder / "output").read_text(encoding="utf-8", errors="replace")
