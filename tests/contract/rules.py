@@ -100,7 +100,44 @@ def spec_has_version(role: Path) -> list[str]:
     return [f"{role.name}: entry point {name} has no version_added" for name, spec in specs.items() if not spec.get("version_added")]
 
 
-ROLE_RULES: list[Rule] = [readme_states_one_outcome, spec_equals_defaults, names_carry_the_role, shared_settings_only_in_defaults, spec_has_version]
+def readme_examples_are_complete(role: Path) -> list[str]:
+    """A play in a README gives each value whose default is a shared setting without a default of its own.
+
+    Roles named platform_* work on a whole inventory and are left out: their settings come from there.
+    """
+    readme, defaults = role / "README.md", read_yaml(role / "defaults" / "main.yml") or {}
+    if role.name.startswith("platform_") or not readme.exists():
+        return []
+    found = []
+    for block in re.findall(r"```ya?ml\n(.*?)```", readme.read_text(), re.DOTALL):
+        plays = yaml.load(block, _Loader)  # noqa: S506 - a SafeLoader
+        for play in plays if isinstance(plays, list) else []:
+            if "roles" not in play:
+                continue
+            parts = [play.get("vars", {}), *(one.get("vars", {}) for one in play["roles"] if isinstance(one, dict))]
+            given = {name for part in parts for name in part}
+            found += [
+                f"{role.name}: the example in README.md gives no {name}"
+                for name, value in defaults.items()
+                if name not in given and _wanting(str(value), given)
+            ]
+    return found
+
+
+def _wanting(default: str, given: set[str]) -> set[str]:
+    """Shared settings that a default cannot do without."""
+    optional = set(re.findall(r"\b(platform_\w+)[\w.]*\s*(?:\|\s*default|is defined)", default))
+    return set(re.findall(r"(?<!')\bplatform_\w+", default)) - optional - given
+
+
+ROLE_RULES: list[Rule] = [
+    readme_states_one_outcome,
+    readme_examples_are_complete,
+    spec_equals_defaults,
+    names_carry_the_role,
+    shared_settings_only_in_defaults,
+    spec_has_version,
+]
 
 
 # --- modules ------------------------------------------------------------------------------------
@@ -242,12 +279,23 @@ def truths_of_words(root: Path) -> list[str]:
     return found
 
 
+_CORE = re.compile(r"ansible-core\s*>=\s*([0-9.]+)")
+
+
 def versions_agree(root: Path) -> list[str]:
     """requirements.yml (people with Galaxy) names what galaxy.yml needs."""
     needed = (read_yaml(root / "galaxy.yml") or {}).get("dependencies") or {}
     named = {entry["name"]: str(entry.get("version", "*")) for entry in (read_yaml(root / "requirements.yml") or {}).get("collections", [])}
     different = sorted(name for name in set(needed) | set(named) if named.get(name) != str(needed.get(name)))
-    return [f"requirements.yml and galaxy.yml disagree about {name}" for name in different]
+    return [f"requirements.yml and galaxy.yml disagree about {name}" for name in different] + _oldest_cores(root)
+
+
+def _oldest_cores(root: Path) -> list[str]:
+    """The oldest ansible-core is the same wherever one is named."""
+    promised = re.sub(r"[^0-9.]", "", str((read_yaml(root / "meta" / "runtime.yml") or {}).get("requires_ansible", ""))).removesuffix(".0")
+    metas = {path: str((read_yaml(path) or {})["galaxy_info"]["min_ansible_version"]) for path in root.glob("roles/*/meta/main.yml")}
+    pages = {path: version for path in [root / "README.md", *root.glob("docs/*.md")] if path.exists() for version in _CORE.findall(path.read_text())}
+    return [f"{path.relative_to(root)}: ansible-core {one}, meta/runtime.yml says {promised}" for path, one in (metas | pages).items() if one != promised]
 
 
 def awx_templates(root: Path) -> list[str]:

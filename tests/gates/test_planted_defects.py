@@ -210,6 +210,14 @@ def test_a_good_role_and_module_pass(tmp_path: Path) -> None:
     ("rule", "files", "says"),
     [
         (rules.readme_states_one_outcome, {"roles/planted/README.md": "Planted\n"}, "line 1"),
+        (
+            rules.readme_examples_are_complete,
+            {
+                "roles/planted/README.md": "# planted\n\nSomething is planted.\n\n```yaml\n- hosts: all\n  roles: [quetrex.platform.planted]\n```\n",
+                "roles/planted/defaults/main.yml": "---\nplanted_depth: '{{ platform_depth }}'\n",
+            },
+            "planted_depth",
+        ),
         (rules.spec_equals_defaults, {"roles/planted/defaults/main.yml": "---\nplanted_depth: 1\nplanted_more: 2\n"}, "planted_more"),
         (rules.spec_equals_defaults, {"roles/planted/defaults/main.yml": "---\n{}\n"}, "planted_depth"),
         (rules.names_carry_the_role, {"roles/planted/defaults/main.yml": "---\ndepth: 1\n"}, "depth"),
@@ -260,6 +268,7 @@ def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path)
         (rules.bad_playbook_names, {"playbooks/re-cover.yml": "---\n[]\n"}, "re-cover"),
         (rules.paths_outside_the_artifact, {"playbooks/a.yml": "---\n- vars_files: [../inventories/lab/x.yml]\n"}, "inventories/"),
         (rules.versions_agree, {"requirements.yml": "---\ncollections: []\n"}, "hetzner.hcloud"),
+        (rules.versions_agree, {"docs/start.md": "pip install 'ansible-core>=2.17'\n", "meta/runtime.yml": '---\nrequires_ansible: ">=2.18.0"\n'}, "2.17"),
         (rules.secrets, {"tools/a": "-----BEGIN OPENSSH " + "PRIVATE KEY-----\n" + "b" * 70}, "tools/a"),
         (rules.machine_paths, {"tools/a": "cd " + "/home" + "/somebody/x\n"}, "tools/a"),
         (rules.missing_headers, {"tools/a.py": "x = 1\n"}, "tools/a.py"),
