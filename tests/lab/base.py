@@ -76,6 +76,24 @@ def apt_settings() -> str:
     return "\n".join(line for line in dump.splitlines() if wanted.match(line)) + "\n"
 
 
+def download(suite: str, packages: Sequence[str], folder: Path) -> None:
+    """A suite's packages as files in `folder`, with the machine's own apt settings and lists of their own."""
+    for part in ("lists/partial", "archives/partial"):
+        (folder / part).mkdir(parents=True)
+    (folder / "sources.list").write_text(sources(suite))
+    options = {
+        "Dir::Etc::SourceList": folder / "sources.list",
+        "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::State::Lists": folder / "lists",
+        "Dir::Cache": folder,
+        "APT::Sandbox::User": "root",
+    }
+    words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    run("apt-get", "-q", *words, "update", timeout=300)
+    for package in packages:
+        run("sh", "-c", 'cd "$0" && exec apt-get -q "$@"', folder, *words, "download", package, timeout=300)
+
+
 def debian_root(lab: Lab, suite: str, packages: Sequence[str], *, variant: str = "apt", customize: Sequence[str] = (), salt: str = "") -> Path:
     """Folder of a Debian root with these packages. Shared by all labs: never write into it, lay an overlay over it."""
     key = hashlib.sha256("\n".join([suite, variant, *sorted(packages), *customize, salt]).encode()).hexdigest()[:12]

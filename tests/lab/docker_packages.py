@@ -39,24 +39,6 @@ PACKAGES = {
 _RECIPE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
 
 
-def _fetch(folder: Path) -> None:
-    """Debian 13's packages, with the machine's own apt settings and lists of their own."""
-    for part in ("lists/partial", "archives/partial"):
-        (folder / part).mkdir(parents=True)
-    (folder / "sources.list").write_text(base.sources("trixie"))
-    options = {
-        "Dir::Etc::SourceList": folder / "sources.list",
-        "Dir::Etc::SourceParts": "/dev/null",
-        "Dir::State::Lists": folder / "lists",
-        "Dir::Cache": folder,
-        "APT::Sandbox::User": "root",
-    }
-    words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    run("apt-get", "-q", *words, "update", timeout=300)
-    for source, _needs, _replaces in PACKAGES.values():
-        run("sh", "-c", 'cd "$0" && exec apt-get -q "$@"', folder, *words, "download", source, timeout=300)
-
-
 def _control(text: str, name: str, revision: int) -> str:
     """The description of a package under another name."""
     _source, needs, replaces = PACKAGES[name]
@@ -132,7 +114,7 @@ def _made(lab: Lab) -> Path:
                 root, debs = Path(scratch, "done"), Path(scratch, "debs")
                 (root / "pool").mkdir(parents=True)
                 debs.mkdir()
-                _fetch(debs)
+                base.download("trixie", [source for source, _needs, _replaces in PACKAGES.values()], debs)
                 for name, (source, _needs, _replaces) in PACKAGES.items():
                     _repack(next(debs.glob(f"{source}_*.deb")), name, root / "pool")
                 with _agent(root / "key"):

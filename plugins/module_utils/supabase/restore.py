@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..run_command import RunCommand
 from ..run_command import run as run_it
+from ..writing import sql_name
 from . import catalog, export, ledger, programs, tables
 from .database import Database, SqlError, Target
 from .errors import Failure
@@ -126,7 +127,7 @@ def _complete_columns(database: Database, manifest: dict[str, Any]) -> None:
             continue
         if table["schema"] not in catalog.MANAGED or not database.run(_OWNED, (name,))[0][0]:
             raise Failure(f"The target's {name} lacks {', '.join(column for column, _kind in lacking)}.", "columns", table=name)
-        database.run(f"ALTER TABLE {name} " + ", ".join(f"ADD COLUMN {tables.quoted(column)} {kind}" for column, kind in lacking))
+        database.run(f"ALTER TABLE {name} " + ", ".join(f"ADD COLUMN {sql_name(column)} {kind}" for column, kind in lacking))
 
 
 def _order(database: Database, names: list[str]) -> list[str]:

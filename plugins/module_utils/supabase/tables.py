@@ -9,6 +9,7 @@ import hashlib
 import re
 from typing import Any
 
+from ..writing import sql_name
 from .catalog import MANAGED
 from .database import Database
 
@@ -39,13 +40,9 @@ def carried(found: dict[str, dict[str, Any]], managed_tables: list[str]) -> dict
     return {name: table for name, table in found.items() if table["schema"] not in MANAGED or name in managed_tables}
 
 
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def digest(database: Database, name: str, names: list[str]) -> tuple[int, str]:
     """Rows, and one digest over all of them that knows neither order of rows nor of columns. Call after PLAIN."""
-    row = ", ".join(quoted(column) for column in sorted(names))
+    row = ", ".join(sql_name(column) for column in sorted(names))
     sql = f"""SELECT count(*), coalesce(sum(('x' || substr(h, 1, 16))::bit(64)::bigint::numeric), 0),
                 coalesce(sum(('x' || substr(h, 17))::bit(64)::bigint::numeric), 0)
               FROM (SELECT md5(ROW({row})::text) AS h FROM ONLY {name}) AS hashes"""  # noqa: S608 - names of the catalogue, quoted
