@@ -77,6 +77,7 @@ def test_every_option_is_repeated_or_left_out() -> None:
     """A new option of ansible-core has to be judged here before drift is trusted with it."""
     cli = PlaybookCLI(["ansible-playbook", "site.yml"])
     cli.init_parser()
+    assert cli.parser is not None
     assert {action.dest for action in cli.parser._actions} - LEFT_OUT == set(REPEATED.values())
     options = dict(vars(cli.parser.parse_args(["-b", "-t", "x", "--skip-tags", "y", "-c", "local", "--become-user", "u", "--start-at-task", "z", "site.yml"])))
     argv = words(options, "site.yml", [])
