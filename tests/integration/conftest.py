@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One lab for all integration tests of a run, and the platform as a user meets it: playbooks outside, curl through the edge."""
+"""Labs for integration tests, one shared by all that leave it as it was, and the platform as a user meets it: playbooks outside, curl through the edge."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,11 @@ class Platform:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+# Each lab's name and its number in the slot: two tests that run at the same time never use the same. `main` is shared.
+LABS = ("main", "cut", "twin", "out", "rec", "grow", "life", "awx", "run", "ver", "enc", "rot")
+NewLab = Callable[[str], AbstractContextManager[Lab]]
+
+
 @pytest.fixture(scope="session")
 def slot() -> slots.Slot:
     """This test process's own names and subnets."""
@@ -144,16 +150,39 @@ def slot() -> slots.Slot:
 
 
 @pytest.fixture(scope="session")
-def lab(slot: slots.Slot) -> Iterator[Lab]:
-    """A lab of this test run's own; gone afterwards, also when bringing it up failed."""
-    made = slot.lab(0, "main")
-    cloud.down(made, abandoned=True)
-    try:
-        cloud.up(made, print)
+def absent_lab(slot: slots.Slot) -> Callable[[str], Lab]:
+    """A lab of this run's own by its name in LABS, not brought up; what a dead run left of it is gone."""
+
+    def absent(name: str) -> Lab:
+        lab = slot.lab(LABS.index(name), name)
+        cloud.down(lab, abandoned=True)
+        return lab
+
+    return absent
+
+
+@pytest.fixture(scope="session")
+def new_lab(absent_lab: Callable[[str], Lab]) -> NewLab:
+    """`with new_lab("rec") as lab:` brings it up; it is gone afterwards, whatever happens (TEST_LAB_KEEP keeps it, to be looked at)."""
+
+    @contextmanager
+    def up(name: str) -> Iterator[Lab]:
+        lab = absent_lab(name)
+        try:
+            cloud.up(lab, print)
+            yield lab
+        finally:
+            if not os.environ.get("TEST_LAB_KEEP"):
+                cloud.down(lab)
+
+    return up
+
+
+@pytest.fixture(scope="session")
+def lab(new_lab: NewLab) -> Iterator[Lab]:
+    """The lab that tests share: each leaves it as `site.yml` does."""
+    with new_lab("main") as made:
         yield made
-    finally:
-        if not os.environ.get("TEST_LAB_KEEP"):
-            cloud.down(made)
 
 
 @dataclass(frozen=True)

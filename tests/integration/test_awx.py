@@ -13,21 +13,17 @@ from typing import Any
 import httpx
 import pytest
 
-from integration.conftest import Platform, Run
-from lab import cloud, controller, slots
+from lab import controller
 from lab.config import Lab
+
+from .conftest import NewLab, Platform, Run
 
 
 @pytest.fixture(scope="module")
-def awx_lab(slot: slots.Slot) -> Iterator[Lab]:
+def awx_lab(new_lab: NewLab) -> Iterator[Lab]:
     """A lab of its own: jobs are cancelled in it."""
-    made = slot.lab(11, "awx")
-    cloud.down(made, abandoned=True)
-    try:
-        cloud.up(made, print)
+    with new_lab("awx") as made:
         yield made
-    finally:
-        cloud.down(made)
 
 
 @pytest.fixture(scope="module")

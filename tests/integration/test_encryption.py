@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from lab import cloud, disks, offsite, slots
+from lab import disks, offsite
 from lab.config import CHECKOUT
 from lab.machine import Machines
 from lab.shell import run
 
-from .conftest import Run
+from .conftest import NewLab, Run
 from .test_recovery import WORKSPACE, Mortal, api, faults, recover, redis_cli
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
@@ -51,15 +51,10 @@ class Sealed(Mortal):
 
 
 @pytest.fixture(scope="module")
-def sealed(slot: slots.Slot) -> Iterator[Sealed]:
+def sealed(new_lab: NewLab) -> Iterator[Sealed]:
     """A platform of its own, with something on its volume."""
-    lab = slot.lab(12, "enc")
-    cloud.down(lab, abandoned=True)
-    try:
-        cloud.up(lab, print)
+    with new_lab("enc") as lab:
         yield Sealed(lab)
-    finally:
-        cloud.down(lab)
 
 
 def holds(image: Path, words: str) -> bool:

@@ -14,25 +14,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab import cloud, slots
 from lab.config import CHECKOUT
 
-from .conftest import Platform
+from .conftest import NewLab, Platform
 
 pytestmark = [pytest.mark.lab]
 SEED = int(os.environ.get("TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 
 
 @pytest.fixture
-def fresh(slot: slots.Slot) -> Iterator[Platform]:
+def fresh(new_lab: NewLab) -> Iterator[Platform]:
     """A lab beside the others, with an empty account."""
-    lab = slot.lab(1, "cut")
-    cloud.down(lab, abandoned=True)
-    try:
-        cloud.up(lab, print)
+    with new_lab("cut") as lab:
         yield Platform(lab)
-    finally:
-        cloud.down(lab)
 
 
 def kill_after(platform: Platform, seconds: float) -> bool:

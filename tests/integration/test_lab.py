@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import hcloud
 import pytest
 
-from lab import cloud, process, slots
+from lab import cloud, process
 from lab.config import CHECKOUT, Lab
 from lab.shell import run
 
@@ -23,9 +24,9 @@ pytestmark = [pytest.mark.lab]
 
 
 @pytest.fixture
-def second(slot: slots.Slot) -> Lab:
+def second(absent_lab: Callable[[str], Lab]) -> Lab:
     """A lab beside the one of the session, not brought up."""
-    return slot.lab(2, "twin")
+    return absent_lab("twin")
 
 
 def traces(lab: Lab) -> dict[str, list[str]]:

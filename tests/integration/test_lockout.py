@@ -12,13 +12,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from lab import net, slots
-from lab.config import CHECKOUT
+from lab import net
+from lab.config import CHECKOUT, Lab
 from lab.process import until
 from lab.shell import run
 from lab.solo import ROLES, Solo
@@ -85,10 +85,9 @@ def stopping_at_every_task(solo: Solo, variables: Mapping[str, Any]) -> int:
 
 
 @pytest.fixture(scope="module")
-def fresh(slot: slots.Slot) -> Iterator[Solo]:
+def fresh(absent_lab: Callable[[str], Lab]) -> Iterator[Solo]:
     """A server straight from the vendor."""
-    solo = Solo(slot.lab(3, "out"))
-    solo.down()
+    solo = Solo(absent_lab("out"))
     try:
         solo.up()
         yield solo

@@ -23,13 +23,13 @@ from typing import Any
 import hcloud
 import pytest
 
-from lab import cloud, offsite, slots
+from lab import offsite
 from lab.config import CHECKOUT
 from lab.machine import Machines
 
-from .conftest import Platform
+from .conftest import NewLab, Platform
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("recovery")]
+pytestmark = [pytest.mark.lab]
 REDIS_GRACE = 1.0
 """Seconds of acknowledged writes that `appendfsync everysec` may lose."""
 WORKSPACE = "/srv/platform/workspace"
@@ -63,19 +63,14 @@ class Mortal(Platform):
 
 
 @pytest.fixture(scope="module")
-def mortal(slot: slots.Slot) -> Iterator[Mortal]:
+def mortal(new_lab: NewLab) -> Iterator[Mortal]:
     """A platform of its own."""
-    lab = slot.lab(4, "rec")
-    cloud.down(lab, abandoned=True)
-    try:
-        cloud.up(lab, print)
+    with new_lab("rec") as lab:
         lab.path("offsite.json").write_text(json.dumps({"platform_backup": offsite.up(lab)}))
         platform = Mortal(lab)
         built = platform.play("site")
         assert built.code == 0, built.explain()
         yield platform
-    finally:
-        cloud.down(lab)
 
 
 @dataclass

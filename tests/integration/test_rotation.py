@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import subprocess
 import threading
 import time
@@ -21,11 +21,11 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
-from lab import cloud, offsite, registry, slots
+from lab import offsite, registry
 from lab.shell import run
 from lab.visitors import Visitors
 
-from .conftest import Platform, Run
+from .conftest import NewLab, Platform, Run
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 APIS = {"hetzner": "/servers", "cloudflare": "/zones", "supabase": "/v1/projects", "monitors": "/api/v2/monitors"}
@@ -124,15 +124,13 @@ def visited(platform: Platform) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def platform(slot: slots.Slot) -> Iterator[Inventory]:
+def platform(new_lab: NewLab) -> Iterator[Inventory]:
     """A platform with everything that has a secret, in a lab of its own; its folder on this machine begins with ~ as the example's does."""
-    lab = slot.lab(12, "rot")
-    home = Path.home() / f".quetrex-{lab.name}"
-    cloud.down(lab, abandoned=True)
-    try:
-        cloud.up(lab, print)
+    with new_lab("rot") as lab, contextlib.ExitStack() as stack:
+        home = Path.home() / f".quetrex-{lab.name}"
         made = Inventory(lab)
         home.unlink(missing_ok=True)
+        stack.callback(home.unlink, missing_ok=True)
         home.symlink_to(made.facts["state_dir"])
         made.give(
             platform_state_dir=f"~/{home.name}",
@@ -142,10 +140,6 @@ def platform(slot: slots.Slot) -> Iterator[Inventory]:
         )
         made.done("site")
         yield made
-    finally:
-        home.unlink(missing_ok=True)
-        if not os.environ.get("TEST_LAB_KEEP"):
-            cloud.down(lab)
 
 
 def test_what_others_give_out(platform: Inventory) -> None:

@@ -18,10 +18,9 @@ import hcloud
 import psycopg2
 import pytest
 
-from lab import cloud, slots
 from lab.config import CHECKOUT
 
-from .conftest import Platform
+from .conftest import NewLab, Platform
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 BIN = Path(sys.executable).parent
@@ -49,19 +48,14 @@ class Users:
 
 
 @pytest.fixture(scope="module")
-def platform(slot: slots.Slot) -> Iterator[Platform]:
+def platform(new_lab: NewLab) -> Iterator[Platform]:
     """A lab with the schema and nothing else."""
-    lab = slot.lab(11, "run")
-    cloud.down(lab, abandoned=True)
-    try:
-        cloud.up(lab, print)
+    with new_lab("run") as lab:
         made = Platform(lab)
         schema = [str(BIN / "ansible"), "localhost", "-m", "ansible.builtin.include_role", "-a", "name=quetrex.platform.supabase_database"]
         done = subprocess.run(schema, cwd=CHECKOUT, env=made.environment, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         yield made
-    finally:
-        cloud.down(lab)
 
 
 def servers(platform: Platform) -> list[dict[str, Any]]:

@@ -21,15 +21,14 @@ from typing import Any
 import hcloud
 import pytest
 
-from lab import cloud, slots
 from lab.config import CHECKOUT
 from lab.machine import Machines
 from lab.process import until
 
-from .conftest import Platform
+from .conftest import NewLab, Platform
 from .test_recovery import faults, redis_cli
 
-pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.xdist_group("scale")]
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 WORKSPACE = "/srv/platform/workspace"
 KINDS = ("servers", "volumes", "primary_ips", "firewalls", "images")
 
@@ -131,15 +130,10 @@ def crowd(platform: Platform) -> Iterator[Crowd]:
 
 
 @pytest.fixture(scope="module")
-def growing(slot: slots.Slot) -> Iterator[Growing]:
+def growing(new_lab: NewLab) -> Iterator[Growing]:
     """A lab of its own."""
-    lab = slot.lab(5, "grow")
-    cloud.down(lab, abandoned=True)
-    try:
-        cloud.up(lab, print)
+    with new_lab("grow") as lab:
         yield Growing(lab)
-    finally:
-        cloud.down(lab)
 
 
 def secrets(platform: Platform) -> set[str]:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -19,11 +18,10 @@ import hcloud
 import pytest
 import yaml
 
-from lab import cloud, slots
 from lab.config import CHECKOUT
 from lab.machine import Machines
 
-from .conftest import Platform, Run
+from .conftest import NewLab, Platform, Run
 
 pytestmark = [pytest.mark.lab]
 BIN = Path(sys.executable).parent
@@ -90,15 +88,9 @@ class Life:
 
 
 @pytest.fixture(scope="module")
-def life(slot: slots.Slot, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    lab = slot.lab(6, "life")
-    cloud.down(lab, abandoned=True)
-    try:
-        cloud.up(lab, print)
+def life(new_lab: NewLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+    with new_lab("life") as lab:
         yield Life(Platform(lab), tmp_path_factory.mktemp("life"))
-    finally:
-        if not os.environ.get("TEST_LAB_KEEP"):
-            cloud.down(lab)
 
 
 def open_ports(address: str, *ports: int) -> list[int]:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,11 +14,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab import cloud, slots
-from lab.config import Lab
 from lab.plant import Fault, planted
 
-from .conftest import Platform, Run
+from .conftest import NewLab, Platform, Run
 
 pytestmark = [pytest.mark.lab]
 
@@ -38,19 +35,13 @@ class Verdict:
 
 
 @pytest.fixture(scope="module")
-def watched(slot: slots.Slot) -> Iterator[Platform]:
+def watched(new_lab: NewLab) -> Iterator[Platform]:
     """A platform in a lab of this file's own, because faults are put into it."""
-    lab: Lab = slot.lab(12, "ver")
-    cloud.down(lab, abandoned=True)
-    try:
-        cloud.up(lab, print)
+    with new_lab("ver") as lab:
         platform = Platform(lab)
         built = platform.play("site")
         assert built.code == 0, built.explain()
         yield platform
-    finally:
-        if not os.environ.get("TEST_LAB_KEEP"):
-            cloud.down(lab)
 
 
 def verify(platform: Platform, playbook: str = "verify") -> Verdict:
