@@ -29,8 +29,12 @@ site: bootstrap ## from nothing to the platform in a local cloud: packages, lab,
 test: bootstrap ## every gate and every test, as .ci/run does
 	@cd $(root) && tools/test $(ARGS)
 
+.PHONY: check
+check: venv ## before every commit, two minutes: formatters, linters, types, contract, and the unit tests that need no service
+	@cd $(root) && tools/check $(ARGS)
+
 .PHONY: soak
-soak: bootstrap ## the long stories that make test leaves out (ARGS go to pytest)
+soak: bootstrap ## the long tests that make test leaves out, hours (ARGS go to pytest)
 	@cd $(root) && TEST_STORIES=long tools/test $(ARGS)
 
 .PHONY: lab-up
@@ -46,12 +50,12 @@ status: venv ## what runs in the local cloud
 	@cd $(root)/tests && python -m lab status $(ARGS)
 
 .PHONY: lint
-lint: venv ## formatters, linters, types and documentation checks (a minute)
+lint: venv ## formatters, linters, types and documentation checks (three minutes; one that has nothing new to look at is skipped)
 	@cd $(root) && python -m pytest tests/gates -m "lint" $(ARGS)
 
 .PHONY: unit
-unit: venv ## unit and contract tests (seconds)
-	@cd $(root) && python -m pytest tests/unit tests/contract $(ARGS)
+unit: venv ## all unit and contract tests, also those with PostgreSQL, a browser or playbook runs (minutes)
+	@cd $(root) && python -m pytest -n "$${TEST_LANES:-2}" --dist loadgroup --no-loadscope-reorder -q -m "not long" tests/unit tests/contract $(ARGS)
 
 .PHONY: molecule
 molecule: bootstrap ## the molecule scenarios, each in a lab of its own (ARGS: a scenario's name)

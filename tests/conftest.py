@@ -72,6 +72,60 @@ class Violations:
 _VIOLATIONS = Violations(ROOT / ".lab")
 
 
+NEEDS = {"postgres": {"clusters", "cluster"}, "play": {"playbook", "player"}, "lab": {"world"}}
+"""What a test needs, by the fixtures it uses, directly or through others."""
+
+ORDER = (
+    "main",
+    "tests/integration/test_recovery.py",
+    "tests/integration/",
+    "tests/molecule/",
+    "tests/gates/test_gates.py::test_sanity",
+    "tests/gates/test_gates.py::test_source[ansible_lint]",
+    "tests/gates/test_second_leg.py",
+    "tests/gates/",
+    "tests/unit/lab/edge/",
+    "tests/unit/roles/",
+    "tests/unit/plugins/modules/test_supabase",
+    "tests/unit/",
+)
+"""What begins first, because it lasts longest: beginnings of groups' names."""
+
+
+def group_of(item: pytest.Item) -> str:
+    """What runs in one process, one test after the other: all that shares the platform of the integration tests, a gate alone, a file."""
+    marker = item.get_closest_marker("xdist_group")
+    if marker:
+        return str(marker.kwargs.get("name") or marker.args[0])
+    file = item.nodeid.partition("::")[0]
+    if file.startswith("tests/integration/") and "lab" in getattr(item, "fixturenames", ()):
+        return "main"
+    return item.nodeid if file.startswith(("tests/gates/", "tests/molecule/")) else file
+
+
+def place(group: str) -> int:
+    return next((number for number, beginning in enumerate(ORDER) if group.startswith(beginning)), len(ORDER))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Says of every test what it needs and with which others it belongs, and puts the longest groups first."""
+    groups: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        file, fixtures = item.nodeid.partition("::")[0], set(getattr(item, "fixturenames", ()))
+        for name, asked in NEEDS.items():
+            if fixtures & asked:
+                item.add_marker(name)
+        if file.startswith(("tests/integration/", "tests/molecule/")):
+            item.add_marker("lab")
+        group = group_of(item)
+        # a test that is its own group needs no name, and xdist reads a bracket in one as the end of a test's
+        if group != item.nodeid and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(group))
+        groups.setdefault(group, []).append(item)
+    items[:] = [item for group in sorted(groups, key=place) for item in groups[group]]
+
+
 _UMASK = os.umask(0o022)
 os.umask(_UMASK)
 

@@ -92,6 +92,15 @@ def tracked_files(checkout: Path = ROOT) -> list[str]:
     return sorted(name for name in output.split("\0") if name and (checkout / name).is_file())
 
 
+def files(*patterns: str) -> list[str]:
+    """What is there of these patterns, from the checkout's root; every pattern has to find something."""
+    found = {pattern: sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(pattern)) for pattern in patterns}
+    empty = [pattern for pattern, names in found.items() if not names]
+    if empty:
+        raise AssertionError(f"nothing is there of {', '.join(empty)}")
+    return [name for names in found.values() for name in names]
+
+
 def copy_of_checkout(base: Path) -> Tree:
     tree = Tree(base)
     for name in tracked_files():
@@ -99,6 +108,26 @@ def copy_of_checkout(base: Path) -> Tree:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target)
     return tree
+
+
+class Trees:
+    """Copies of the checkout as it is now: one that everybody may read, and one for each that writes into it."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+
+    def shared(self) -> Tree:
+        """Never write into it."""
+        tree = Tree(self.base / "shared")
+        return tree if tree.root.exists() else copy_of_checkout(tree.base)
+
+    def own(self) -> Tree:
+        """Made from the shared one, so that all look at the same moment."""
+        self.shared()
+        number = len(list(self.base.iterdir()))
+        tree = Tree(self.base / f"own-{number}")
+        shutil.copytree(self.base / "shared" / "ansible_collections", tree.base / "ansible_collections")
+        return tree
 
 
 def empty_collection(base: Path, files: dict[str, str]) -> Tree:
@@ -148,6 +177,10 @@ def types(tree: Tree) -> str:
 
 def ansible_lint(tree: Tree) -> str:
     return tree.must("ansible-lint", "--profile", "production", "--strict", "--offline", "--nocolor", "-q")
+
+
+def yamllint(tree: Tree) -> str:
+    return tree.must("yamllint", "--strict", ".")
 
 
 def shellcheck(tree: Tree) -> str:
@@ -253,25 +286,28 @@ def prepare_get_pip(tree: Tree, home: Path) -> None:
         (cache / f"get_pip_{version.replace('.', '_')}.py").write_text(stand_in.replace("@VERSION@", version))
 
 
-def sanity(tree: Tree, *tests: str) -> str:
-    """All sanity tests, or only the named ones. The home is shared between runs: ansible-test keeps its environments there."""
+def sanity(tree: Tree, *tests: str, python: str = "") -> str:
+    """All sanity tests, or only the named ones, with this Python or another. The home is shared between runs: ansible-test keeps its environments there."""
     home = ROOT / ".cache" / "ansible-test"
     prepare_get_pip(tree, home)
     chosen = [part for name in tests for part in ("--test", name)]
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    version = python or f"{sys.version_info.major}.{sys.version_info.minor}"
     return tree.must("ansible-test", "sanity", "--local", "--python", version, "--color", "no", *chosen, extra={"HOME": str(home)})
 
 
 # --- the second leg -----------------------------------------------------------------------------
 
+OLDEST = "3.11"
+"""The oldest Python that still has a supported core."""
+
 
 def second_leg(*selection: str) -> str:
-    """Unit and contract tests under the oldest Python that still has a supported core; nothing is passed without having run."""
-    done = subprocess.run([ROOT / "tools" / "bootstrap", "venv", "3.11"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    """Tests under the oldest Python that still has a supported core; nothing is passed without having run."""
+    done = subprocess.run([ROOT / "tools" / "bootstrap", "venv", OLDEST], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
         return done.stdout
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COVERAGE_", "COV_"))}
-    python = ROOT / ".venv-3.11" / "bin" / "python"
+    python = ROOT / f".venv-{OLDEST}" / "bin" / "python"
     done = subprocess.run(
         [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *selection],
         cwd=ROOT,
@@ -322,7 +358,9 @@ def importer(tree: Tree, artifact: Path) -> str:
     """galaxy-importer exits 0 on lint, flake8 and changelog findings: any warning counts."""
     config = tree.home / "galaxy-importer.cfg"
     config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text("[galaxy-importer]\nRUN_ANSIBLE_TEST = False\nRUN_FLAKE8 = True\nREQUIRE_V1_OR_GREATER = True\nCHECK_CHANGELOG = True\n")
+    # ansible-lint has a gate of its own, with a stricter profile
+    settings = {"RUN_ANSIBLE_TEST": False, "RUN_ANSIBLE_LINT": False, "RUN_FLAKE8": True, "REQUIRE_V1_OR_GREATER": True, "CHECK_CHANGELOG": True}
+    config.write_text("[galaxy-importer]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items()))
     code, output = tree.run(
         BIN / "python", "-m", "galaxy_importer.main", artifact, cwd=tree.home, extra={"GALAXY_IMPORTER_CONFIG": str(config), "HOME": str(tree.home)}
     )

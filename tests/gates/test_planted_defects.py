@@ -13,6 +13,10 @@ from contract import rules
 
 from gates import kit
 
+from .conftest import PINS, inputs
+
+# what a gate catches depends on the gate, on the tool's version and on the tool's settings
+planted = inputs("tests/gates", "tests/contract/rules.py", ".yamllint", ".config", "mypy.ini", "meta/runtime.yml", "changelogs/config.yaml", *PINS)
 HEADER = rules.HEADER
 MODULE = (
     "#!/usr/bin/python\n"
@@ -101,6 +105,7 @@ SOURCE_DEFECTS = [
         "no-untyped-def",
         id="mypy: untyped function in a plugin",
     ),
+    pytest.param(kit.yamllint, {"tools/planted.yml": "---\na: yes\n"}, "truthy", id="yamllint: a truth by another word"),
     pytest.param(kit.shellcheck, {"tools/planted": "#!/usr/bin/env bash\nrm -rf $1/*\n"}, "SC2086", id="shellcheck: unquoted"),
     pytest.param(kit.workflows, {"examples/github/a.yml": WORKFLOW.replace("needs.build", "needs.bild")}, '"bild"', id="workflow: a job that is not there"),
     pytest.param(kit.workflows, {"examples/github/a.yml": WORKFLOW.replace(COMMIT, "v6")}, "not pinned", id="workflow: an action by its tag"),
@@ -128,6 +133,7 @@ SOURCE_DEFECTS = [
 
 
 @pytest.mark.gate
+@planted
 @pytest.mark.parametrize(("gate", "files", "says"), SOURCE_DEFECTS)
 def test_source_defect(gate: kit.Gate, files: dict[str, str], says: str, tmp_path: Path) -> None:
     found = gate(kit.empty_collection(tmp_path, files))
@@ -159,6 +165,7 @@ def test_a_change_without_a_fragment(tmp_path: Path) -> None:
 
 
 @pytest.mark.gate
+@planted
 @pytest.mark.parametrize(
     ("test", "module", "says"),
     [
@@ -173,12 +180,14 @@ def test_sanity_defect(test: str, module: str, says: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.gate
+@planted
 def test_artifact_defect(tmp_path: Path) -> None:
     tree = kit.empty_collection(tmp_path, {"notes.txt": "mine\n", "scratch/left.yml": "---\n", "plugins/modules/planted.pyc": "x", **CHANGELOG})
     assert set(kit.artifact_contents(kit.build(tree)).splitlines()) == {"notes.txt", "scratch/left.yml"}, "galaxy itself leaves .pyc out"
 
 
 @pytest.mark.gate
+@planted
 def test_importer_defect(tmp_path: Path) -> None:
     tree = kit.empty_collection(tmp_path, {"plugins/modules/planted.py": MODULE.replace("from ansible", "import os\nfrom ansible"), **CHANGELOG})
     assert "F401" in kit.importer(tree, kit.build(tree))

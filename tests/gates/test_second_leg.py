@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The other half of the second leg: all that `test_second_leg_modules.py` leaves out."""
+"""The oldest supported Python: what servers and controllers of that age load and run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,31 @@ import pytest
 
 from gates import kit
 
+from .conftest import PINS, inputs
+
+ON_SERVERS = ("tests/unit/plugins/modules/test_host_*.py", "tests/unit/plugins/module_utils/host", "tests/unit/roles/test_app_release_*.py")
+"""Tests of what runs on the server itself, where the Python is Debian's and not the controller's."""
+SOURCES = ("plugins", "roles", "tests/unit", "tests/lab", "tests/conftest.py", "tests/gates/kit.py", *PINS)
+
 
 @pytest.mark.gate
-def test_second_leg() -> None:
-    found = kit.second_leg("tests/unit/plugins", "tests/contract", "--ignore", "tests/unit/plugins/modules")
+@inputs("plugins", "tests/unit/plugins", "meta", "tests/gates/kit.py", *PINS)
+def test_import_and_compile(trees: kit.Trees) -> None:
+    """Every file is Python of that age, and every module and its utilities can be imported by it."""
+    found = kit.sanity(trees.own(), "compile", "import", python=kit.OLDEST)
+    assert not found, found
+
+
+@pytest.mark.gate
+@inputs(*SOURCES)
+def test_what_runs_on_servers() -> None:
+    found = kit.second_leg(*kit.files(*ON_SERVERS))
+    assert not found, found
+
+
+@pytest.mark.gate
+@pytest.mark.long
+def test_everything() -> None:
+    """Unit and contract tests of all plugins, with the newest core that runs on that Python."""
+    found = kit.second_leg("tests/unit/plugins", "tests/contract")
     assert not found, found

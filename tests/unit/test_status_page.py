@@ -23,6 +23,8 @@ from ansible_collections.quetrex.platform.plugins.module_utils.picture.page impo
 from lab.drawn import full, picture
 from lab.seen import plant
 
+pytestmark = pytest.mark.browser
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-sync",

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+pytestmark = pytest.mark.play
+
 ROOT = Path(__file__).resolve().parents[3]
 VALUE = "hunter2-hunter2"
 

@@ -17,6 +17,8 @@ import pytest
 from lab.api.cloudflare.state import new_zone
 from lab.api.cloudflare.testing import CloudflareServer, cloudflare_server, run_role
 
+pytestmark = pytest.mark.play
+
 OTHER = "second.test"
 ENTRY = "/rulesets/phases/http_request_cache_settings/entrypoint"
 

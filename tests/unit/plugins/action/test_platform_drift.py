@@ -18,6 +18,8 @@ from ansible.cli.playbook import PlaybookCLI
 from ansible_collections.quetrex.platform.plugins.action.platform_drift import REPEATED, asked_passwords, condense, environment, piped, run, words
 from ansible_collections.quetrex.platform.plugins.callback.drift import changed_lines
 
+pytestmark = pytest.mark.play
+
 PLAYBOOK = """\
 - hosts: localhost
   gather_facts: false

@@ -22,6 +22,8 @@ from lab.process import until
 if TYPE_CHECKING:
     from lab.supabase.testing import MakeScratch, Scratch
 
+pytestmark = pytest.mark.play
+
 pytest_plugins = ["lab.supabase.testing"]
 
 PLAYBOOK = """

@@ -23,6 +23,8 @@ from hypothesis import strategies as st
 
 from lab.api.hetzner.testing import HetznerApi, hetzner_api
 
+pytestmark = pytest.mark.play
+
 PLUGIN = "quetrex.platform.hcloud"
 TEXT = st.text(max_size=12)
 ODD = st.one_of(
