@@ -92,6 +92,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner import ownership
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Answer, Client
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
@@ -152,7 +153,8 @@ class Retirement:
     def __init__(self, client: Client, name: str, labels: dict[str, str], budget: float) -> None:
         self.client, self.labels, self.budget = client, labels, budget
         wanted = {"servers": (name,), "volumes": (name,), "primary_ips": (name, f"{name}-ipv6")}
-        self.rows = [(kind, row) for kind in self.KINDS for one in wanted[kind] for row in client.all(f"/{kind}", kind, [("name", one)])]
+        rows = [(kind, ownership.named(client, kind, one, labels)) for kind in self.KINDS for one in wanted[kind]]
+        self.rows = [(kind, row) for kind, row in rows if row]
 
     def steps(self) -> list[str]:
         """Return what is to do, in words."""

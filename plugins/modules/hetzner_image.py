@@ -93,6 +93,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner import ownership
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Answer, Client
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
@@ -115,10 +116,10 @@ class Photographer:
 
     def server(self) -> Answer:
         """Return the server."""
-        rows = self.client.all("/servers", "servers", [("name", self.params["server"])])
-        if not rows:
+        row = ownership.named(self.client, "servers", self.params["server"], self.labels)
+        if not row:
             raise HetznerError("not_found", f"there is no server named {self.params['server']}")
-        return rows[0]
+        return row
 
     def wait_until_off(self, server: Answer) -> None:
         """Wait until the server has switched itself off: what still runs still writes."""

@@ -11,7 +11,9 @@ module: hetzner_resources
 short_description: Keep what outlives a server at Hetzner Cloud
 version_added: "1.0.0"
 description:
-  - One firewall, a Primary IPv4 and IPv6, their reverse DNS, and one volume, all found by one name and read at the same time.
+  - One firewall, a Primary IPv4 and IPv6, their reverse DNS, and one volume, all found by their labels and read at the same time.
+  - A resource that has one of the names and not the labels V(platform) and V(environment) is another's; the module fails then, before it changes
+    anything. Something that was renamed is found by its labels and gets its name back.
   - The addresses of a server that exists already (found as M(quetrex.platform.hetzner_server) finds it) are kept as its Primary IPs, so that an
     adopted platform keeps its address.
   - Primary IPs are always protected and stay when their server goes. Nothing is ever deleted or made smaller.
@@ -33,7 +35,9 @@ options:
     type: str
     required: true
   labels:
-    description: Labels they have. Other labels are left alone. Those named platform, environment and role find the server.
+    description:
+      - Labels they have. Other labels are left alone. Those named V(platform) and V(environment) say whose they are; with V(role) they find
+        the server, and what was renamed.
     type: dict
     required: true
   location:
@@ -158,10 +162,10 @@ from ansible_collections.quetrex.platform.plugins.module_utils.hetzner import se
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Answer, Client
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.ownership import IDENTITY
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.resources import ROUNDS, Current, Step, Wanted, apply, drift, fetch, plan
 
 SHOWN = ("firewall", "ipv4", "ipv6", "volume")
-IDENTITY = ("platform", "environment", "role")
 
 
 def wanted_of(params: dict[str, t.Any]) -> Wanted:

@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Module hetzner_server: one labelled server, adopted, created, started, resized."""
+"""Module hetzner_server: one labelled server, created, started, resized."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ module: hetzner_server
 short_description: Keep exactly one labelled server at Hetzner Cloud
 version_added: "1.0.0"
 description:
-  - Finds the server by the labels named in O(identity), adopts an unlabelled one of the O(name), or creates it with the first of O(types)
-    that is in stock, on its Primary IP, with volumes, firewalls and cloud-init data given at creation.
+  - Finds the server by the labels named in O(identity), or creates it with the first of O(types) that is in stock,
+    on its Primary IP, with volumes, firewalls and cloud-init data given at creation.
+    A server of the O(name) without these labels is refused before anything is changed; to have it adopted, label it first.
   - An existing server is started when it is off, labelled, put behind the firewalls, and gets missing volumes. Other differences (type,
     location, image) are reported as RV(drift) and never changed unasked.
   - With O(resize=true) the type is changed gracefully and reversibly. The stock is looked at before the server goes down, and it is powered

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .client import Answer, Client
 from .errors import HetznerError
+from .ownership import selector
 
 ROUNDS = 12
 
@@ -61,8 +62,8 @@ class Step(t.NamedTuple):
 
 def fetch(client: Client, pair: Pair) -> Current:
     """Read all at once."""
-    selector = ",".join(f"{key}={value}" for key, value in sorted(pair.labels.items()) if key != "role")
-    kinds = {"servers": [("label_selector", selector)], "volumes": [("name", pair.name)], "primary_ips": [("label_selector", selector)], "firewalls": []}
+    ours = [("label_selector", selector({key: value for key, value in pair.labels.items() if key != "role"}))]
+    kinds = {"servers": ours, "volumes": [*ours, ("name", pair.name)], "primary_ips": ours, "firewalls": ours}
     with ThreadPoolExecutor(len(kinds)) as pool:
         rows = dict(zip(kinds, pool.map(lambda kind: client.all(f"/{kind}", kind, kinds[kind]), kinds), strict=True))
     servers: dict[str, Answer] = {}

@@ -10,6 +10,7 @@ import hashlib
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
+from . import ownership
 from .client import Answer, Client
 from .errors import HetznerError
 from .images import Choice
@@ -49,10 +50,10 @@ class Keeper:
         return Belongings(kinds["firewalls"], kinds["volumes"], *ips)
 
     def _named(self, kind: str, name: str, required: bool) -> Answer | None:
-        rows = self.client.all(f"/{kind}", kind, [("name", name)])
-        if not rows and required:
+        row = ownership.named(self.client, kind, name, self.wanted.labels, adopt=True)
+        if not row and required:
             raise HetznerError("not_found", f"there is no {kind[:-1].replace('_', ' ')} named {name} in this project")
-        return rows[0] if rows else None
+        return row
 
     def settled(self, server: Answer) -> Answer:
         """Return the server once nothing is being done to it any more, for example by a run that was killed."""
@@ -200,7 +201,8 @@ class Keeper:
             return str(rows[0]["id"])
         comment = (public_key.split(None, 2)[2:] or [""])[0].strip() or "key"
         name = f"{comment[:80]}-{fingerprint.replace(':', '')[:8]}"
-        return str(self.client.request("POST", "/ssh_keys", body={"name": name, "public_key": public_key})["ssh_key"]["id"])
+        body = {"name": name, "public_key": public_key, "labels": ownership.owners(self.wanted.labels)}
+        return str(self.client.request("POST", "/ssh_keys", body=body)["ssh_key"]["id"])
 
 
 def fingerprint_of(public_key: str) -> str:

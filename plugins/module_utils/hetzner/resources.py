@@ -4,7 +4,7 @@
 """What outlives a server: firewall, Primary IPs with their names in the DNS, volume. A pure plan of requests, and doing them.
 
 A plan is made, done, and made again from what is there then, until nothing is left to do. So a lost answer and a run that was killed need
-no care of their own: everything is found by its name.
+no care of their own: everything is found by its labels.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ipaddress import ip_network
 
 from .client import Answer, Client
 from .errors import HetznerError
+from .ownership import of_name, of_role
 
 ROUNDS = 4
 """Create, then protect and name; one more for a lost answer, one to see that all is done."""
@@ -89,7 +90,7 @@ def _firewall(row: Answer | None, wanted: Wanted) -> list[Step]:
         body = {"name": wanted.name, "labels": wanted.labels, "rules": _sent(rules)}
         return [Step("firewall", f"create firewall {wanted.name}: {'; '.join(map(_words, rules)) or 'nothing comes in'}", "POST", "/firewalls", body)]
     path = f"/firewalls/{row['id']}"
-    steps = _labelled("firewall", path, row, wanted)
+    steps = _labelled("firewall", path, row, wanted, name=wanted.name)
     present = [normal(rule) for rule in row["rules"]]
     new, gone = [one for one in rules if one not in present], [one for one in present if one not in rules]
     if new or gone:
@@ -160,7 +161,7 @@ def _volume(row: Answer | None, wanted: Wanted) -> list[Step]:
         body = {"name": wanted.name, "size": wanted.volume_size, "location": wanted.location, "format": wanted.volume_format, "labels": wanted.labels}
         return [Step("volume", f"create volume {wanted.name}: {wanted.volume_size} GB {wanted.volume_format} in {wanted.location}", "POST", "/volumes", body)]
     path = f"/volumes/{row['id']}"
-    steps = _labelled("volume", path, row, wanted)
+    steps = _labelled("volume", path, row, wanted, name=wanted.name)
     if row["size"] < wanted.volume_size:
         grow = f"grow volume {row['name']} from {row['size']} to {wanted.volume_size} GB"
         steps.append(Step("volume", grow, "POST", f"{path}/actions/resize", {"size": wanted.volume_size}))
@@ -171,28 +172,40 @@ def _volume(row: Answer | None, wanted: Wanted) -> list[Step]:
 
 
 def fetch(client: Client, wanted: Wanted, server: t.Callable[[], Answer | None]) -> Current:
-    """Read all at once. An address that the server has already stands for one that is not there by name."""
+    """Read all at once. An address that the server has already stands for one that is not there."""
+    kinds = ("firewalls", "primary_ips", "volumes")
+    with ThreadPoolExecutor(len(kinds) + 1) as pool:
+        # a firewall may be shared by many servers
+        owner = pool.submit(server if wanted.ipv4 or wanted.ipv6 or wanted.volume_size else lambda: None)
+        rows = dict(zip(kinds, pool.map(lambda kind: client.all(f"/{kind}", kind), kinds), strict=True))
+        found = owner.result()
+    return {"server": found, **choose(rows, wanted, found)}
 
-    def named(path: str, name: str) -> Answer | None:
-        rows = client.all(f"/{path}", path, [("name", name)])
-        return rows[0] if rows else None
 
-    looks = {
-        "firewall": ("firewalls", wanted.name),
-        "ipv4": ("primary_ips", wanted.name_of("ipv4")),
-        "ipv6": ("primary_ips", wanted.name_of("ipv6")),
-        "volume": ("volumes", wanted.name),
-    }
-    with ThreadPoolExecutor(len(looks) + 1) as pool:
-        # only addresses can belong to a server already; a firewall may be shared by many of them
-        owner = pool.submit(server if wanted.ipv4 or wanted.ipv6 else lambda: None)
-        current: Current = dict(zip(looks, pool.map(lambda look: named(*look), looks.values()), strict=True))
-        current["server"] = owner.result()
-    for family in ("ipv4", "ipv6"):
-        own = (current["server"] or {}).get("public_net", {}).get(family)
-        if current[family] is None and own:
-            current[family] = client.get(f"/primary_ips/{own['id']}")["primary_ip"]
-    return current
+def choose(rows: dict[str, list[Answer]], wanted: Wanted, server: Answer | None) -> Current:
+    """Return which of a project's resources are the server's, by kind; refuse another's with one of its names."""
+    number = (server or {"id": None})["id"]
+
+    def attached(key: str) -> t.Callable[[Answer], bool]:
+        return lambda row: number is not None and row[key] == number
+
+    def guarded(row: Answer) -> bool:
+        return number is not None and any((one.get("server") or {}).get("id") == number for one in row["applied_to"])
+
+    def one(kind: str, mine: t.Callable[[Answer], bool]) -> Answer | None:
+        found = of_name(kind, rows[kind], wanted.name, wanted.labels, mine)
+        return found or of_role(kind, rows[kind], wanted.name, wanted.labels)
+
+    def address(family: str) -> Answer | None:
+        name, all_of_them = wanted.name_of(family), [row for row in rows["primary_ips"] if row["type"] == family]
+        has = [row for row in all_of_them if attached("assignee_id")(row)]
+        # what another server has is not this one's: one that was replaced keeps its own until it goes
+        free = [row for row in all_of_them if row["assignee_id"] is None]
+        found = of_name("primary_ips", all_of_them, name, wanted.labels, attached("assignee_id"))
+        return found or (has[0] if has else of_role("primary_ips", free, name, wanted.labels))
+
+    current: Current = {"firewall": one("firewalls", guarded), "volume": one("volumes", attached("server"))}
+    return {**current, "ipv4": address("ipv4"), "ipv6": address("ipv6")}
 
 
 def apply(client: Client, steps: list[Step], budget: float) -> None:

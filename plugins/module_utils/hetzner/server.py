@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from . import ownership
 from .client import Answer, Client
 from .errors import HetznerError
 from .images import Golden
@@ -42,8 +43,8 @@ class Step(t.NamedTuple):
 
 
 def find(client: Client, wanted: Wanted) -> Answer | None:
-    """Return the one server with the identity's labels, or an unlabelled one of the name to adopt; refuse when it is not clear."""
-    selector = ",".join(f"{key}={wanted.labels[key]}" for key in wanted.identity)
+    """Return the one server with the identity's labels; refuse when it is not clear which, and one that has only the name."""
+    selector = ownership.selector({key: wanted.labels[key] for key in wanted.identity})
     found = client.all("/servers", "servers", [("label_selector", selector)]) if selector else []
     found = [server for server in found if server["status"] != "deleting"]
     if len(found) > 1:
@@ -55,13 +56,10 @@ def find(client: Client, wanted: Wanted) -> Answer | None:
         )
     if found:
         return found[0]
-    named = [server for server in client.all("/servers", "servers", [("name", wanted.name)]) if server["status"] != "deleting"]
-    if not named:
-        return None
-    other = {key: named[0]["labels"][key] for key in wanted.identity if named[0]["labels"].get(key, wanted.labels[key]) != wanted.labels[key]}
-    if other:
-        raise HetznerError("uniqueness_error", f"a server named {wanted.name} exists and is labelled as another's: {other}", details={"id": named[0]["id"]})
-    return named[0]
+    for server in client.all("/servers", "servers", [("name", wanted.name)]):
+        if server["status"] != "deleting":
+            ownership.refuse("servers", server, wanted.labels)
+    return None
 
 
 class Offer(t.NamedTuple):

@@ -23,8 +23,8 @@ def server(hetzner: HetznerApi) -> int:
     from hcloud import Client
 
     client = Client(hetzner.token, api_endpoint=hetzner.url)
-    volume = client.request("POST", "/volumes", json={"name": "app", "size": 10, "location": "ash"})["volume"]["id"]
-    address = {"name": "app", "type": "ipv4", "assignee_type": "server", "location": "ash", "auto_delete": False}
+    volume = client.request("POST", "/volumes", json={"name": "app", "size": 10, "location": "ash", "labels": LABELS})["volume"]["id"]
+    address = {"name": "app", "type": "ipv4", "assignee_type": "server", "location": "ash", "auto_delete": False, "labels": LABELS}
     ip = client.request("POST", "/primary_ips", json=address)["primary_ip"]["id"]
     body = {"name": "app", "server_type": "cpx31", "image": "debian-13", "location": "ash", "labels": LABELS, "volumes": [volume]}
     made = client.request("POST", "/servers", json={**body, "user_data": "#cloud-config\n{}", "public_net": {"ipv4": ip}})
@@ -97,6 +97,18 @@ def retired(hetzner: HetznerApi) -> list[tuple[str, dict[str, Any]]]:
     """What there is now, in words and as data."""
     kinds = {"servers": "server app", "volumes": "volume app", "primary_ips": "Primary IP app"}
     return [(words, row) for kind, words in kinds.items() for row in hetzner.project.all(kind) if row["name"].startswith("app-retired-")]
+
+
+def test_relocate_retires_nothing_of_another_platform(hetzner: HetznerApi, run_hetzner: Run) -> None:
+    from hcloud import Client
+
+    theirs = {"name": "app", "size": 10, "location": "ash", "labels": {**LABELS, "environment": "production"}}
+    Client(hetzner.token, api_endpoint=hetzner.url).request("POST", "/volumes", json=theirs)
+    hetzner.forget()
+    failed = run_hetzner("cure", cure="relocate", **WHICH)
+    assert "a volume named app" in failed["msg"]
+    assert "labelled as another's: environment=production" in failed["msg"]
+    assert hetzner.writes() == []
 
 
 def test_a_location_that_does_not_listen_stops_no_relocation(hetzner: HetznerApi, run_hetzner: Run, server: int) -> None:

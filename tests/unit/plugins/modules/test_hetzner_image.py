@@ -24,7 +24,7 @@ PICTURE: dict[str, Any] = {"server": "builder", "labels": LABELS}
 @pytest.fixture
 def builder(hetzner: HetznerApi) -> int:
     """A prepared server with a small disk that has switched itself off."""
-    number = order(hetzner, name="builder", server_type="cpx11")
+    number = order(hetzner, name="builder", server_type="cpx11", labels=LABELS)
     hetzner.project.get("servers", number)
     hetzner.hardware.on.discard(number)
     return number
@@ -48,8 +48,15 @@ def test_each_call_makes_one_and_the_newest_stay(hetzner: HetznerApi, run_hetzne
     ]
 
 
+def test_a_server_of_another_platform_is_not_photographed(hetzner: HetznerApi, run_hetzner: Run) -> None:
+    order(hetzner, name="builder", labels={**LABELS, "platform": "other"})
+    failed = run_hetzner("image", **PICTURE)
+    assert "labelled as another's" in failed["msg"]
+    assert snapshots(hetzner) == []
+
+
 def test_a_server_that_still_runs_is_not_photographed(hetzner: HetznerApi, run_hetzner: Run) -> None:
-    order(hetzner, name="builder")
+    order(hetzner, name="builder", labels=LABELS)
     failed = run_hetzner("image", **PICTURE)
     assert "has not switched itself off within 120 s; no snapshot was made" in failed["msg"]
     assert snapshots(hetzner) == []

@@ -93,13 +93,82 @@ def test_trouble_ends_converged_and_never_doubled(hetzner: HetznerApi, run_hetzn
 
 
 def test_the_address_of_a_server_that_was_there_before_is_kept(hetzner: HetznerApi, run_hetzner: Run) -> None:
-    made = run_hetzner("server", name="app", labels={"role": "app"}, identity=["role"], types=["cpx31"], location="ash")["server"]
+    made = run_hetzner("server", name="app", labels=LABELS, types=["cpx31"], location="ash")["server"]
     adopted = run_hetzner("resources", **WANTED)
     assert (adopted["ipv4"]["ip"], adopted["ipv6"]["ip"]) == (made["ipv4"], made["ipv6"])
     assert (adopted["ipv4"]["name"], adopted["ipv4"]["auto_delete"], adopted["ipv6"]["name"]) == ("app", False, "app-ipv6")
     assert run_hetzner("resources", **WANTED)["changed"] is False
     kept = run_hetzner("server", name="app", labels=LABELS, types=["cpx31"], location="ash", ipv4="app", ipv6_name="app-ipv6")
     assert kept["server"]["id"] == made["id"]
+
+
+# --- whose something is
+
+
+def send(hetzner: HetznerApi, method: str, path: str, **body: Any) -> None:
+    """Change something behind the module's back."""
+    from hcloud import Client
+
+    Client(hetzner.token, api_endpoint=hetzner.url).request(method, path, json=body)
+
+
+def there(hetzner: HetznerApi) -> dict[str, list[Any]]:
+    return {kind: [dict(one) for one in hetzner.project.all(kind)] for kind in ("firewalls", "primary_ips", "volumes")}
+
+
+def test_two_platforms_whose_names_join_to_the_same_word_never_collide(hetzner: HetznerApi, run_hetzner: Run) -> None:
+    """`q2`/`x-y` and `q2-x`/`y` are both `q2-x-y-app` at Hetzner: the second is refused, and what the first has stays as it is."""
+    first = {"platform": "q2", "environment": "x-y", "role": "app"}
+    run_hetzner("resources", **{**WANTED, "name": "q2-x-y-app", "labels": first})
+    before = there(hetzner)
+    hetzner.forget()
+    second = {**WANTED, "name": "q2-x-y-app", "labels": {"platform": "q2-x", "environment": "y", "role": "app"}}
+    failed = run_hetzner("resources", **second)
+    assert "q2-x-y-app (id " in failed["msg"]
+    assert "is labelled as another's: environment=x-y,platform=q2,role=app. Nothing was touched." in failed["msg"]
+    assert (there(hetzner), hetzner.writes()) == (before, [])
+    assert run_hetzner("resources", check=True, **second)["failure"]["code"] == "uniqueness_error"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/volumes", {"name": "app", "size": 10, "location": "ash"}),
+        ("/firewalls", {"name": "app"}),
+        ("/primary_ips", {"name": "app", "type": "ipv4", "assignee_type": "server", "location": "ash"}),
+        ("/primary_ips", {"name": "app-ipv6", "type": "ipv6", "assignee_type": "server", "location": "ash"}),
+    ],
+)
+@pytest.mark.parametrize("labels", [{}, {**LABELS, "environment": "production"}, {"platform": "quetrex"}], ids=str)
+def test_a_resource_of_the_name_without_the_labels_is_refused(
+    hetzner: HetznerApi, run_hetzner: Run, path: str, body: dict[str, Any], labels: dict[str, str]
+) -> None:
+    send(hetzner, "POST", path, **body, labels=labels)
+    hetzner.forget()
+    failed = run_hetzner("resources", **WANTED)
+    assert failed["failure"]["code"] == "uniqueness_error"
+    assert f"named {body['name']} (id " in failed["msg"]
+    assert hetzner.writes() == []
+
+
+def test_what_was_renamed_is_found_by_its_labels(hetzner: HetznerApi, run_hetzner: Run) -> None:
+    made = run_hetzner("resources", **WANTED)
+    for kind in ("firewall", "volume", "ipv4", "ipv6"):
+        path = "primary_ips" if kind.startswith("ip") else f"{kind}s"
+        send(hetzner, "PUT", f"/{path}/{made[kind]['id']}", name=f"renamed-{kind}")
+    found = run_hetzner("resources", **WANTED)
+    kinds = ("firewall", "volume", "ipv4", "ipv6")
+    assert [found[kind]["id"] for kind in kinds] == [made[kind]["id"] for kind in kinds]
+    assert [found[kind]["name"] for kind in kinds] == ["app", "app", "app", "app-ipv6"]
+    assert run_hetzner("resources", **WANTED)["changed"] is False
+
+
+def test_several_of_the_labels_and_none_of_the_name_are_refused(hetzner: HetznerApi, run_hetzner: Run) -> None:
+    for name in ("a", "b"):
+        send(hetzner, "POST", "/volumes", name=name, size=10, location="ash", labels=LABELS)
+    hetzner.forget()
+    failed = run_hetzner("resources", **WANTED)
+    assert (failed["failure"]["code"], "a (id " in failed["msg"], hetzner.writes()) == ("ambiguous", True, [])
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,13 @@ def make(api: HetznerApi, path: str, **body: Any) -> dict[str, Any]:
     return found
 
 
+def send(api: HetznerApi, method: str, path: str, **body: Any) -> None:
+    """Change something behind the module's back."""
+    from hcloud import Client
+
+    Client(api.token, api_endpoint=api.url).request(method, path, json=body)
+
+
 # --- create
 
 
@@ -128,8 +135,13 @@ def test_a_half_made_server_that_cannot_be_removed_is_told(hetzner: HetznerApi, 
 # --- adopt and keep
 
 
-def test_a_server_of_the_name_is_adopted(hetzner: HetznerApi, run_hetzner: Run) -> None:
+def test_a_server_is_adopted_by_its_labels_and_not_by_its_name(hetzner: HetznerApi, run_hetzner: Run) -> None:
     number = order(hetzner, labels={"made": "by-hand"})
+    hetzner.forget()
+    failed = run_hetzner("server", **WANTED)
+    assert "has not the labels environment=test,platform=quetrex,role=app. Nothing was touched. If it is this platform's, give it these" in failed["msg"]
+    assert hetzner.writes() == []
+    send(hetzner, "PUT", f"/servers/{number}", labels={"made": "by-hand", **LABELS})
     adopted = run_hetzner("server", **WANTED)
     assert (adopted["created"], adopted["server"]["id"], adopted["server"]["labels"]) == (False, number, {"made": "by-hand", **LABELS})
     assert run_hetzner("server", **WANTED)["changed"] is False
@@ -138,7 +150,17 @@ def test_a_server_of_the_name_is_adopted(hetzner: HetznerApi, run_hetzner: Run) 
 def test_a_server_of_another_environment_is_not(hetzner: HetznerApi, run_hetzner: Run) -> None:
     order(hetzner, labels={**LABELS, "environment": "production"})
     failed = run_hetzner("server", **WANTED)
-    assert "labelled as another's: {'environment': 'production'}" in failed["msg"]
+    assert "labelled as another's: environment=production" in failed["msg"]
+
+
+@pytest.mark.parametrize("kind", ["firewalls", "volumes"])
+def test_it_is_given_nothing_of_another_platform(hetzner: HetznerApi, run_hetzner: Run, kind: str) -> None:
+    body = {"firewalls": {"rules": []}, "volumes": {"size": 10, "location": "ash"}}[kind]
+    make(hetzner, f"/{kind}", name="theirs", labels={**LABELS, "environment": "production"}, **body)
+    hetzner.forget()
+    failed = run_hetzner("server", **WANTED, **{kind: ["theirs"]})
+    assert "labelled as another's: environment=production" in failed["msg"]
+    assert hetzner.writes() == []
 
 
 def test_two_servers_of_the_labels_are_refused(hetzner: HetznerApi, run_hetzner: Run) -> None:
