@@ -110,8 +110,9 @@ def test_environment_values_survive_quotes_and_dollars(found: dict[str, Any]) ->
 
 def test_the_runner_is_closed_without_a_token_and_guarded_with_one(found: dict[str, Any]) -> None:
     assert "return 403;" in found["/opt/platform/nginx/nginx.conf"]["content"]
-    guarded = files(app_stack_runner_token="word")["/opt/platform/nginx/nginx.conf"]
-    assert '"Bearer word" 0;' in guarded["content"]
+    guarded = files(app_stack_runner_token="s3cret")["/opt/platform/nginx/nginx.conf"]
+    assert "return 403;" not in guarded["content"].partition("location /runner/")[2]
+    assert "s3cret" not in guarded["content"], "a digest is enough"
     assert guarded["mode"] == "0600"
 
 
@@ -150,3 +151,17 @@ def test_a_change_of_the_stack_stops_nothing(found: dict[str, Any]) -> None:
     commands = [" ".join(item["command"]) for item in variable("__app_stack_activate")]
     assert not [command for command in commands if "systemctl restart" in command]
     assert any("systemctl reload-or-restart platform-stack.service" in command for command in commands)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("2m", 120), ("90", 90), (45, 45), ("1h", 3600)])
+def test_a_time_means_the_same_to_nginx_docker_systemd_and_releases(text: Any, seconds: int) -> None:
+    found = files(app_stack_worker_shutdown_timeout=text)
+    assert f"worker_shutdown_timeout {seconds}s;" in found["/opt/platform/nginx/nginx.conf"]["content"]
+    assert compose(found)["services"]["nginx"]["stop_grace_period"] == f"{seconds + 15}s"
+    assert f"TimeoutStopSec={seconds + 60}\n" in found["/etc/systemd/system/platform-stack.service"]["content"]
+    assert json.loads(found["/opt/platform/stack.json"]["content"])["drain_seconds"] == seconds
+
+
+@pytest.mark.parametrize(("given", "wanted"), [({}, ""), ({"NODE_OPTIONS": "--enable-source-maps"}, " --enable-source-maps")])
+def test_node_takes_headers_as_large_as_nginx_passes_on(given: dict[str, str], wanted: str) -> None:
+    assert f"NODE_OPTIONS='--max-http-header-size=65536{wanted}'\n" in files(app_stack_web_environment=given)["/opt/platform/env/web.env"]["content"]
