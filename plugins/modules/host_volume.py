@@ -162,7 +162,12 @@ class Volume:
         if there is not None and there != (os.major(number), os.minor(number)):
             self.fail(f"another filesystem is mounted at {self.path} already", "occupied")
         if there is None and self.path.is_dir() and any(self.path.iterdir()):
-            self.fail(f"{self.path} is not empty: its files would be hidden by the volume; move them away first", "not_empty")
+            names = sorted(entry.name for entry in self.path.iterdir())
+            self.fail(
+                f"{self.path} is not empty: its files would be hidden by the volume. There is {', '.join(names[:5])}{', …' if names[5:] else ''}, "
+                f"written while the volume was away; look at it and move it away: mv {self.path} {self.path}.aside, then run again",
+                "not_empty",
+            )
         return there is not None
 
     def superblock(self) -> bytes:

@@ -65,8 +65,11 @@ def test_unknown_data_is_refused(device: Path, tmp_path: Path, capsys: pytest.Ca
 
 def test_files_that_would_be_hidden_are_refused(device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mount").mkdir()
-    (tmp_path / "mount" / "file").touch()
-    assert check(device, tmp_path / "mount", capsys)["failure"]["code"] == "not_empty"
+    (tmp_path / "mount" / "releases.lock").touch()
+    refused = check(device, tmp_path / "mount", capsys)
+    assert refused["failure"]["code"] == "not_empty"
+    assert "releases.lock" in refused["msg"], "a release while the volume was away"
+    assert f"mv {tmp_path}/mount {tmp_path}/mount.aside" in refused["msg"]
 
 
 def test_a_device_that_is_not_there_yet_is_a_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
