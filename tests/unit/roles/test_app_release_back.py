@@ -15,8 +15,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 
 from quetrex_release.engine import Engine
+from quetrex_release.outcome import ReleaseError
 from quetrex_release.plan import Plan
-from quetrex_release.server import RELOAD_SECONDS, ReleaseError, Server, Settings
+from quetrex_release.record import Record
+from quetrex_release.server import RELOAD_SECONDS, Server, Settings
 
 
 class Nginx(Server):
@@ -60,6 +62,15 @@ class Nginx(Server):
     def remove(self, colour: str) -> None:
         self.did.append(f"remove {colour} after {self.deaf} {self.busy}")
 
+    def record(self) -> Record:
+        return Record()
+
+    def container(self, colour: str) -> None:
+        return None
+
+    def audit(self, line: dict[str, Any]) -> None:
+        self.did.append(f"audit {line['outcome']}")
+
     def logs(self, colour: str) -> str:
         return f"last words of {colour}"
 
@@ -89,15 +100,25 @@ def test_a_reload_that_no_worker_hears_of_ends_all_the_same() -> None:
 
 def test_an_interrupted_release_is_undone_before_its_colour_is_made_anew() -> None:
     nginx, plan = Nginx(deaf=3, busy=4), Plan(("restore", "start"), "green", "blue", "an interrupted release is undone first")
-    for step in plan.steps:
-        getattr(engine(nginx), f"_{step}")(plan, "image", "config")
+    for step in engine(nginx)._steps(plan, "image", "config", None):
+        step.do()
     assert nginx.did == ["point blue", "-q", "reload", "start green after 0 3"]
 
 
-@pytest.mark.parametrize("done", [["start", "gate", "preview", "switch", "reload", "verify"], ["start", "gate"]], ids=["after the switch", "before"])
-def test_what_failed_ends_what_it_has_and_goes_when_no_new_visitors_get_there(done: list[str]) -> None:
-    nginx, plan = Nginx(deaf=3, busy=4), Plan(("start",), "green", "blue", "another image")
-    error: Any = ReleaseError("broken_through_nginx", "HTTP 500")
-    engine(nginx)._undo(plan, done, error)
-    assert nginx.did == (["point blue", "-q", "reload", "stop green after 0 3", "remove green after 0 3"] if "switch" in done else ["remove green after 3 4"])
-    assert error.logs == "last words of green"
+@pytest.mark.parametrize("failing", ["verify", "gate"])
+def test_what_failed_ends_what_it_has_and_goes_when_no_new_visitors_get_there(failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    nginx = Nginx(deaf=3, busy=4)
+    plan = Plan(("start", "gate", "switch", "verify"), "green", "blue", "another image")
+    made = engine(nginx)
+    for name in ("_gate", "_verify"):
+        monkeypatch.setattr(made, name, lambda colour, name=name: fail() if name == f"_{failing}" else None)
+
+    def fail() -> None:
+        raise ReleaseError("broken_through_nginx", "HTTP 500")
+
+    with pytest.raises(ReleaseError) as caught:
+        made._go(made._walk(str, "green"), made._steps(plan, "image", "config", None), {}, silent=False)
+    back = ["point green", "point blue", "-q", "reload", "stop green after 0 3", "remove green after 0 3"]
+    assert nginx.did[1:-1] == (back if failing == "verify" else ["remove green after 3 4"])
+    assert nginx.did[-1] == "audit broken_through_nginx"
+    assert caught.value.logs == "last words of green"

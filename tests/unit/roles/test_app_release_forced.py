@@ -28,6 +28,7 @@ SECOND = f"{RUNNER}@sha256:{'b' * 64}"
         ["rollback", "--check"],
         ["rollback", "--runner"],
         ["deploy", IMAGE],
+        ["deploy", IMAGE.replace("@", ":1.0.0@")],
         ["deploy", "--check", IMAGE],
         ["deploy", "--runner", SECOND],
         ["deploy", "--check", IMAGE, "--runner", SECOND],

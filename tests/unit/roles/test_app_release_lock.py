@@ -14,14 +14,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 
 from quetrex_release.__main__ import only_one
-from quetrex_release.server import ReleaseError
+from quetrex_release.outcome import Outcome, ReleaseError
 
 
 def test_a_second_release_is_told_who_is_at_it(tmp_path: Path) -> None:
     words = r"Another release is going on: deploy by \S+ since"
     with only_one(tmp_path, "deploy"), pytest.raises(ReleaseError, match=words) as refused, only_one(tmp_path, "rollback"):
         pass
-    assert refused.value.code == "locked"
+    assert (refused.value.code, refused.value.outcome) == ("locked", Outcome.locked)
     with only_one(tmp_path, "rollback"):
         pass
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -12,22 +13,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 
-from quetrex_release.plan import (
-    Container,
-    Observed,
-    Release,
-    add_release,
-    choose,
-    config_hash,
-    images_to_forget,
-    make_plan,
-    newer,
-    other,
-    releases_kept,
-    repository,
-)
+from quetrex_release.plan import Container, Observed, choose, config_hash, make_plan, other
+from quetrex_release.record import DIGEST, Record, Release, Track, canonical, repository
 
-OLD, NEW = "web@sha256:old", "web@sha256:new"
+OLD, NEW, NEWER = (f"web@sha256:{digit * 64}" for digit in "abc")
+KNOWN = {"web"}
 UP = ("pull", "start", "gate", "preview", "keep", "switch", "reload", "verify", "record")
 
 
@@ -62,7 +52,7 @@ def test_a_dead_serving_colour_is_neither_drained_nor_stopped() -> None:
 
 def test_killed_after_the_switch_is_finished() -> None:
     plan = make_plan(Observed("green", "blue", {"blue": up(OLD), "green": up(NEW)}), NEW, "c")
-    assert (plan.colour, plan.old, plan.steps) == ("green", "blue", ("reload", "verify", "record", "drain", "stop"))
+    assert (plan.colour, plan.old, plan.steps) == ("green", "blue", ("switch", "reload", "verify", "record", "drain", "stop"))
 
 
 def test_killed_after_the_switch_with_a_sick_colour_is_undone_first() -> None:
@@ -89,40 +79,56 @@ def test_the_configuration_is_the_same_for_both_colours_and_differs_with_a_secre
     assert config_hash(blue, b"ca") != config_hash(blue, b"other ca")
 
 
+def track(*images: str, inventory: str | None = None) -> Track:
+    """A track of releases, oldest first."""
+    made = Track(inventory=inventory)
+    for number, image in enumerate(images):
+        made = made.add(Release("blue", image, "c", str(number), f"2026-01-{number + 1:02}T00:00:00Z"))
+    return made
+
+
 def test_rollback_target_is_the_last_release_of_another_image() -> None:
-    record = add_release({}, Release("blue", OLD, "c", "1", "t1"))
-    assert record["previous"] is None
-    record = add_release(record, Release("green", NEW, "c", "2", "t2"))
-    record = add_release(record, Release("blue", NEW, "d", "2", "t3"))
-    assert record["previous"]["image"] == OLD
-    assert [entry["at"] for entry in record["history"]] == ["t1", "t2", "t3"]
+    assert track(OLD).previous is None
+    made = track(OLD, NEW, NEW)
+    assert made.previous == made.history[0]
+    assert [release.version for release in made.history] == ["0", "1", "2"]
 
 
 def test_an_inventory_does_not_undo_a_later_deploy() -> None:
-    record = add_release(add_release({"inventory": OLD}, Release("blue", OLD, "c", "1", "t1")), Release("green", NEW, "c", "2", "t2"))
-    assert choose(record, OLD, None)[0] == NEW
-    assert choose(record, NEW, None) == (NEW, None)
-    assert choose(record, "web@sha256:newer", OLD) == ("web@sha256:newer", None)
+    made = track(OLD, NEW, inventory=OLD)
+    assert choose(made, OLD, None, KNOWN)[0] == NEW
+    assert choose(made, NEW, None, KNOWN) == (NEW, None)
+    assert choose(made, NEWER, OLD, KNOWN) == (NEWER, None)
 
 
 def test_an_inventory_asked_long_ago_is_still_older() -> None:
-    record = {"inventory": OLD} | add_release({"inventory": OLD}, Release("green", NEW, "c", "2", "t2"))
-    assert choose(record, OLD, None)[0] == NEW
+    assert choose(track(NEW, inventory=OLD), OLD, None, KNOWN)[0] == NEW
 
 
 def test_a_new_server_starts_with_what_served_last() -> None:
-    assert choose({}, OLD, None) == (OLD, None)
-    assert choose({}, OLD, NEW)[0] == NEW
-    assert choose({}, NEW, NEW) == (NEW, None)
+    assert choose(Track(), OLD, None, KNOWN) == (OLD, None)
+    assert choose(Track(), OLD, NEW, KNOWN)[0] == NEW
+    assert choose(Track(), NEW, NEW, KNOWN) == (NEW, None)
+
+
+def test_what_served_goes_on_whatever_the_inventory_asks_for_by_now() -> None:
+    assert choose(track(OLD), NEW, None, KNOWN, resume=True)[0] == OLD
+    assert choose(Track(), NEW, OLD, KNOWN, resume=True)[0] == OLD
+    assert choose(Track(), NEW, None, KNOWN, resume=True) == (NEW, None)
+
+
+def test_nothing_of_an_unknown_repository_is_chosen() -> None:
+    assert choose(track(OLD), NEW, None, {"other"}, resume=True) == (NEW, None)
+    assert choose(track(OLD, inventory=NEW), NEW, None, {"other"}) == (NEW, None)
+    assert choose(Track(), NEW, OLD, {"other"}) == (NEW, None)
 
 
 def test_pruning_spares_the_current_release_and_the_one_before() -> None:
-    record: dict[str, object] = {}
-    for number in range(6):
-        record = add_release(record, Release("blue", f"web@{number}", "c", str(number), f"t{number}"))
-    assert releases_kept(record, 3) == ["web@5", "web@4", "web@3"]
-    assert images_to_forget(record, 3) == ["web@0", "web@1", "web@2"]
-    assert releases_kept(record, 0) == ["web@5", "web@4"]
+    images = [f"web@sha256:{number:064}" for number in range(6)]
+    made = track(*images)
+    assert made.kept(3) == images[:2:-1]
+    assert made.to_forget(3) == images[:3]
+    assert made.kept(0) == [images[5], images[4]]
 
 
 def test_migrations_run_before_anything_of_the_new_release() -> None:
@@ -131,22 +137,46 @@ def test_migrations_run_before_anything_of_the_new_release() -> None:
 
 
 def test_images_of_failed_releases_go_too_and_those_of_a_rollback_stay() -> None:
-    record = add_release(add_release({}, Release("blue", OLD, "c", "1", "t1")), Release("green", NEW, "c", "2", "t2"))
-    assert images_to_forget(record, 5, [OLD, NEW, "web@sha256:failed"]) == ["web@sha256:failed"]
+    assert track(OLD, NEW).to_forget(5, [OLD, NEW, NEWER]) == [NEWER]
 
 
-@pytest.mark.parametrize(
-    ("away", "here", "expected"),
-    [
-        ({}, {}, False),
-        ({"current": {"at": "2026-01-02"}}, {}, True),
-        ({"current": {"at": "2026-01-02"}}, {"current": {"at": "2026-01-02"}}, False),
-        ({"current": {"at": "2026-01-02"}}, {"current": {"at": "2026-01-03"}}, False),
-        ({"current": {"at": "2026-01-02"}, "runner": {"current": {"at": "2026-01-04"}}}, {"current": {"at": "2026-01-03"}}, True),
-    ],
-)
-def test_the_later_record_is_believed(away: dict[str, object], here: dict[str, object], expected: bool) -> None:
-    assert newer(away, here) is expected
+def test_an_image_with_a_tag_is_the_one_without() -> None:
+    tagged = OLD.replace("@", ":1.0.0@")
+    assert canonical(tagged) == canonical(OLD) == OLD
+    assert canonical("registry.example.com:5000/web:1@sha256:1") == "registry.example.com:5000/web@sha256:1"
+    assert canonical("web:latest") == "web:latest"
+    assert track(OLD, NEW).to_forget(5, [tagged]) == []
+    parsed = Record.parse(json.loads(json.dumps(Record(track(OLD)).plain()).replace("web@", "web:1.0.0@")))
+    assert parsed.web.image == OLD
+
+
+def test_a_record_survives_its_file() -> None:
+    made = Record().having(track(OLD, NEW, inventory=OLD), runner=False)
+    made = made.having(Track().add(Release("", NEWER, "", "", "2026-01-01T00:00:00Z")), runner=True)
+    assert Record.parse(json.loads(json.dumps(made.plain()))) == made
+    assert made.serial == 2
+    assert Record.parse({}) == Record()
+
+
+def test_a_record_from_before_serials_is_read() -> None:
+    plain = Record(track(OLD, NEW)).plain()
+    del plain["serial"], plain["runner"]
+    assert Record.parse({**plain, "schema": 1}).serial == 2
+
+
+def test_a_later_record_tells_of_all_that_is_there() -> None:
+    first, other_one = Record(track(OLD), Track(), 1), Record(track(NEW), Track(), 9)
+    later = first.having(first.web.add(Release("green", NEW, "c", "1", "2020-01-01T00:00:00Z")), runner=False)
+    assert later.continues(first)
+    assert not first.continues(first)
+    assert not first.continues(later)
+    assert not other_one.continues(first), "a greater number alone is no proof"
+    assert later.continues(Record())
+
+
+@pytest.mark.parametrize("image", ["web@sha256:" + "a" * 63, "web:1", "-web@sha256:" + "a" * 64, "web@sha256:" + "a" * 64 + "\n", "w b@sha256:" + "a" * 64])
+def test_what_is_no_digest(image: str) -> None:
+    assert not DIGEST.fullmatch(image)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -19,6 +20,7 @@ from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema i
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 
 from quetrex_release.engine import Engine
+from quetrex_release.record import Record, Release, Track
 from quetrex_release.store import Store, StoreError
 
 if TYPE_CHECKING:
@@ -26,11 +28,9 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["lab.supabase.testing"]
 ROOT = Path(__file__).resolve().parents[3]
-RECORD = {
-    "current": {"image": "web@sha256:1", "at": "2026-01-02T00:00:00Z"},
-    "history": [],
-    "runner": {"current": {"image": "r", "at": "2026-01-01T00:00:00Z"}},
-}
+FIRST, SECOND = (Release("blue", f"web@sha256:{digit * 64}", "c", "1", "2026-01-02T00:00:00Z") for digit in "12")
+MADE = Record().having(Track().add(FIRST), runner=False)
+RECORD = MADE.plain()
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def store(database: Scratch, environment: str = "production", **more: Any) -> St
 def test_what_one_server_keeps_the_next_one_reads(database: Scratch) -> None:
     assert store(database).fetch() == {}
     store(database).keep(RECORD)
-    store(database).keep({**RECORD, "inventory": "web@sha256:0"})
-    assert store(database).fetch() == {**RECORD, "inventory": "web@sha256:0"}
+    store(database).keep({**RECORD, "inventory": SECOND.image})
+    assert store(database).fetch() == {**RECORD, "inventory": SECOND.image}
     assert store(database, "staging").fetch() == {}
 
 
@@ -81,43 +81,86 @@ def test_without_a_database_there_is_no_store(tmp_path: Path) -> None:
 class Server:
     """The part of a server that keeps the record."""
 
-    settings = None
+    settings = SimpleNamespace(known=lambda runner: {"web"})
 
-    def __init__(self, store: Store | None, record: dict[str, Any]) -> None:
-        self.store, self.kept = store, record
+    def __init__(self, store: Store | None, record: Record, *, own: bool = False) -> None:
+        self.store, self.kept, self.own = store, record, own
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         return self.kept
 
-    def save_record(self, record: dict[str, Any]) -> None:
+    def save_record(self, record: Record) -> None:
         self.kept = record
 
+    def own_record(self) -> bool:
+        return self.own
 
-def engine(store: Store | None, record: dict[str, Any]) -> tuple[Engine, Server]:
-    server = Server(store, record)
+
+def engine(store: Store | None, record: Record, *, own: bool = False) -> tuple[Engine, Server]:
+    server = Server(store, record, own=own)
     return Engine(server, lambda line: None), server  # type: ignore[arg-type]
 
 
 def test_a_new_server_goes_on_where_the_old_one_was(database: Scratch) -> None:
     store(database).keep(RECORD)
-    new, server = engine(store(database), {})
+    new, server = engine(store(database), Record())
     new.adopt()
-    assert server.kept == RECORD
-    assert new.choose("web@sha256:inventory", None) == ("web@sha256:inventory", None)
+    assert server.kept == MADE
+    assert new.choose(SECOND.image, None) == (SECOND.image, None)
 
 
-def test_the_servers_own_later_record_wins_and_is_kept(database: Scratch) -> None:
+def test_the_servers_own_record_wins_and_is_kept(database: Scratch) -> None:
     store(database).keep(RECORD)
-    later = {**RECORD, "current": {"image": "web@sha256:2", "at": "2026-01-03T00:00:00Z"}}
+    later = MADE.having(MADE.web.add(SECOND), runner=False)
     mine, server = engine(store(database), later)
     mine.adopt()
     assert server.kept == later
     assert mine.publish() is True
-    assert store(database).fetch() == later
+    assert store(database).fetch() == later.plain()
+
+
+def test_a_later_record_is_adopted_only_where_the_server_has_not_written_its_own(database: Scratch) -> None:
+    later = MADE.having(MADE.web.add(SECOND), runner=False)
+    store(database).keep(later.plain())
+    for own in (True, False):
+        made, server = engine(store(database), MADE, own=own)
+        made.adopt()
+        assert server.kept == (MADE if own else later)
+
+
+@pytest.mark.parametrize("text", ["[]", '"x"', "7", "null", '{"current": {"at": "9999"}}'])
+def test_what_is_no_record_is_ignored(database: Scratch, text: str) -> None:
+    store(database).keep(RECORD)
+    database.sql("UPDATE platform.releases SET record = %s::jsonb RETURNING 1", (text,))
+    made, server = engine(store(database), Record())
+    made.adopt()
+    assert (made.kept, server.kept) == (None, Record())
+
+
+def test_a_record_that_is_too_large_is_not_read(database: Scratch) -> None:
+    store(database).keep({**RECORD, "more": "x" * 2_000_000})
+    assert store(database).fetch() == {}
+
+
+def test_a_reader_writes_nothing(database: Scratch, tmp_path: Path) -> None:
+    store(database).keep(RECORD)
+    given = store(database)
+    told = {**given.names, "connection": given.connection, "read_only": True}
+    (tmp_path / "release-database.json").write_text(json.dumps(told))
+    reader = Store.read(tmp_path / "release-database.json")
+    assert reader is not None
+    assert reader.fetch() == RECORD
+    made, server = engine(reader, Record())
+    made.adopt()
+    server.save_record(MADE.having(MADE.web.add(SECOND), runner=False))
+    assert "writes none" in str(made.publish())
+    with pytest.raises(StoreError, match="read-only"), reader._cursor() as cursor:
+        cursor.execute("UPDATE platform.releases SET record = '{}'")
+    assert database.sql("SELECT environment, record FROM platform.releases") == [("production", RECORD)]
 
 
 def test_a_database_that_is_away_stops_no_release() -> None:
-    lonely, _server = engine(Store({"host": "/nowhere"}, "p", "e"), dict(RECORD))
+    lonely, _server = engine(Store({"host": "/nowhere"}, "p", "e"), MADE)
     lonely.adopt()
     assert "/nowhere" in str(lonely.publish())
-    assert engine(None, dict(RECORD))[0].publish() == "no database is set"
+    assert engine(None, MADE)[0].publish() == "no database is set"

@@ -10,22 +10,23 @@ import contextlib
 import fcntl
 import json
 import os
-import re
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from quetrex_release.engine import Engine
-from quetrex_release.server import BASE, ReleaseError, Server, Settings
+from quetrex_release.outcome import Outcome, ReleaseError, as_error
+from quetrex_release.record import DIGEST, canonical
+from quetrex_release.server import BASE, Server, Settings
 from quetrex_release.services import Services
 
-LOCKED = 3
 BOOT_SECONDS = 60.0
 STOPS = (signal.SIGTERM, signal.SIGINT)
-DIGEST = re.compile(r"^[a-z0-9][a-z0-9.:_/-]*@sha256:[0-9a-f]{64}$")
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -39,6 +40,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     deploy.add_argument("--runner", metavar="IMAGE", help="the runner's image, after the application's")
     deploy.add_argument("--check", action="store_true", help="only say what would be done")
     deploy.add_argument("--inventory", action="store_true", help="the images are an inventory's: keep later releases than these")
+    deploy.add_argument("--resume", action="store_true", help="with --inventory: what was released last, whatever the inventory asks for")
     deploy.add_argument("--last", default=None, help="with --inventory, on a server without a record: what served last")
     back = commands.add_parser("rollback", help="make the image before the current one serve")
     back.add_argument("--runner", action="store_true", help="the runner's instead of the application's")
@@ -68,6 +70,17 @@ def interrupted(_number: int, _frame: object) -> None:
     raise ReleaseError("interrupted", "The release was asked to stop.")
 
 
+@contextlib.contextmanager
+def shielded() -> Iterator[None]:
+    """A request to stop waits for nothing here and changes nothing: what is being undone is undone to its end."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def holder(lock: TextIO) -> str:
     """Take the lock and return "", or return who has it."""
     try:
@@ -84,12 +97,11 @@ def only_one(folder: Path, command: str, patience: float = BOOT_SECONDS) -> Iter
 
     What the server does by itself after a reboot is waited for, at most `patience` seconds: nobody could know of it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + patience
     with (folder / "releases.lock").open("a+") as lock:
         while other := holder(lock):
             if not other.startswith("ensure ") or time.monotonic() >= deadline:
-                raise ReleaseError("locked", f"Another release is going on: {other}")
+                raise ReleaseError("locked", f"Another release is going on: {other}", outcome=Outcome.locked)
             time.sleep(0.2)  # the kernel has no lock that is waited for with a deadline
         lock.truncate(0)
         lock.write(f"{command} by {who()} since {time.strftime('%H:%M:%S UTC', time.gmtime())} (process {os.getpid()})\n")
@@ -101,75 +113,131 @@ def status(server: Server) -> dict[str, Any]:
     """What serves, what is on record, how the containers are."""
     seen = server.observe()
     record = server.record()
-    runner = record.get("runner") or {}
+    runner = record.runner.previous
     containers = {colour: {"image": item.image, "running": item.running, "healthy": item.healthy} for colour, item in seen.containers.items()}
     return {
         "changed": False,
         "serving": seen.serving,
-        "current": record.get("current"),
-        "previous": record.get("previous"),
+        **serves(server),
         "containers": containers,
-        "runner": {"current": server.runner_image(), "previous": (runner.get("previous") or {}).get("image")},
+        "runner": {"current": server.runner_image(), "previous": runner.image if runner else None},
     }
+
+
+def serves(server: Server) -> dict[str, Any]:
+    """What is on record as serving, and as served before."""
+    plain = server.record().web.plain()
+    return {"current": plain["current"], "previous": plain["previous"]}
 
 
 def preview(engine: Engine, image: str) -> dict[str, Any]:
     """What a deploy would do."""
     plan, _config = engine.plan(image)
-    found = {"changed": plan.changed, "image": image, "steps": list(plan.steps), "reason": plan.reason, "current": engine.server.record().get("current")}
-    return found | {"refused": engine.refusal(plan)}
+    found = {"changed": plan.changed, "image": image, "steps": list(plan.steps), "reason": plan.reason, "current": serves(engine.server)["current"]}
+    return found | {"refused": engine.refusal(plan, image)}
 
 
 def by_digest(image: str) -> str:
-    """The image, if it is named by digest."""
-    if not DIGEST.match(image):
+    """The image in the form that is recorded, if it is named by digest."""
+    if not DIGEST.fullmatch(image):
         raise ReleaseError("not_a_digest", f"{image!r}: an image is released by digest (name@sha256:…), so that it can be found again.")
-    return image
+    return canonical(image)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One image to be released: the application's or the runner's, for an inventory whose own image it need not be."""
+
+    image: str
+    runner: bool = False
+    inventory: str | None = None
+    kept: str | None = None
+
+
+def wishes(engine: Engine, arguments: argparse.Namespace) -> list[Wish]:
+    """The images to be released, the application's first. Nothing is begun while one of them would be refused."""
+    if arguments.command == "rollback":
+        found = [Wish(by_digest(engine.rollback_image(arguments.runner)), arguments.runner)]
+    else:
+        named = [(by_digest(image), runner) for image, runner in ((arguments.image, False), (arguments.runner, True)) if image]
+        found = [wish(engine, image, runner, arguments) for image, runner in named]
+    if not found:
+        raise ReleaseError("nothing_named", "Name the application's image, or the runner's with --runner, or both.")
+    for one in found if not arguments.check else ():
+        engine.permit(one.image, one.runner)
+    return found
+
+
+def wish(engine: Engine, image: str, runner: bool, arguments: argparse.Namespace) -> Wish:
+    """What is to be released for an image that was named."""
+    if not arguments.inventory:
+        return Wish(image, runner)
+    last = canonical(arguments.last) if arguments.last and not runner else None
+    chosen, kept = engine.choose(image, last, runner, arguments.resume)
+    # what an inventory asks for and does not get is not what it asked for before
+    return Wish(chosen, runner, None if arguments.resume else image, kept)
+
+
+def foresee(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What a deploy or a rollback would do."""
+    result: dict[str, Any] = {"changed": False, "current": serves(engine.server)["current"], "kept": None}
+    for one in wishes(engine, arguments):
+        if one.runner:
+            would = {"changed": engine.server.runner_image() != one.image, "image": one.image, "kept": one.kept}
+            result |= {"changed": result["changed"] or would["changed"], "runner": would}
+        else:
+            result |= preview(engine, one.image) | {"kept": one.kept}
+    return result
 
 
 def release(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
-    """A deploy or a rollback, or what it would do: the application first, then the runner."""
-    back, inventory = arguments.command == "rollback", getattr(arguments, "inventory", False)
-    if not arguments.check:
+    """A deploy or a rollback: the application first, then the runner. However it ends, what serves is published and returned."""
+    result: dict[str, Any] = {"changed": False, "kept": None}
+    error: ReleaseError | None = None
+    try:
         engine.adopt()
-    web, runner = (arguments.image, arguments.runner) if not back else (None, None)
-    if back:
-        web, runner = (None, engine.rollback_image(runner=True)) if arguments.runner else (engine.rollback_image(), None)
-    if not web and not runner:
-        raise ReleaseError("nothing_named", "Name the application's image, or the runner's with --runner, or both.")
-    result: dict[str, Any] = {"changed": False, "current": engine.server.record().get("current"), "kept": None}
-    for image, of_runner in ((web, False), (runner, True)):
-        if image:
-            done = one(engine, by_digest(image), of_runner, arguments.check, inventory, getattr(arguments, "last", None))
-            result = result | {"changed": result["changed"] or done["changed"], "runner": done} if of_runner else result | done
-    if arguments.check:
-        return result
-    Services(engine.server, say, engine.by).remember()
-    return result | {"kept_off_server": engine.publish()}
+        for one in wishes(engine, arguments):
+            done = (engine.deploy_runner if one.runner else engine.deploy)(one.image, one.inventory) | {"kept": one.kept}
+            result = result | {"changed": result["changed"] or done["changed"], "runner": done} if one.runner else result | done
+    except Exception as problem:  # noqa: BLE001  # without an outcome nothing of this image was begun
+        error = as_error(problem)
+    left = [part["left"] for part in (result, result.get("runner", {})) if "left" in part]
+    if error is None:
+        try:
+            Services(engine.server, say, engine.by).remember()
+        except (ReleaseError, OSError) as problem:
+            left.append(f"remember: {problem}")
+    result |= serves(engine.server) | {"kept_off_server": engine.publish()}
+    if error is not None:
+        partly = result["changed"] and error.outcome is not Outcome.unknown
+        return result | failure(error, Outcome.partly if partly else error.outcome, left)
+    if left:
+        return result | failure(ReleaseError("left", ""), Outcome.unclean, left)
+    return result | {"outcome": Outcome.done.name}
 
 
-def one(engine: Engine, image: str, runner: bool, check: bool, inventory: bool, last: str | None) -> dict[str, Any]:
-    """One image: the application's or the runner's."""
-    wanted, kept = image, None
-    if inventory:
-        image, kept = engine.choose(image, None if runner else last, runner)
-    if check:
-        done = {"changed": engine.server.runner_image() != image, "image": image} if runner else preview(engine, image)
-    else:
-        done = engine.deploy_runner(image) if runner else engine.deploy(image)
-        if inventory:
-            engine.remember_inventory(wanted, runner)
-    return done | {"kept": kept}
+def failure(error: ReleaseError, outcome: Outcome | None, left: list[str] | None = None) -> dict[str, Any]:
+    """How a command ended that did not do all that it was asked for."""
+    known = outcome or Outcome.refused
+    words = [str(error), *(left or []), known.sentence]
+    return {
+        "failed": True,
+        "outcome": known.name,
+        "msg": " ".join(word for word in words if word),
+        "failure": {"code": error.code, "logs": error.logs},
+    }
 
 
 def perform(arguments: argparse.Namespace, server: Server) -> dict[str, Any]:
     """Runs one command."""
-    engine = Engine(server, say, who())
+    engine = Engine(server, say, who(), shielded)
     if arguments.command == "status":
         return status(server)
+    server.require_state()
     if getattr(arguments, "check", False):
-        return release(engine, arguments)
+        return foresee(engine, arguments)
     with only_one(server.settings.state_dir, arguments.command):
+        server.require_state()
         if arguments.command == "ensure":
             return engine.ensure()
         if arguments.command == "services":
@@ -178,22 +246,26 @@ def perform(arguments: argparse.Namespace, server: Server) -> dict[str, Any]:
 
 
 def main(argv: list[str]) -> int:
-    """Exit code 0: done; 1: refused or failed, the old release serves; 3: another one is at work."""
+    """Runs a command; the exit code is its outcome's."""
     arguments = parse(argv)
-    code = 0
+    by_itself = False
     for number in STOPS:
         signal.signal(number, interrupted)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        result = perform(arguments, Server(Settings.read(arguments.stack)))
+        server = Server(Settings.read(arguments.stack))
+        by_itself = arguments.command == "ensure"
+        result = perform(arguments, server)
     except ReleaseError as error:
-        code = LOCKED if error.code == "locked" else 1
-        result = {"changed": False, "failed": True, "msg": str(error), "failure": {"code": error.code, "logs": error.logs}}
+        result = {"changed": False} | failure(error, error.outcome)
+    except Exception as problem:  # noqa: BLE001  # one form of answer, whatever happens
+        traceback.print_exc()
+        result = {"changed": False} | failure(as_error(problem), Outcome.unknown if by_itself else Outcome.refused)
     if arguments.json:
         print(json.dumps(result))
     else:
         print("\n".join(f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in result.items()))
-    return code
+    return Outcome[result.get("outcome", Outcome.done.name)].code
 
 
 if __name__ == "__main__":

@@ -1,98 +1,120 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Walks through a plan. Before the switch a failure removes the new colour, after it the old one gets the visitors back."""
+"""Releases of the application and the runner as steps, each with its undo, and the record of what serves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
-from quetrex_release.plan import Plan, Release, add_release, choose, images_to_forget, make_plan, newer, other, releases_kept, repository
-from quetrex_release.server import BASE, STOPPED, ReleaseError, Server
+from quetrex_release.outcome import ReleaseError
+from quetrex_release.plan import Plan, choose, make_plan, other
+from quetrex_release.record import Record, Release, Track, repository
+from quetrex_release.server import BASE, STOPPED, Server
 from quetrex_release.services import Services
+from quetrex_release.steps import Step, Walk
 from quetrex_release.store import StoreError
 
 # Bad answers in a row from the wanted colour that are believed at once.
 BAD_ANSWERS = 3
 # A record, static files and Redis have to find room on the volume after the switch as well.
 LEAST_STATE_MB = 64
+# Steps that are the old colour's.
+OF_OLD = ("drain", "stop", "restore")
 
 
 class Engine:
     """One release."""
 
-    def __init__(self, server: Server, tell: Callable[[str], None], by: str = "") -> None:
-        self.server, self.tell, self.by = server, tell, by
+    def __init__(
+        self,
+        server: Server,
+        tell: Callable[[str], None],
+        by: str = "",
+        shield: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
+        self.server, self.tell, self.by, self.shield = server, tell, by, shield
         self.settings = server.settings
-        self.seconds: dict[str, float] = {}
         self.version = ""
         # the record away from the server, as far as it is known
-        self.kept: dict[str, Any] | None = None
+        self.kept: Record | None = None
 
     def plan(self, image: str) -> tuple[Plan, str]:
         """What a release of `image` would do, and the configuration it would have."""
         config = self.server.config()
         return make_plan(self.server.observe(), image, config, migrate=bool(self.settings.migrate)), config
 
-    def deploy(self, image: str) -> dict[str, Any]:
-        """Makes `image` serve; returns what was done."""
+    def deploy(self, image: str, inventory: str | None = None) -> dict[str, Any]:
+        """Makes `image` serve; returns what was done. `inventory` is the image an inventory asked for."""
         plan, config = self.plan(image)
-        if plan.changed:
-            self._run(plan, image, config)
-        return self._report(plan)
+        self._check(plan, image)
+        walk = self._walk(lambda name: f"{name} {plan.old if name in OF_OLD else plan.colour}", plan.colour)
+        steps = self._steps(plan, image, config, inventory)
+        self._go(walk, steps, {"image": image, "colour": plan.colour}, silent=not plan.changed)
+        track = self.server.record().web
+        return {"changed": plan.changed, "reason": plan.reason, "steps": list(plan.steps), "seconds": walk.seconds, **_ends(track), **_left(walk)}
 
-    def deploy_runner(self, image: str) -> dict[str, Any]:
+    def deploy_runner(self, image: str, inventory: str | None = None) -> dict[str, Any]:
         """Makes the runner run `image`."""
-        record = self.server.record()
-        known, began = record.get("runner") or {}, self.server.clock()
+        record, services, before = self.server.record(), Services(self.server, self.tell, self.by), self.server.runner_choice()
         changed = self.server.runner_image() != image
+        steps: list[Step] = []
         if changed:
+            self.permit(image, runner=True)
             self._check_disk()
-            self.server.pull(image)
-            try:
-                Services(self.server, self.tell, self.by).runner(image)
-            except ReleaseError as error:
-                self.server.audit({"at": self.server.now(), "by": self.by, "runner": image, "outcome": error.code})
-                raise
-            seconds = round(self.server.clock() - began, 2)
-            self.server.audit({"at": self.server.now(), "by": self.by, "runner": image, "outcome": "released", "seconds": seconds})
-        if changed or (known.get("current") or {}).get("image") != image:
-            known = add_release(known, Release("", image, "", "", self.server.now()))
-            self.server.save_record({**record, "runner": known})
-            for gone in self._forgettable(known, image):
-                self.server.forget(gone)
-        return {"changed": changed, "image": image, "previous": (known.get("previous") or {}).get("image")}
-
-    def known(self, runner: bool) -> dict[str, Any]:
-        """The record of the application, or of the runner."""
-        record = self.server.record()
-        return dict(record.get("runner") or {}) if runner else record
+            steps += [
+                Step("pull", partial(self.server.pull, image)),
+                Step("exchange", partial(services.runner, image), partial(services.runner_back, before)),
+            ]
+        if changed or record.runner.image != image:
+            release = Release("", image, "", "", self.server.now())
+            steps += [
+                Step("record", partial(self._record, release, inventory, runner=True), partial(self._unrecord, record)),
+                Step("prune", partial(self._forget, image, runner=True), after=True),
+            ]
+        elif inventory:
+            steps.append(Step("inventory", partial(self._note, inventory, runner=True), after=True))
+        walk = self._walk(lambda name: f"{name} runner", None)
+        self._go(walk, steps, {"runner": image}, silent=not changed)
+        previous = self.server.record().runner.previous
+        return {"changed": changed, "image": image, "previous": previous.image if previous else None, **_left(walk)}
 
     def rollback_image(self, runner: bool = False) -> str:
         """The image before the current one."""
-        previous = self.known(runner).get("previous")
+        previous = self.server.record().track(runner).previous
         if not previous:
             raise ReleaseError("nothing_to_roll_back_to", "There is no earlier release of another image on record.")
-        return str(previous["image"])
+        return previous.image
 
-    def choose(self, image: str, last: str | None, runner: bool = False) -> tuple[str, str | None]:
+    def choose(self, image: str, last: str | None, runner: bool = False, resume: bool = False) -> tuple[str, str | None]:
         """The image an inventory's run has to release, and why it is another one than it asks for."""
-        return choose(self.known(runner), image, last)
+        return choose(self.server.record().track(runner), image, last, self.settings.known(runner), resume=resume)
 
-    def remember_inventory(self, image: str, runner: bool = False) -> None:
-        """Keeps what the inventory asked for, so that a later deploy is known to be later."""
-        known = self.known(runner)
-        if known.get("inventory") != image:
-            known = {**known, "inventory": image}
-            self.server.save_record({**self.server.record(), "runner": known} if runner else known)
+    def permit(self, image: str, runner: bool = False) -> None:
+        """Refuses to start what is of no known repository, whoever or whatever names it."""
+        known = self.settings.known(runner)
+        if repository(image) not in known:
+            setting = "app_release_runner_repositories" if runner else "app_release_repositories"
+            names = ", ".join(sorted(known)) or "none"
+            raise ReleaseError("unknown_repository", f"{image} is of none of the known repositories ({names}). Add its repository to {setting} and run site.")
 
     # Away from the server
 
     def adopt(self) -> None:
-        """A server without a record, or with an older one (restored from a backup), goes on with the one kept away from it."""
+        """A server that has no record of its own making goes on with the one kept away from it.
+
+        That one can be written by whoever has the application's connection, so it is believed as little as possible: never where this
+        server knows what it wrote last, and on a volume of another server or of an older copy only if it tells of all that is there.
+        """
         self.kept = self._away()
-        if self.kept and newer(self.kept, self.server.record()):
+        own = self.server.record()
+        if self.kept is None or self.kept == Record() or self.server.own_record():
+            return
+        if self.kept.continues(own) or not (own.web.history or own.runner.history):
             self.tell("the record of releases comes from the database")
             self.server.save_record(self.kept)
 
@@ -103,70 +125,105 @@ class Engine:
             return "no database is set"
         try:
             if record != self.kept:
-                store.keep(record)
+                store.keep(record.plain())
         except StoreError as error:
             self.tell(f"the record could not be kept in the database: {error}")
             return str(error)
         self.kept = record
         return True
 
-    def _away(self) -> dict[str, Any] | None:
+    def _away(self) -> Record | None:
         store = self.server.store
         if store is None:
             return None
         try:
-            return store.fetch()
+            return Record.parse(store.fetch()).of(self.settings.known(runner=False), self.settings.known(runner=True))
         except StoreError as error:
             self.tell(f"the record in the database cannot be read: {error}")
-            return None
+        except (ValueError, RecursionError) as error:
+            self.tell(f"the record in the database is ignored: {error}")
+        return None
 
     def ensure(self) -> dict[str, Any]:
         """After a reboot: the recorded colour runs and nginx points to it; a release that was going on is undone."""
         for name in BASE:
             if self.server.health(f"platform-{name}") in STOPPED:
                 self.server.docker("start", f"platform-{name}", check=False)
-        current = self.server.record().get("current")
+        current = self.server.record().web.current
         if not current:
             return {"changed": False, "reason": "nothing was released yet"}
-        colour = current["colour"]
+        colour = current.colour
         found = self.server.container(colour)
         if found is None:
-            self.server.pull(current["image"])
-            self.server.start(colour, current["image"], self.server.config())
+            self.permit(current.image)
+            self.server.pull(current.image)
+            self.server.start(colour, current.image, self.server.config())
         elif not found.running:
             self.server.docker("start", f"platform-web-{colour}")
         moved = self.server.serving() != colour
         if moved:
-            self.server.point(colour)
-            self.server.reload()
+            self.tell(f"a release was interrupted: visitors go back to {colour}")
+            self.server.audit({"at": self.server.now(), "by": self.by, "image": current.image, "colour": colour, "outcome": "undone_at_boot"})
+            self._lead(colour)
         left = self.server.container(other(colour))
         if left and left.running and not moved:
             self.server.stop(other(colour))
         return {"changed": moved or found is None or not found.running, "colour": colour}
 
-    def _run(self, plan: Plan, image: str, config: str) -> None:
-        self._check_room(plan)
-        done: list[str] = []
-        try:
-            for step in plan.steps:
-                began = self.server.clock()
-                self.tell(f"{step} {plan.colour if step not in ('drain', 'stop', 'restore') else plan.old}")
-                done.append(step)
-                getattr(self, f"_{step}")(plan, image, config)
-                self.seconds[step] = round(self.server.clock() - began, 2)
-        except (ReleaseError, OSError) as problem:
-            error = problem if isinstance(problem, ReleaseError) else ReleaseError("system", str(problem))
-            try:
-                self._undo(plan, done, error)
-            finally:
-                self.server.audit({"at": self.server.now(), "by": self.by, "image": image, "colour": plan.colour, "outcome": error.code})
-            raise error from problem
-        self.server.audit({"at": self.server.now(), "by": self.by, "image": image, "colour": plan.colour, "outcome": "released", "seconds": self.seconds})
+    # One release
 
-    def _check_room(self, plan: Plan) -> None:
+    def _walk(self, label: Callable[[str], str], colour: str | None) -> Walk:
+        """`colour` is the new one; the runner has none."""
+
+        def explain(begun: list[str]) -> str:
+            if colour is None:
+                return self.server.said("platform-runner") if "exchange" in begun else ""
+            return self.server.logs(colour) if "start" in begun else ""
+
+        return Walk(self.server.clock, lambda name: self.tell(label(name)), self.shield, explain)
+
+    def _go(self, walk: Walk, steps: Sequence[Step], what: dict[str, Any], *, silent: bool) -> None:
+        """Walks, and writes down how it ended unless nothing was to change."""
+        outcome = "released"
+        try:
+            walk.through(steps)
+        except ReleaseError as error:
+            outcome = error.code
+            raise
+        finally:
+            if not silent:
+                self.server.audit({"at": self.server.now(), "by": self.by, **what, "outcome": outcome, "seconds": walk.seconds})
+
+    def _steps(self, plan: Plan, image: str, config: str, inventory: str | None) -> list[Step]:
+        """The plan's steps. A step that has an undo is undone also when it was only begun."""
+        server = self.server
+        steps = (
+            Step("restore", partial(self._lead, plan.old)),
+            Step("pull", partial(server.pull, image)),
+            Step("migrate", partial(self._migrate, plan, image, config)),
+            Step("start", partial(server.start, plan.colour, image, config), partial(server.remove, plan.colour)),
+            Step("gate", partial(self._gate, plan.colour)),
+            Step("preview", partial(self._preview, plan.colour)),
+            Step("keep", partial(self._keep, plan, image)),
+            Step("switch", partial(server.point, plan.colour), partial(self._switch_back, plan)),
+            Step("reload", server.reload),
+            Step("verify", partial(self._verify, plan.colour)),
+            Step("record", partial(self._record_web, plan.colour, image, config, inventory), partial(self._unrecord, server.record())),
+            Step("drain", self._drain, after=True),
+            Step("stop", partial(self._stop, plan.old), after=True),
+            Step("prune", partial(self._prune, image), after=True),
+        )
+        table = {step.name: step for step in steps}
+        found = [table[name] for name in plan.steps]
+        if inventory and "record" not in plan.steps:
+            found.append(Step("inventory", partial(self._note, inventory), after=True))
+        return found
+
+    def _check(self, plan: Plan, image: str) -> None:
         """Refuses before anything is touched; the new colour runs beside the old one for a while."""
         if "start" not in plan.steps:
             return
+        self.permit(image)
         used = self.server.used_mb(plan.old) if plan.old else 0
         memory, needed = self.server.memory_mb(), max(self.settings.least_memory_mb, used)
         if memory < needed:
@@ -183,21 +240,27 @@ class Engine:
         if state < LEAST_STATE_MB:
             raise ReleaseError("not_enough_disk", f"{state} MB are free in {self.settings.state_dir}, {LEAST_STATE_MB} MB are needed.")
 
-    def refusal(self, plan: Plan) -> str:
+    def refusal(self, plan: Plan, image: str) -> str:
         """Why this plan would be refused now; empty when it would not."""
         try:
-            self._check_room(plan)
+            self._check(plan, image)
         except ReleaseError as error:
             return str(error)
         return ""
 
-    def _restore(self, plan: Plan, _image: str, _config: str) -> None:
-        """The colour that visitors are at now is made anew next: no new ones get there any more, and it ends what it has when it is stopped for that."""
-        self.server.point(plan.old)
+    def _lead(self, colour: str | None) -> None:
+        """Visitors go to this colour. The other one gets no new ones any more, and ends what it has when it is stopped."""
+        self.server.point(colour)
         self.server.reload()
 
-    def _pull(self, _plan: Plan, image: str, _config: str) -> None:
-        self.server.pull(image)
+    def _switch_back(self, plan: Plan) -> None:
+        """The old colour gets the visitors back, unless an interrupted release was to be finished and there is nothing to go back to."""
+        old = self.server.container(plan.old) if plan.old else None
+        if "start" not in plan.steps and not (old and old.running):
+            raise ReleaseError("no_way_back", f"{plan.old} does not run, so visitors stay with {plan.colour}")
+        self.tell(f"back to {plan.old or 'nothing'}")
+        self._lead(plan.old)
+        self.server.stop(plan.colour)
 
     def _migrate(self, plan: Plan, image: str, config: str) -> None:
         """Before anything of the new release runs. What it does has to fit the release that still serves."""
@@ -207,49 +270,40 @@ class Engine:
             self.server.remove(plan.colour)
         self.server.migrate(plan.colour, image, config)
 
-    def _start(self, plan: Plan, image: str, config: str) -> None:
-        self.server.start(plan.colour, image, config)
-
-    def _gate(self, plan: Plan, _image: str, _config: str) -> None:
+    def _gate(self, colour: str) -> None:
         """Healthy for Docker and several good answers in a row, within a deadline; at once over when the container dies."""
         deadline, good = self.server.clock() + self.settings.gate_seconds, 0
         last = "no answer"
         while True:
-            found = self.server.container(plan.colour)
+            found = self.server.container(colour)
             if found is None or not found.running or found.restarts:
-                raise ReleaseError("exited", f"The new container ({plan.colour}) ended instead of serving.")
-            status, self.version = self.server.direct(plan.colour)
+                raise ReleaseError("exited", f"The new container ({colour}) ended instead of serving.")
+            status, self.version = self.server.direct(colour)
             good = good + 1 if status == 200 else 0
             last = f"HTTP {status}" if status else "no answer"
             if good >= self.settings.gate_successes and found.healthy:
                 return
             if self.server.clock() >= deadline:
-                raise ReleaseError("never_healthy", f"The new container ({plan.colour}) was not healthy within {self.settings.gate_seconds} s; last: {last}.")
+                raise ReleaseError("never_healthy", f"The new container ({colour}) was not healthy within {self.settings.gate_seconds} s; last: {last}.")
             self.server.wait(0.3)
 
-    def _keep(self, plan: Plan, image: str, _config: str) -> None:
+    def _keep(self, plan: Plan, image: str) -> None:
         """Pages of the old release ask for its files afterwards, and pages of the new one may reach an old worker."""
-        current = self.server.record().get("current") or {}
-        if plan.old and current.get("image") and self.server.container(plan.old):
-            self.server.keep_static(plan.old, current["image"])
+        current = self.server.record().web.image
+        if plan.old and current and self.server.container(plan.old):
+            self.server.keep_static(plan.old, current)
         self.server.keep_static(plan.colour, image)
 
-    def _switch(self, plan: Plan, _image: str, _config: str) -> None:
-        self.server.point(plan.colour)
-
-    def _reload(self, _plan: Plan, _image: str, _config: str) -> None:
-        self.server.reload()
-
-    def _preview(self, plan: Plan, _image: str, _config: str) -> None:
+    def _preview(self, colour: str) -> None:
         """What is broken only behind nginx is found before a visitor does."""
         for _time in range(self.settings.gate_successes):
-            status, _version = self.server.preview(plan.colour)
+            status, _version = self.server.preview(colour)
             if status != 200:
-                raise ReleaseError("broken_through_nginx", f"Healthy by itself, but HTTP {status} through nginx ({plan.colour}); no visitor saw it.")
+                raise ReleaseError("broken_through_nginx", f"Healthy by itself, but HTTP {status} through nginx ({colour}); no visitor saw it.")
 
-    def _verify(self, plan: Plan, _image: str, _config: str) -> None:
+    def _verify(self, colour: str) -> None:
         """The new colour answers through nginx, several times in a row."""
-        wanted = f"{self.settings.addresses[plan.colour]}:{self.settings.port}"
+        wanted = f"{self.settings.addresses[colour]}:{self.settings.port}"
         deadline, good, bad = self.server.clock() + self.settings.verify_seconds, 0, 0
         while good < self.settings.gate_successes:
             status, self.version, upstream = self.server.through_nginx()
@@ -259,55 +313,59 @@ class Engine:
                 raise ReleaseError("broken_through_nginx", f"Healthy by itself, but through nginx: HTTP {status} from {upstream or 'nobody'}, wanted {wanted}.")
             self.server.wait(0.2)
 
-    def _drain(self, _plan: Plan, _image: str, _config: str) -> None:
+    def _drain(self) -> None:
         """Waits for the old workers' last requests; nginx itself cuts what is left at its shutdown timeout."""
         deadline = self.server.clock() + self.settings.drain_seconds + 5
         while self.server.draining() and self.server.clock() < deadline:
             self.server.wait(0.5)
 
-    def _stop(self, plan: Plan, _image: str, _config: str) -> None:
-        if plan.old:
-            self.server.stop(plan.old)
+    def _stop(self, colour: str | None) -> None:
+        if colour:
+            self.server.stop(colour)
 
-    def _record(self, plan: Plan, image: str, config: str) -> None:
-        release = Release(plan.colour, image, config, self.version, self.server.now())
-        self.server.save_record(add_release(self.server.record(), release))
+    # The record
 
-    def _prune(self, _plan: Plan, image: str, _config: str) -> None:
+    def _record_web(self, colour: str, image: str, config: str, inventory: str | None) -> None:
+        self._record(Release(colour, image, config, self.version, self.server.now()), inventory)
+
+    def _record(self, release: Release, inventory: str | None, runner: bool = False) -> None:
+        record = self.server.record()
+        track = record.track(runner).add(release)
+        self.server.save_record(record.having(replace(track, inventory=inventory or track.inventory), runner))
+
+    def _unrecord(self, before: Record) -> None:
+        """A record that was written before its step failed says what does not serve."""
+        if self.server.record() != before:
+            self.server.save_record(before)
+
+    def _note(self, inventory: str, runner: bool = False) -> None:
+        """Keeps what the inventory asked for, so that a later deploy is known to be later."""
+        record = self.server.record()
+        track = record.track(runner)
+        if track.inventory != inventory:
+            self.server.save_record(record.having(replace(track, inventory=inventory), runner))
+
+    def _prune(self, image: str) -> None:
         """By label and digest: what neither serves nor is needed for a rollback. Nothing of anybody else's, nothing by age."""
-        record, kept = self.server.record(), self.settings.keep_releases
         for name in self.server.strays():
             self.server.remove_container(name)
-        for gone in self._forgettable(record, image):
-            self.server.forget(gone)
-        self.server.prune_static(releases_kept(record, kept))
+        self._forget(image)
+        self.server.prune_static(self.server.record().web.kept(self.settings.keep_releases))
 
-    def _forgettable(self, known: Mapping[str, Any], image: str) -> list[str]:
+    def _forget(self, image: str, runner: bool = False) -> None:
         """Images of this one's repository that nobody needs; the application and the runner may share one."""
         number, record = self.settings.keep_releases, self.server.record()
-        kept = {*releases_kept(record, number), *releases_kept(record.get("runner") or {}, number)}
-        return [gone for gone in images_to_forget(known, number, self.server.images_of({repository(image)})) if gone not in kept]
+        kept = {*record.web.kept(number), *record.runner.kept(number)}
+        for gone in record.track(runner).to_forget(number, self.server.images_of({repository(image)})):
+            if gone not in kept:
+                self.server.forget(gone)
 
-    def _undo(self, plan: Plan, done: list[str], error: ReleaseError) -> None:
-        """Leaves the old colour serving and the new one gone."""
-        if "start" not in plan.steps or "record" in done:
-            return
-        if "start" in done:
-            error.logs = error.logs or self.server.logs(plan.colour)
-        if "switch" in done:
-            self.tell(f"back to {plan.old or 'nothing'}")
-            self._restore(plan, "", "")
-            self.server.stop(plan.colour)
-        if "start" in done:
-            self.server.remove(plan.colour)
 
-    def _report(self, plan: Plan) -> dict[str, Any]:
-        record = self.server.record()
-        return {
-            "changed": plan.changed,
-            "reason": plan.reason,
-            "steps": list(plan.steps),
-            "seconds": self.seconds,
-            "current": record.get("current"),
-            "previous": record.get("previous"),
-        }
+def _ends(track: Track) -> dict[str, Any]:
+    """What serves and what served before."""
+    return {name: asdict(release) if release else None for name, release in (("current", track.current), ("previous", track.previous))}
+
+
+def _left(walk: Walk) -> dict[str, Any]:
+    """What could not be cleaned up."""
+    return {"left": f"{walk.begun[-1]}: {walk.problem}"} if walk.problem else {}

@@ -16,7 +16,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from quetrex_release.__main__ import DIGEST, main
+from quetrex_release.__main__ import main
+from quetrex_release.record import DIGEST, repository
 
 PROGRAM = "/usr/local/sbin/platform-deploy"
 HELP = "Allowed: deploy [--check] [<web@sha256:…>] [--runner <runner@sha256:…>] | rollback [--runner] [--check] | status"
@@ -48,7 +49,7 @@ def judge(words: Sequence[str], web: Sequence[str], runner: Sequence[str]) -> li
 
 def known(image: str, repositories: Sequence[str]) -> None:
     """Refuses what is not an image by digest of these repositories."""
-    if not DIGEST.fullmatch(image) or image.partition("@")[0] not in repositories:
+    if not DIGEST.fullmatch(image) or repository(image) not in repositories:
         raise Refused(f"{image[:200]!r} is not an image of {', '.join(repositories) or 'any allowed repository'} by digest. {HELP}")
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-COLOURS = ("blue", "green")
-HISTORY = 50
+from quetrex_release.record import COLOURS, Track, repository
+
 # What differs between the colours, or names the image, is not part of the configuration.
 NOT_CONFIGURATION = ("image", "labels", "container_name", "networks", "profiles", "depends_on")
 
@@ -72,7 +72,7 @@ def make_plan(observed: Observed, image: str, config: str, *, migrate: bool = Fa
     wanted = now.running and now.healthy and (now.image, now.config) == (image, config)
     if serving and serving != recorded:
         if wanted:
-            return Plan(("reload", "verify", "record", "drain", "stop"), serving, other(serving), "an interrupted release is finished")
+            return Plan(("switch", "reload", "verify", "record", "drain", "stop"), serving, other(serving), "an interrupted release is finished")
         if recorded and observed.container(recorded).running:
             return _release(observed, recorded, ("restore",), "an interrupted release is undone first", migrate)
     if wanted and serving:
@@ -96,25 +96,23 @@ def _reason(now: Container, image: str, config: str) -> str:
     return "the serving colour is not healthy"
 
 
-def choose(record: Mapping[str, Any], wanted: str, last: str | None) -> tuple[str, str | None]:
+def choose(track: Track, wanted: str, last: str | None, known: Collection[str], *, resume: bool = False) -> tuple[str, str | None]:
     """The image an inventory's run has to release, and why it is not the wanted one.
 
     What was released before or asked for by the inventory before is older than what serves: a deploy came after it, and is kept.
-    `last` is what the controller saw serve; it counts on a server that has no record, because it is new.
+    `last` is what the controller saw serve; it counts on a server that has no record, because it is new. `resume`: what served goes on,
+    whatever the inventory asks for by now. What is of no known repository is never chosen over the inventory's.
     """
-    current = record.get("current")
+    current = track.image if repository(track.image) in known else ""
     if not current:
-        return (last, "the last released image goes on serving on a new server") if last and last != wanted else (wanted, None)
-    if current["image"] == wanted:
+        usable = last and not track.image and last != wanted and repository(last) in known
+        return (str(last), "the last released image goes on serving on a new server") if usable else (wanted, None)
+    if current == wanted:
         return wanted, None
-    older = {release["image"] for release in record.get("history", [])} | {record.get("inventory")}
-    return (current["image"], "a later release is kept; the inventory's image is older") if wanted in older else (wanted, None)
-
-
-def repository(image: str) -> str:
-    """The image's name, without tag and digest."""
-    name = image.partition("@")[0]
-    return name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+    if resume:
+        return current, "what was released last goes on serving; the inventory's image was never released"
+    older = {release.image for release in track.history} | {track.inventory}
+    return (current, "a later release is kept; the inventory's image is older") if wanted in older else (wanted, None)
 
 
 def config_hash(service: Mapping[str, Any], *files: bytes) -> str:
@@ -124,46 +122,3 @@ def config_hash(service: Mapping[str, Any], *files: bytes) -> str:
     for content in files:
         sums.update(hashlib.sha256(content).digest())
     return sums.hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Release:
-    """One line of the record."""
-
-    colour: str
-    image: str
-    config: str
-    version: str
-    at: str
-
-
-def add_release(record: Mapping[str, Any], release: Release) -> dict[str, Any]:
-    """The record with one more release. What is rolled back to is the last release of another image."""
-    current, previous = record.get("current"), record.get("previous")
-    if current and current["image"] != release.image:
-        previous = current
-    history = [*record.get("history", []), asdict(release)][-HISTORY:]
-    return {**record, "schema": 1, "current": asdict(release), "previous": previous, "history": history}
-
-
-def releases_kept(record: Mapping[str, Any], number: int) -> list[str]:
-    """The latest `number` images, newest first; never without the current one and the one a rollback goes to."""
-    named = [record.get("current"), record.get("previous"), *reversed(record.get("history", []))]
-    images = list(dict.fromkeys(release["image"] for release in named if release))
-    return images[: max(number, 2)]
-
-
-def images_to_forget(record: Mapping[str, Any], number: int, present: Iterable[str] = ()) -> list[str]:
-    """Released images, and others of the same repositories that are `present`, beyond the kept ones."""
-    kept = releases_kept(record, number)
-    return sorted({*(release["image"] for release in record.get("history", [])), *present} - set(kept))
-
-
-def newer(away: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
-    """Whether the record kept away from the server tells of a later release than the server's own."""
-    return _latest(away) > _latest(here)
-
-
-def _latest(record: Mapping[str, Any]) -> str:
-    runner = record.get("runner") or {}
-    return max(str((found.get("current") or {}).get("at", "")) for found in (record, runner))

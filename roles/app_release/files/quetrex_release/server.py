@@ -14,12 +14,15 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quetrex_release.plan import COLOURS, Container, Observed, config_hash, repository
+from quetrex_release.outcome import ReleaseError
+from quetrex_release.plan import Container, Observed, config_hash
+from quetrex_release.record import COLOURS, Record, canonical
 from quetrex_release.store import Store
 
 NGINX = "platform-nginx"
@@ -35,14 +38,8 @@ BRIDGE = "platform-nginx-bridge"
 PREVIEW_PORT = 8086
 # nginx starts its new workers and only then tells the old ones; a busy machine takes a moment for that.
 RELOAD_SECONDS = 15
-
-
-class ReleaseError(Exception):
-    """Why a release cannot go on. `code` is for programs, `logs` are the new container's last lines."""
-
-    def __init__(self, code: str, message: str, logs: str = "") -> None:
-        super().__init__(message)
-        self.code, self.logs = code, logs
+# What has to be mounted, and what is.
+FSTAB, MOUNTS = Path("/etc/fstab"), Path("/proc/self/mountinfo")
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,8 @@ class Settings:
     static_prefix: str = ""
     repositories: tuple[str, ...] = ()
     runner_repositories: tuple[str, ...] = ()
+    known_repositories: tuple[str, ...] = ()
+    known_runner_repositories: tuple[str, ...] = ()
     migrate: tuple[str, ...] = ()
     migrate_seconds: int = 600
 
@@ -75,6 +74,12 @@ class Settings:
         stack, release = (json.loads((folder / name).read_text()) for name in ("stack.json", "release.json"))
         known = {name: value for name, value in (stack | release).items() if name in cls.__dataclass_fields__}
         return cls(**known | {"project_dir": Path(known["project_dir"]), "state_dir": Path(known["state_dir"])})
+
+    def known(self, runner: bool) -> frozenset[str]:
+        """Repositories whose images may be started: the inventory's and those of the deploy key."""
+        if runner:
+            return frozenset((*self.known_runner_repositories, *self.runner_repositories))
+        return frozenset((*self.known_repositories, *self.repositories))
 
 
 class Server:
@@ -86,6 +91,8 @@ class Server:
         self.record_file = settings.state_dir / "releases.json"
         self.audit_file = settings.state_dir / "releases.log"
         self.static = settings.state_dir / "static"
+        # on the system's disk: the last serial that this server wrote, whatever volume is mounted
+        self.serial_file = settings.project_dir / "release-serial"
 
     # Docker
 
@@ -113,7 +120,7 @@ class Server:
         found = json.loads(self.docker("container", "inspect", "--format", "{{json .}}", text))
         state, config = found["State"], found["Config"]
         return Container(
-            image=config["Image"],
+            image=canonical(config["Image"]),
             config=(config.get("Labels") or {}).get("platform.config", ""),
             running=bool(state["Running"]) and not state.get("Restarting"),
             healthy=state.get("Health", {}).get("Status") == "healthy",
@@ -123,8 +130,8 @@ class Server:
     def observe(self) -> Observed:
         """The state a plan is made from."""
         containers = {colour: found for colour in COLOURS if (found := self.container(colour))}
-        current = self.record().get("current") or {}
-        return Observed(self.serving(), current.get("colour"), containers)
+        current = self.record().web.current
+        return Observed(self.serving(), current.colour if current else None, containers)
 
     def config(self) -> str:
         """Identity of the configuration a colour would be started with now."""
@@ -133,8 +140,8 @@ class Server:
         return config_hash(services[f"web-{COLOURS[0]}"], *(path.read_bytes() for path in sorted(folder.glob("*")) if path.is_file()))
 
     def pull(self, image: str) -> None:
-        """Fetches the image unless it is here; a tag beside the digest is for people."""
-        image = f"{repository(image)}@{image.partition('@')[2]}" if "@" in image else image
+        """Fetches the image unless it is here."""
+        image = canonical(image)
         if not self.docker("image", "ls", "--quiet", "--no-trunc", image, check=False).startswith("sha256:"):
             self.docker("pull", "--quiet", image)
 
@@ -157,7 +164,7 @@ class Server:
 
     def forget(self, image: str) -> None:
         """Removes an image, unless a container still needs it."""
-        self.docker("image", "rm", image, check=False)
+        self.docker("image", "rm", canonical(image), check=False)
 
     def images_of(self, repositories: set[str]) -> list[str]:
         """Images of these repositories that are here, by digest; failed releases left some that are on no record."""
@@ -303,20 +310,32 @@ class Server:
         said = self.docker(*words, env={"REDISCLI_AUTH": match.group(2)}, check=False)
         return sum(int(number) for number in re.findall(r"keys=(\d+)", said)) if "# Keyspace" in said else None
 
-    def copy_redis(self) -> None:
-        """A copy of the data of a stopped Redis: a newer version may write what the older one cannot read."""
-        folder = self.settings.state_dir / "redis"
-        shutil.rmtree(folder / ".before", ignore_errors=True)
-        if (folder / "appendonlydir").is_dir():
-            self._copy_owned(folder / "appendonlydir", folder / ".before")
+    def forget_redis_copy(self) -> None:
+        """A copy of an earlier exchange is no way back from another one."""
+        for name in (".before", ".copying"):
+            shutil.rmtree(self.settings.state_dir / "redis" / name, ignore_errors=True)
 
-    def restore_redis(self) -> None:
-        """The copy becomes the data again."""
+    def copy_redis(self) -> None:
+        """A copy of the data of a stopped Redis: a newer version may write what the older one cannot read. There is a whole copy or none."""
         folder = self.settings.state_dir / "redis"
-        if (folder / ".before").is_dir():
-            self.docker("stop", "platform-redis", check=False)
-            shutil.rmtree(folder / "appendonlydir", ignore_errors=True)
-            (folder / ".before").rename(folder / "appendonlydir")
+        if (folder / "appendonlydir").is_dir():
+            try:
+                self._copy_owned(folder / "appendonlydir", folder / ".copying")
+            except OSError as error:  # shutil.Error is one
+                raise ReleaseError("copy_failed", f"The data of Redis could not be copied: {error}") from error
+            (folder / ".copying").rename(folder / ".before")
+
+    def restore_redis(self) -> bool:
+        """The copy becomes the data again, and what it replaces is kept in `.replaced`. False without a copy."""
+        folder = self.settings.state_dir / "redis"
+        if not (folder / ".before").is_dir():
+            return False
+        self.docker("stop", "platform-redis", check=False)
+        if (folder / "appendonlydir").is_dir():
+            shutil.rmtree(folder / ".replaced", ignore_errors=True)
+            (folder / "appendonlydir").rename(folder / ".replaced")
+        (folder / ".before").rename(folder / "appendonlydir")
+        return True
 
     def _copy_owned(self, source: Path, target: Path) -> None:
         shutil.copytree(source, target)
@@ -326,7 +345,7 @@ class Server:
 
     def runner_image(self) -> str:
         """The image the runner runs."""
-        return self.docker("container", "inspect", "--format", "{{.Config.Image}}", "platform-runner", check=False).partition("\n")[0]
+        return canonical(self.docker("container", "inspect", "--format", "{{.Config.Image}}", "platform-runner", check=False).partition("\n")[0])
 
     def runner_choice(self) -> str:
         """The runner's image that was released over the inventory's; empty when none was."""
@@ -428,21 +447,43 @@ class Server:
         """Where the record is kept away from the server, if anywhere."""
         return Store.read(self.settings.project_dir / "release-database.json")
 
-    def record(self) -> dict[str, Any]:
-        """What was released."""
-        with contextlib.suppress(FileNotFoundError):
-            found: dict[str, Any] = json.loads(self.record_file.read_text())
-            return found
-        return {}
+    def record(self) -> Record:
+        """What was released; one that is damaged is as good as none."""
+        text = content(self.record_file)
+        if text is None:
+            return Record()
+        try:
+            return Record.parse(json.loads(text))
+        except ValueError as error:
+            print(f"{self.record_file} is ignored: {error}", file=sys.stderr)
+            return Record()
 
-    def save_record(self, record: dict[str, Any]) -> None:
+    def save_record(self, record: Record) -> None:
         """Replaces the record."""
-        replace(self.record_file, json.dumps(record, indent=1) + "\n")
+        replace(self.record_file, json.dumps(record.plain(), indent=1) + "\n")
+        with contextlib.suppress(OSError):  # an older serial there says the same
+            replace(self.serial_file, f"{record.serial}\n")
+
+    def own_record(self) -> bool:
+        """Whether the record on the volume is the one that this server wrote last, and not that of an older copy or of another server."""
+        serial = (content(self.serial_file) or "").strip()
+        return serial.isdigit() and self.record_file.exists() and self.record().serial >= int(serial)
+
+    def require_state(self) -> None:
+        """Refuses while the volume is away: what was written now would lie under it later."""
+        folder = self.settings.state_dir
+        if listed(FSTAB, 1, folder) and not listed(MOUNTS, 4, folder):
+            raise ReleaseError("not_mounted", f"The volume is not mounted at {folder}: nothing is released without it. Run site, or mount {folder}.")
+        if not folder.is_dir():
+            raise ReleaseError("no_state", f"{folder} does not exist: site makes it.")
 
     def audit(self, line: dict[str, Any]) -> None:
-        """Adds a line to the audit log."""
-        with self.audit_file.open("a") as log:
-            log.write(json.dumps(line) + "\n")
+        """Adds a line to the audit log. A log that cannot be written changes nothing about what serves."""
+        try:
+            with self.audit_file.open("a") as log:
+                log.write(json.dumps(line) + "\n")
+        except OSError as error:
+            print(f"{self.audit_file}: {error}", file=sys.stderr)
 
     def memory_mb(self) -> int:
         """Memory that can be had without swapping."""
@@ -515,6 +556,13 @@ def ask(connection: http.client.HTTPConnection, path: str, headers: dict[str, st
     return answer.status, "", answer.getheader("X-Upstream") or ""
 
 
+def listed(table: Path, column: int, folder: Path) -> bool:
+    """Whether a table of mounts names a folder in this column. A blank in a name is written in octal."""
+    name = re.sub(r"[\s\\]", lambda match: f"\\{ord(match.group()):03o}", str(folder))
+    lines = (line.split() for line in (content(table) or "").splitlines() if not line.lstrip().startswith("#"))
+    return any(len(words) > column and words[column] == name for words in lines)
+
+
 def content(path: Path) -> str | None:
     """What a file says; None without file."""
     try:
@@ -542,3 +590,8 @@ def replace(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     scratch.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -5,11 +5,26 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from quetrex_release.server import BASE, BRIDGE, NGINX, ReleaseError, Server
+from quetrex_release.outcome import Outcome, ReleaseError, as_error
+from quetrex_release.server import BASE, BRIDGE, NGINX, Server
+
+# What Redis goes back to when its exchange fails, by the failure's code: the data as it is, or the copy from before the exchange.
+# A Redis that ran, if only for a moment, may have acknowledged something, so its data is what counts: the copy follows only when the
+# Redis from before cannot run on it. The one that answers that it holds no key has nothing to lose.
+DATA, COPY = "data", "copy"
+REDIS_GOES_BACK_TO = {
+    "docker_failed": DATA,  # not fetched, not stopped, or not started
+    "copy_failed": DATA,  # there is no copy of this exchange
+    "exited": DATA,
+    "never_healthy": DATA,
+    "redis_not_asked": DATA,  # healthy, but how much it holds is not known: that is not nothing
+    "not_reconnected": DATA,  # healthy; it is the application that did not answer, for whatever reason
+    "interrupted": DATA,
+    "redis_lost_its_data": COPY,
+}
 
 
 class Services:
@@ -19,6 +34,8 @@ class Services:
         self.server, self.tell, self.by = server, tell, by
         self.settings = server.settings
         self.keys: list[int] = []
+        # what Redis held before its exchange, if it could be asked
+        self.held: int | None = None
 
     def different(self, names: tuple[str, ...] = BASE) -> list[str]:
         """Services that are not as the compose file wants them."""
@@ -37,15 +54,23 @@ class Services:
             began = self.server.clock()
             try:
                 getattr(self, f"_{name}")()
-            except ReleaseError as error:
-                error.logs = error.logs or self.server.said(f"platform-{name}")
-                with contextlib.suppress(ReleaseError):  # what failed first is what is told
+                self.server.learn(name)
+            except Exception as problem:  # whatever it is, the way back is the same
+                error = as_error(problem)
+                error.outcome = Outcome.failed
+                try:
+                    error.logs = error.logs or self.server.said(f"platform-{name}")
                     self._back(error, name)
-                raise
-            self.server.learn(name)
+                except Exception as second:  # noqa: BLE001  # it is told beside the first
+                    error.outcome = Outcome.unknown
+                    error.args = (f"{error} Then going back failed: {second}",)
+                raise error from problem
             seconds[name] = round(self.server.clock() - began, 2)
         self.server.audit({"at": self.server.now(), "by": self.by, "outcome": "exchanged", "seconds": seconds})
-        self.remember()
+        try:
+            self.remember()
+        except (ReleaseError, OSError) as problem:
+            raise ReleaseError("left", f"What is to be gone back to could not be kept: {problem}", outcome=Outcome.unclean) from problem
         return {"changed": True, "seconds": seconds} | ({"redis_keys": self.keys} if self.keys else {})
 
     def remember(self) -> None:
@@ -70,40 +95,58 @@ class Services:
             if name == "nginx":
                 self._nginx()
             elif name == "redis":
-                self._redis_back(sick=failed == "redis")
+                self._redis_back(REDIS_GOES_BACK_TO.get(error.code, DATA) if failed == "redis" else DATA)
             else:
                 self.server.up_service(name)
                 self.healthy(f"platform-{name}", self.settings.gate_seconds)
             self.server.learn(name)
 
-    def _redis_back(self, sick: bool) -> None:
-        """A sick one acknowledged nothing: the copy is its data. A sound one did: the copy only if the older version cannot read what is there."""
-        if sick:
+    def _redis_back(self, to: str) -> None:
+        """The version from before, on the data as it is or on the copy from before the exchange."""
+        if to == COPY:
             self.server.restore_redis()
-        self.server.up_service("redis")
         try:
-            self.healthy("platform-redis", self.settings.gate_seconds)
-        except ReleaseError:
-            self.server.restore_redis()
             self.server.up_service("redis")
             self.healthy("platform-redis", self.settings.gate_seconds)
+            usable = not (self.held and self.server.redis_keys() == 0)
+        except ReleaseError:
+            if not self.server.restore_redis():
+                raise
+            usable = True
+            self._redis_on_copy()
+        if not usable and self.server.restore_redis():
+            self._redis_on_copy()
+
+    def _redis_on_copy(self) -> None:
+        self.tell("redis cannot go on with its data: it goes back to the copy, and the data is kept in redis/.replaced")
+        self.server.up_service("redis")
+        self.healthy("platform-redis", self.settings.gate_seconds)
 
     def _redis(self) -> None:
         """Clients wait and reconnect. The data is copied while nothing writes, and has to be there again afterwards."""
         self.tell("redis is exchanged")
         self.server.pull_service("redis")
-        before = self.server.redis_keys()
+        self.held = self.server.redis_keys()
+        self.server.forget_redis_copy()
         if self.server.health("platform-redis"):
             self.server.stop_service("redis")
             self.server.copy_redis()
         self.server.up_service("redis")
         self.healthy("platform-redis", self.settings.gate_seconds)
-        after = self.server.redis_keys()
-        if before is not None and after is not None:
-            self.keys = [before, after]
+        if self.held is not None:
+            self._same_keys(self.held)
+        self._reconnected()
+
+    def _same_keys(self, before: int) -> None:
+        """The keys are there again. One that cannot be asked yet is asked again; what it holds is never guessed."""
+        deadline = self.server.clock() + self.settings.verify_seconds
+        while (after := self.server.redis_keys()) is None:
+            if self.server.clock() >= deadline:
+                raise ReleaseError("redis_not_asked", "Redis is healthy, but the application's user gets no answer from it.")
+            self.server.wait(0.3)
+        self.keys = [before, after]
         if before and not after:
             raise ReleaseError("redis_lost_its_data", f"Redis had {before} keys before and has none now.")
-        self._reconnected()
 
     def _reconnected(self) -> None:
         """The application that serves is healthy again, which it judges by its own health check."""
@@ -157,19 +200,15 @@ class Services:
             self.server.wait(0.3)
 
     def runner(self, image: str) -> None:
-        """Another image of the runner; the one before comes back if it is sick."""
-        before = self.server.runner_choice()
+        """Another image of the runner."""
         self.server.choose_runner(image)
-        try:
-            self._runner()
-        except ReleaseError as error:
-            error.logs = error.logs or self.server.said("platform-runner")
-            self.server.choose_runner(before)
-            self.tell("runner goes back")
-            self.server.up_service("runner")
-            self.server.learn("runner")
-            with contextlib.suppress(ReleaseError):
-                self.healthy("platform-runner", self.settings.gate_seconds)
-            raise
+        self._runner()
         self.server.learn("runner")
-        self.remember()
+
+    def runner_back(self, image: str) -> None:
+        """The runner's image from before; empty when that is the inventory's."""
+        self.server.choose_runner(image)
+        self.tell("runner goes back")
+        self.server.up_service("runner")
+        self.server.learn("runner")
+        self.healthy("platform-runner", self.settings.gate_seconds)

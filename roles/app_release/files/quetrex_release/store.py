@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 SECONDS = 5
-FETCH = "SELECT record FROM platform.releases WHERE platform = %(platform)s AND environment = %(environment)s"
+# Fifty releases of both are a tenth of what is still read.
+FETCH = "SELECT record FROM platform.releases WHERE platform = %(platform)s AND environment = %(environment)s AND octet_length(record::text) <= 1000000"
 KEEP = (
     "INSERT INTO platform.releases (platform, environment, record) VALUES (%(platform)s, %(environment)s, %(record)s) "
     "ON CONFLICT (platform, environment) DO UPDATE SET record = EXCLUDED.record, updated_at = now()"
@@ -26,8 +27,8 @@ class StoreError(Exception):
 class Store:
     """The row of one platform and environment."""
 
-    def __init__(self, connection: Mapping[str, Any], platform: str, environment: str) -> None:
-        self.connection = dict(connection)
+    def __init__(self, connection: Mapping[str, Any], platform: str, environment: str, *, read_only: bool = False) -> None:
+        self.connection, self.read_only = dict(connection), read_only
         self.names = {"platform": platform, "environment": environment}
 
     @classmethod
@@ -37,17 +38,21 @@ class Store:
             told = json.loads(file.read_text())
         except FileNotFoundError:
             return None
-        return cls(told["connection"], told["platform"], told["environment"]) if told.get("connection") else None
+        if not told.get("connection"):
+            return None
+        return cls(told["connection"], told["platform"], told["environment"], read_only=bool(told.get("read_only")))
 
-    def fetch(self) -> dict[str, Any]:
-        """The record, empty if there is none."""
+    def fetch(self) -> object:
+        """What is kept there, as it is: whoever has the application's connection can have written it. An empty record if there is none."""
         with self._cursor() as cursor:
             cursor.execute(FETCH, self.names)
             row = cursor.fetchone()
-        return dict(row[0]) if row else {}
+        return row[0] if row else {}
 
     def keep(self, record: Mapping[str, Any]) -> None:
         """Replaces the record."""
+        if self.read_only:
+            raise StoreError("this server reads the record of another one and writes none")
         with self._cursor() as cursor:
             cursor.execute(KEEP, {**self.names, "record": json.dumps(record)})
 
@@ -60,6 +65,7 @@ class Store:
         try:
             opened = psycopg2.connect(**self.connection, connect_timeout=SECONDS, application_name="quetrex-release")
             try:
+                opened.set_session(readonly=self.read_only)
                 with opened, opened.cursor() as cursor:
                     cursor.execute(f"SET LOCAL statement_timeout = '{SECONDS}s'")
                     yield cursor
