@@ -97,13 +97,12 @@ def _nginx_quoted(text: str) -> str:
 
 def url(parts: t.Mapping[str, t.Any]) -> str:
     """Return the URL of `scheme`, `user`, `password`, `host`, `port`, `path` and `query` (a mapping); all but scheme and host may be left out."""
-    host = str(parts["host"])
-    if not re.fullmatch(r"[A-Za-z0-9._:-]+", host):
-        raise Inexpressible("has a host with other characters than letters, digits, dots, colons and hyphens")
+    host = plain_text(parts["host"])
     login = quote(plain_text(parts.get("user") or ""), safe="")
     if parts.get("password"):
         login += ":" + quote(plain_text(parts["password"]), safe="")
-    place = f"[{host}]" if ":" in host else host
+    # a folder of sockets is a host to libpq
+    place = f"[{host}]" if re.fullmatch(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", host) else quote(host, safe="")
     if parts.get("port"):
         place += f":{int(parts['port'])}"
     path = "/" + quote(plain_text(parts["path"]), safe="") if parts.get("path") else ""

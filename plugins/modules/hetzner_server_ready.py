@@ -91,6 +91,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.ready import REMOTE, Verdict, judge, record
+from ansible_collections.quetrex.platform.plugins.module_utils.writing import ssh_files
 
 
 def command(params: dict[str, t.Any], left: float) -> list[str]:
@@ -99,7 +100,7 @@ def command(params: dict[str, t.Any], left: float) -> list[str]:
         "BatchMode": "yes",
         "ConnectTimeout": str(max(1, min(10, int(left)))),
         "StrictHostKeyChecking": "yes",
-        "UserKnownHostsFile": params["known_hosts"],
+        "UserKnownHostsFile": ssh_files(params["known_hosts"]),
         "GlobalKnownHostsFile": "/dev/null",
         "HostKeyAlgorithms": params["host_key"].split()[0],
         "ServerAliveInterval": "5",

@@ -187,11 +187,15 @@ def contacts(value: Any) -> Optional[str]:
 
 @dataclass(frozen=True)
 class Setting:
-    """One shared setting; `required` means that there is no safe default, `unless` another setting says where to get it."""
+    """One shared setting; `required` means that there is no safe default, `unless` another setting says where to get it.
+
+    `kind` is `bool`, `int` or `float` where text is to be read as such: on the command line, in AWX and in INI files every value is text.
+    """
 
     check: Check
     required: bool = False
     unless: str = ""
+    kind: str = ""
 
 
 SUPABASE_TOKEN = "platform_supabase_api_token"  # noqa: S105 - a name
@@ -203,7 +207,7 @@ SETTINGS: dict[str, Setting] = {
     "platform_domain": Setting(matches(DOMAIN, "write the bare domain in small letters, for example example.com"), required=True),
     "platform_location": Setting(matches(r"[a-z]{3}\d?", "write a location of Hetzner Cloud, for example ash or fsn1"), required=True),
     "platform_tier": Setting(one_of(*TIERS), required=True),
-    "platform_monthly_budget": Setting(number(0.01, 1e6, "write an amount of money per month, or leave it out")),
+    "platform_monthly_budget": Setting(number(0.01, 1e6, "write an amount of money per month, or leave it out"), kind="float"),
     "platform_hosts": Setting(text),
     "platform_edge_cidrs": Setting(networks),
     "platform_ssh_cidrs": Setting(networks),
@@ -222,8 +226,8 @@ SETTINGS: dict[str, Setting] = {
             {"username": text, "password": secret("give a token that may read packages"), "ca_certificate": pem},
         )
     ),
-    "platform_golden_images": Setting(boolean),
-    "platform_volume_size_gb": Setting(number(10, 10240, "write a size between 10 and 10240 GB")),
+    "platform_golden_images": Setting(boolean, kind="bool"),
+    "platform_volume_size_gb": Setting(number(10, 10240, "write a size between 10 and 10240 GB"), kind="int"),
     "platform_volume_mount": Setting(absolute_path),
     "platform_volume_key": Setting(volume_key),
     "platform_stack_dir": Setting(absolute_path),
@@ -240,7 +244,7 @@ SETTINGS: dict[str, Setting] = {
     "platform_hetzner_api_url": Setting(url),
     "platform_cloudflare_api_token": Setting(secret("make one in the Cloudflare dashboard under My Profile > API Tokens"), required=True),
     "platform_cloudflare_api_url": Setting(url),
-    "platform_origin_pulls": Setting(boolean),
+    "platform_origin_pulls": Setting(boolean, kind="bool"),
     "platform_origin_pull_ca": Setting(pem),
     "platform_supabase_url": Setting(url, required=True, unless=SUPABASE_TOKEN),
     "platform_supabase_anon_key": Setting(secret("copy it from the Supabase dashboard, Settings > API"), required=True, unless=SUPABASE_TOKEN),
@@ -283,6 +287,11 @@ SETTINGS: dict[str, Setting] = {
     "platform_public_address": Setting(address),
     "platform_public_ca_file": Setting(existing_file),
 }
+
+
+def kinds() -> dict[str, str]:
+    """The settings that are switches or numbers, and which of them."""
+    return {name: setting.kind for name, setting in SETTINGS.items() if setting.kind}
 
 
 # old name -> new name. A setting that was renamed is refused with its new name, never read and never ignored.

@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from contract import expressions
+
 ROOT = Path(__file__).resolve().parents[2]
 
 Rule = Callable[[Path], list[str]]
@@ -258,25 +260,15 @@ def paths_not_expanded(root: Path) -> list[str]:
 
 
 def truths_of_words(root: Path) -> list[str]:
-    """A boolean of a role as a condition without `| bool`: on the command line (`-e name=false`) and in AWX it is a word, and every word is true."""
-    names = []
-    for role in roles(root):
-        for entry in ((read_yaml(role / "meta" / "argument_specs.yml") or {}).get("argument_specs") or {}).values():
-            names += [name for name, option in (entry.get("options") or {}).items() if option.get("type") == "bool"]
-    if not names:
-        return []
-    bare = rf"(?:{'|'.join(sorted(set(names), key=len, reverse=True))})(?![\w.\[])(?!\s*\|\s*bool)(?!\s*(?:==|!=|is\b|in\b))"
-    places = (
-        rf"\b(?:if|elif|and|or|not|when:|failed_when:|changed_when:|that:)\s+\(?{bare}",
-        rf"[{{(]\s*{bare}\s+(?:and|or|else)\b",
-        rf"^\s+- {bare}(?:\s*$|\s+(?:and|or)\b)",
-    )
-    found = []
-    patterns = ("playbooks/**/*.yml", "roles/*/tasks/**/*.yml", "roles/*/handlers/*.yml", "roles/*/vars/*.yml", "roles/*/templates/**/*")
-    for path in sorted({path for pattern in patterns for path in root.glob(pattern) if path.is_file()}):
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            found += [f"{path.relative_to(root)}:{number}: a condition without | bool" for place in places if re.search(place, line)][:1]
-    return found
+    """Switches and numbers of roles and of the shared settings that are used as the words they may have come as."""
+    from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import kinds
+
+    return expressions.untyped(root, kinds() | {name: str(option.get("type", "str")) for role in roles(root) for name, option in options(role).items()})
+
+
+def pasted_words(root: Path) -> list[str]:
+    """Values in a shell's program that no writer has made words of."""
+    return expressions.pasted(root)
 
 
 _CORE = re.compile(r"ansible-core\s*>=\s*([0-9.]+)")
@@ -397,6 +389,7 @@ TREE_RULES: list[Rule] = [
     paths_outside_the_artifact,
     paths_not_expanded,
     truths_of_words,
+    pasted_words,
     versions_agree,
     secrets,
     machine_paths,

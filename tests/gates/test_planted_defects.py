@@ -262,7 +262,25 @@ def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path)
         (
             rules.truths_of_words,
             {"roles/planted/meta/argument_specs.yml": SWITCH, "roles/planted/vars/main.yml": '---\na: "{{ 1 if planted_on else 2 }}"\n'},
-            "vars/main.yml:2",
+            "vars/main.yml: planted_on without | bool",
+        ),
+        (
+            rules.truths_of_words,
+            {"roles/planted/meta/argument_specs.yml": SWITCH, "roles/planted/templates/a.j2": "{{ planted_on | ternary(1, 2) }}\n"},
+            "templates/a.j2: planted_on without | bool",
+        ),
+        (
+            rules.truths_of_words,
+            {
+                "roles/planted/meta/argument_specs.yml": SWITCH.replace("bool", "int"),
+                "roles/planted/tasks/main.yml": "---\n- ansible.builtin.debug:\n  when: planted_on | default(1) > 0\n",
+            },
+            "tasks/main.yml: planted_on without | int in when",
+        ),
+        (
+            rules.pasted_words,
+            {"roles/planted/vars/main.yml": '---\na: [sh, -c, "{{ b }}"]\nb: "rm -r {{ planted_folder }}/x"\n'},
+            "planted_folder is pasted into the shell program",
         ),
         (rules.unknown_roles, {"playbooks/a.yml": "---\n- hosts: all\n  roles: [quetrex.platform.nobody]\n"}, "nobody"),
         (

@@ -105,7 +105,7 @@ def test_secrets_are_only_where_they_are_read(found: dict[str, Any]) -> None:
 def test_environment_values_survive_quotes_and_dollars(found: dict[str, Any]) -> None:
     text = found["/opt/platform/env/web.env"]["content"]
     assert 'STRIPE_SECRET_KEY="s3cr\'et\\$1"\n' in text
-    assert "DATABASE_URL='postgresql://app:p%2Fw%401@db.example.com:6543/postgres?sslmode=verify-full&sslrootcert=/etc/platform/database-ca.pem'\n" in text
+    assert "DATABASE_URL='postgresql://app:p%2Fw%401@db.example.com:6543/postgres?sslmode=verify-full'\n" in text
 
 
 def test_the_runner_is_closed_without_a_token_and_guarded_with_one(found: dict[str, Any]) -> None:

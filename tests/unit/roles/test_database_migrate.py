@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema import Report, Wanted, converge
@@ -71,4 +72,5 @@ def test_rehearse_move_and_the_way_back(scratch: MakeScratch, playbook: RunPlayb
     ):
         done = playbook(tmp_path / "switch.yml", "-e", f"@{given}", "-e", f"@{folder / file}")
         assert "changed=0    unreachable=0    failed=0" in done.stdout, done.stdout
-        assert f"postgresql://{user}:{word}@{database.cluster.socket_dir}:5432/{database.name}?sslmode=disable {url}" in done.stdout, done.stdout
+        place = quote(str(database.cluster.socket_dir), safe="")
+        assert f"postgresql://{user}:{word}@{place}:5432/{database.name}?sslmode=disable {url}" in done.stdout, done.stdout

@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from quetrex_release.outcome import ReleaseError
 from quetrex_release.plan import Container, Observed, config_hash
@@ -303,11 +304,12 @@ class Server:
 
     def redis_keys(self) -> int | None:
         """How many keys Redis holds, as the application's user sees it; None when it cannot be asked."""
-        match = re.search(r"REDIS_URL='?redis://([^:]+):([^@]+)@", (self.settings.project_dir / "env" / "web.env").read_text())
-        if not match:
+        match = re.search(r"^REDIS_URL='?(redis://[^'\n]+)", (self.settings.project_dir / "env" / "web.env").read_text(), re.MULTILINE)
+        login = urlsplit(match[1]) if match else None
+        if not login or not login.username or not login.password:
             return None
-        words = ("exec", "--env", "REDISCLI_AUTH", "platform-redis", "redis-cli", "--user", match.group(1), "info", "keyspace")
-        said = self.docker(*words, env={"REDISCLI_AUTH": match.group(2)}, check=False)
+        words = ("exec", "--env", "REDISCLI_AUTH", "platform-redis", "redis-cli", "--user", unquote(login.username), "info", "keyspace")
+        said = self.docker(*words, env={"REDISCLI_AUTH": unquote(login.password)}, check=False)
         return sum(int(number) for number in re.findall(r"keys=(\d+)", said)) if "# Keyspace" in said else None
 
     def forget_redis_copy(self) -> None:
