@@ -75,9 +75,12 @@ _VIOLATIONS = Violations(ROOT / ".lab")
 NEEDS = {"postgres": {"clusters", "cluster"}, "play": {"playbook", "player"}, "lab": {"world"}}
 """What a test needs, by the fixtures it uses, directly or through others."""
 
+SHARED = {"lab": "main", "mortal_lab": "mortal"}
+"""Platforms that the integration tests share, by the fixture that makes them."""
+
 ORDER = (
+    "mortal",
     "main",
-    "tests/integration/test_recovery.py",
     "tests/integration/",
     "tests/molecule/",
     "tests/gates/test_gates.py::test_sanity",
@@ -93,13 +96,14 @@ ORDER = (
 
 
 def group_of(item: pytest.Item) -> str:
-    """What runs in one process, one test after the other: all that shares the platform of the integration tests, a gate alone, a file."""
+    """What runs in one process, one test after the other: all that shares a platform, a gate alone, a file."""
     marker = item.get_closest_marker("xdist_group")
     if marker:
         return str(marker.kwargs.get("name") or marker.args[0])
     file = item.nodeid.partition("::")[0]
-    if file.startswith("tests/integration/") and "lab" in getattr(item, "fixturenames", ()):
-        return "main"
+    if file.startswith("tests/integration/"):
+        shared = [group for fixture, group in SHARED.items() if fixture in getattr(item, "fixturenames", ())]
+        return shared[0] if shared else file
     return item.nodeid if file.startswith(("tests/gates/", "tests/molecule/")) else file
 
 

@@ -22,11 +22,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from integration.conftest import Platform
 
 from lab.borrowed import borrowed
 from lab.config import Lab, LabError
 from lab.machine import Machines
+from lab.platform import Platform
 from lab.process import until
 from lab.visitors import Visitors
 

@@ -30,11 +30,11 @@ from typing import Any, Self
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from integration.test_recovery import WORKSPACE, Mortal, Writer, api, deaf_to_ssh, faults, missing_from_redis
 
 from lab import cloud, offsite, slots
 from lab.config import CHECKOUT, Lab
 from lab.machine import Machines
+from lab.mortal import WORKSPACE, Mortal, Writer, api, deaf_to_ssh, faults, missing_from_redis
 
 RESULTS = Path(__file__).parent / "results" / "recovery.json"
 DELAY_MS = int(os.environ.get("BENCH_API_DELAY_MS", "0"))
@@ -246,7 +246,7 @@ def killed_under(load: Load, platform: Mortal, case: Case) -> dict[str, Any]:
         for vendor in ("hetzner", "cloudflare"):
             slow(platform, vendor)
     if case.kill_after:
-        platform.killed("recover", *case.args, after=case.kill_after)
+        platform.killed_after(case.kill_after, "recover", *case.args)
     run = platform.play("recover", *case.args)
     chosen = time.monotonic()
     if case.then:

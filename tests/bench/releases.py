@@ -24,12 +24,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from integration.conftest import Platform
 
 from lab import cloud
 from lab.borrowed import borrowed
 from lab.config import Lab, LabError
 from lab.machine import Machines
+from lab.platform import Platform
 from lab.process import until
 from lab.visitors import Visitors
 

@@ -21,11 +21,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from integration.conftest import Run
 from integration.test_scale import Growing, crowd
 
 from lab import cloud, slots
 from lab.config import Lab
+from lab.platform import Run
 from lab.process import until
 
 RESULTS = Path(__file__).parent / "results" / "scale.json"

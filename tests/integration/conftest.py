@@ -7,139 +7,30 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lab import cloud, slots
-from lab.config import CHECKOUT, Lab
-from lab.machine import Machines
-from lab.process import until
+from lab import cloud, mortal, offsite, slots
+from lab.config import Lab
+from lab.mortal import Mortal
+from lab.platform import Platform, Run
+
+_FAILED = pytest.StashKey[bool]()
 
 
-@dataclass(frozen=True)
-class Run:
-    """How a playbook ended: exit code, all it printed, and the recap per host."""
-
-    code: int
-    output: str
-
-    @property
-    def recap(self) -> dict[str, dict[str, int]]:
-        """`{host: {ok, changed, unreachable, failed, skipped, …}}`."""
-        lines = re.findall(r"^(\S+)\s+:\s+(ok=.*)$", self.output, flags=re.MULTILINE)
-        return {host: {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", counts)} for host, counts in lines}
-
-    @property
-    def changed(self) -> int:
-        """Tasks that changed something, on all hosts."""
-        return sum(counts["changed"] for counts in self.recap.values())
-
-    @property
-    def changed_tasks(self) -> list[str]:
-        """Names of the tasks that reported a change."""
-        found, task = [], ""
-        for line in self.output.splitlines():
-            if line.startswith("TASK ["):
-                task = line[6:].partition("]")[0]
-            elif line.startswith("changed:"):
-                found.append(task)
-        return found
-
-    def explain(self) -> str:
-        """The end of the output, for an assertion's message."""
-        return f"exit {self.code}, changed: {self.changed_tasks}\n" + "\n".join(self.output.splitlines()[-60:])
-
-
-@dataclass(frozen=True)
-class Platform:
-    """The lab and everything a test does with it."""
-
-    lab: Lab
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What a terminal would have set for this lab."""
-        return {**os.environ, "LAB_NAME": self.lab.name, "LAB_SUBNET": str(self.lab.prefix), "ANSIBLE_HOME": str(self.lab.folder("ansible")), "NO_COLOR": "1"}
-
-    def command(self, playbook: str, *args: str) -> list[str]:
-        """The words of an ansible-playbook call."""
-        return [str(Path(sys.executable).parent / "ansible-playbook"), f"playbooks/{playbook}.yml", *args]
-
-    def play(self, playbook: str, *args: str, timeout: float = 900) -> Run:
-        """Runs a playbook to its end, from the checkout, as a user would."""
-        done = subprocess.run(
-            self.command(playbook, *args),
-            cwd=CHECKOUT,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=timeout,
-        )
-        with self.lab.path("log", f"{playbook}.txt").open("a") as log:
-            log.write(done.stdout)
-        return Run(done.returncode, done.stdout)
-
-    def curl(self, url: str, *args: str) -> subprocess.CompletedProcess[str]:
-        """curl as a visitor of the edge: the lab's name resolution and authority, nothing else different."""
-        names = [self.lab.domain, f"www.{self.lab.domain}"]
-        resolve = [word for name in names for port in (80, 443) for word in ("--resolve", f"{name}:{port}:{self.lab.edge}")]
-        words = ["curl", "--silent", "--show-error", "--max-time", "30", "--cacert", str(self.lab.path("pki", "ca.pem")), *resolve, *args, url]
-        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
-
-    def status(self, path: str, *args: str, scheme: str = "https") -> int:
-        """Status code of a path of the platform, through the edge."""
-        return int(self.curl(f"{scheme}://{self.lab.domain}{path}", "--output", "/dev/null", "--write-out", "%{http_code}", *args).stdout or 0)
-
-    def headers(self, path: str, *args: str) -> dict[str, str]:
-        """Answer headers of a path, names in lower case."""
-        text = self.curl(f"https://{self.lab.domain}{path}", "--output", "/dev/null", "--dump-header", "-", *args).stdout
-        pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
-        return {name.strip().lower(): value.strip() for name, _colon, value in pairs}
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What `lab.json` tells the inventory."""
-        facts: dict[str, Any] = json.loads(self.lab.path("lab.json").read_text())
-        return facts
-
-    @property
-    def server(self) -> int:
-        """The vendor's id of the one server that runs."""
-        (only,) = (int(path.parent.name) for path in (self.lab.root / "servers").glob("*/server.json"))
-        return only
-
-    @property
-    def server_ipv4(self) -> str:
-        """Its public address."""
-        facts = json.loads((self.lab.root / "servers" / str(self.server) / "server.json").read_text())
-        return str(facts["addresses"][0])
-
-    def on_server(self, script: str) -> str:
-        """Runs a shell script as root inside the server, past SSH and firewall."""
-        return Machines(self.lab).enter(self.server, "/bin/sh", "-euc", script)
-
-    def eventually(self, condition: Callable[[], bool], budget: float = 20) -> bool:
-        """Whether something becomes true within `budget` seconds."""
-        return until(condition, budget, step=0.2)
-
-    def exchanges(self, api: str) -> list[dict[str, object]]:
-        """Every request a vendor's API has answered, oldest first."""
-        path = self.lab.root / "log" / f"{api}.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fixtures that are torn down know whether the test failed."""
+    report = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
 
 
 # Each lab's name and its number in the slot: two tests that run at the same time never use the same. `main` is shared.
-LABS = ("main", "cut", "twin", "out", "rec", "grow", "life", "awx", "run", "ver", "enc", "rot")
+LABS = ("main", "cut", "twin", "out", "rec", "grow", "life", "awx", "run", "kil", "enc", "rot")
 NewLab = Callable[[str], AbstractContextManager[Lab]]
 
 
@@ -211,6 +102,51 @@ def first_run(lab: Lab, first_look: Look) -> Run:
 
 
 @pytest.fixture(scope="session")
-def platform(lab: Lab, first_run: Run) -> Platform:
-    """A platform that `site.yml` has built."""
+def built(lab: Lab, first_run: Run) -> Platform:
+    """The shared platform, as `site.yml` has built it. Tests ask for `platform`."""
     return Platform(lab)
+
+
+@pytest.fixture
+def platform(built: Platform, request: pytest.FixtureRequest) -> Iterator[Platform]:
+    """The shared platform. Each test leaves it as it was; what a failed one has left is put back before the next."""
+    yield built
+    if request.node.stash.get(_FAILED, False):
+        print(restored(built, "site"))
+
+
+@pytest.fixture(scope="session")
+def mortal_lab(new_lab: NewLab) -> Iterator[Mortal]:
+    """A platform with copies elsewhere; two runs of `site.yml` were killed on the way to it. Tests ask for `mortal`."""
+    with new_lab("rec") as lab:
+        lab.path("offsite.json").write_text(json.dumps({"platform_backup": offsite.up(lab)}))
+        platform = Mortal(lab)
+        for name in ("server", "engine"):
+            mortal.cut_short(platform, mortal.MOMENTS[name])
+        run = platform.play("site")
+        assert run.code == 0, run.explain()
+        yield platform
+
+
+@pytest.fixture(name="mortal")
+def a_platform_to_be_killed(mortal_lab: Mortal, request: pytest.FixtureRequest) -> Iterator[Mortal]:
+    """A platform that tests kill, recover and release to; each leaves it serving. What a failed one has left is put back before the next."""
+    yield mortal_lab
+    if request.node.stash.get(_FAILED, False):
+        print(restored(mortal_lab, "recover", "site"))
+
+
+def restored(platform: Platform, *playbooks: str) -> str:
+    """Puts back what a failed test left, and says what it was. Where the playbooks cannot, the platform is made anew."""
+    for api in platform.facts["apis"]:
+        mortal.faults(platform, api)
+    runs = {playbook: platform.play(playbook, *(["--diff"] if playbook == "site" else [])) for playbook in playbooks}
+    deployed = platform.play("deploy", "-e", "app_release_what=both")
+    left = "; ".join(f"{name}: exit {run.code}, changed {run.changed_tasks}" for name, run in (runs | {"deploy": deployed}).items())
+    if runs["site"].code == deployed.code == 0 and platform.status("/api/health") == 200:
+        return f"The failed test left: {left}."
+    cloud.down(platform.lab)
+    cloud.up(platform.lab, print)
+    again = platform.play("site")
+    assert again.code == 0, again.explain()
+    return f"The failed test left what could not be repaired; the platform was built again. {left}"

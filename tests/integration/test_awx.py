@@ -15,8 +15,11 @@ import pytest
 
 from lab import controller
 from lab.config import Lab
+from lab.platform import Platform, Run
 
-from .conftest import NewLab, Platform, Run
+from .conftest import NewLab
+
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +102,6 @@ def test_a_second_run_changes_nothing(described: tuple[Platform, Run, tuple[str,
     assert (again.code, again.changed_tasks) == (0, []), again.explain()
 
 
-@pytest.mark.long
 def test_a_cancelled_site_job_is_finished_by_the_next_one(described: tuple[Platform, Run, tuple[str, ...]], awx: httpx.Client) -> None:
     platform = described[0]
     nodes = controller.Controller(platform.lab)

@@ -16,10 +16,11 @@ import pytest
 from lab import disks, offsite
 from lab.config import CHECKOUT
 from lab.machine import Machines
+from lab.mortal import WORKSPACE, Mortal, api, faults, recover, redis_cli
+from lab.platform import Run
 from lab.shell import run
 
-from .conftest import NewLab, Run
-from .test_recovery import WORKSPACE, Mortal, api, faults, recover, redis_cli
+from .conftest import NewLab
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 WORDS, OTHER_WORDS = "the-words-that-only-the-vault-of-the-owner-has", "other-words-that-only-the-vault-of-the-owner-has"

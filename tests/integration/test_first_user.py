@@ -14,8 +14,7 @@ import pytest
 
 from lab import cloud
 from lab.config import CHECKOUT, Lab, LabError
-
-from .conftest import Platform
+from lab.platform import Platform
 
 pytestmark = [pytest.mark.lab]
 
@@ -33,27 +32,6 @@ def test_the_example_inventory_names_every_value_to_fill_in_and_touches_nothing(
         assert name in done.stdout + done.stderr, f"{name} is not named:\n{done.stdout}"
     assert "Nothing was touched" in done.stdout
     assert len(platform.exchanges("cloudflare")) == before
-
-
-def secrets_of(platform: Platform) -> dict[str, str]:
-    """Everything a run must never print."""
-    facts = platform.facts
-    tokens = {f"token of {api}": entry["token"] for api, entry in facts["apis"].items()}
-    database = {"database password": facts["supabase"]["password"], "service role key": facts["supabase"]["service_role_key"]}
-    redis = (Path(facts["state_dir"]) / "redis-password").read_text().split()[0]
-    key = next(path for path in Path(facts["state_dir"]).glob("*") if path.read_bytes().startswith(b"-----BEGIN OPENSSH") and path.name != "id_ed25519")
-    host_key = key.read_text().splitlines()[2]
-    return {**tokens, **database, "registry password": facts["registry"]["password"], "redis password": redis, "SSH host key": host_key}
-
-
-def test_no_secret_is_in_the_output_even_at_vvv(platform: Platform) -> None:
-    # Every task again, with every diff: the stack's files are made to differ.
-    platform.on_server("echo '# touched' >> /opt/platform/compose.yml; rm -f /opt/platform/env/* /opt/platform/secrets/* 2>/dev/null || true")
-    run = platform.play("site", "--diff", "-vvv")
-    assert run.code == 0, run.explain()
-    leaked = [name for name, secret in secrets_of(platform).items() if secret in run.output]
-    assert leaked == []
-    assert platform.status("/api/health") == 200
 
 
 def test_a_lab_of_the_same_name_in_another_checkout_is_left_alone(lab: Lab, tmp_path: Path) -> None:

@@ -16,9 +16,8 @@ import pytest
 
 from lab import cloud, process
 from lab.config import CHECKOUT, Lab
+from lab.platform import Platform
 from lab.shell import run
-
-from .conftest import Platform
 
 pytestmark = [pytest.mark.lab]
 
@@ -62,6 +61,7 @@ def ssh_answers(address: str) -> bool:
     return "ssh-ed25519" in done.stdout
 
 
+@pytest.mark.long
 def test_two_labs_side_by_side_and_nothing_left(platform: Platform, second: Lab) -> None:
     try:
         cloud.up(second, print)

@@ -33,6 +33,8 @@ LOCKED_OUT = {"ssh_hardening_admin_users": ["nobody"]}
 WRONG_KEY = {"ssh_hardening_key_algorithms": "-*ed25519*"}
 WALLED_OUT = {"host_firewall_ssh_cidrs": ["192.0.2.0/24"]}
 WRONG_PORT = {"host_firewall_ssh_port": 2222}
+# settings that lock the owner out, the role, and the guard that undoes them
+SSH, FIREWALL = (LOCKED_OUT, "ssh_hardening", "ssh"), (WALLED_OUT, "host_firewall", "firewall")
 
 
 def start(solo: Solo, variables: Mapping[str, Any], *roles: str) -> subprocess.Popen[bytes]:
@@ -84,10 +86,10 @@ def stopping_at_every_task(solo: Solo, variables: Mapping[str, Any]) -> int:
     return stops
 
 
-@pytest.fixture(scope="module")
-def fresh(absent_lab: Callable[[str], Lab]) -> Iterator[Solo]:
+@contextlib.contextmanager
+def fresh(lab: Lab) -> Iterator[Solo]:
     """A server straight from the vendor."""
-    solo = Solo(absent_lab("out"))
+    solo = Solo(lab)
     try:
         solo.up()
         yield solo
@@ -96,21 +98,36 @@ def fresh(absent_lab: Callable[[str], Lab]) -> Iterator[Solo]:
 
 
 @pytest.fixture(scope="module")
-def solo(fresh: Solo) -> Solo:
-    """A prepared server, after runs that were killed at moments nobody chose."""
+def solo(absent_lab: Callable[[str], Lab]) -> Iterator[Solo]:
+    """A server that was prepared while its owner logged in before every task."""
+    with fresh(absent_lab("out")) as made:
+        assert stopping_at_every_task(made, {}) > 15
+        again = made.play(GUARDS)
+        assert (again.code, again.count("changed")) == (0, 0), again.output[-3000:]
+        yield made
+
+
+@pytest.fixture
+def probe(solo: Solo) -> None:
+    """A container `probe` answers on a published port of the server."""
+    publish(solo)
+
+
+@pytest.mark.long
+def test_random_kills(absent_lab: Callable[[str], Lab]) -> None:
+    """Runs of all roles that are killed at moments nobody chose, on a server straight from the vendor."""
     dice = random.Random(SEED)
-    for moment in [dice.uniform(2.0, 30.0) for _attempt in range(3)]:
-        child = start(fresh, {}, "host_baseline", *SSH_AND_FIREWALL, "docker_engine")
-        with_time = until(lambda child=child: child.poll() is not None, moment, step=0.2)  # type: ignore[misc]
-        if not with_time:
-            kill(child, fresh)
-        assert fresh.reachable(GUARD + 15), f"locked out by a run killed after {moment:.1f} s (seed {SEED})"
-    assert stopping_at_every_task(fresh, {}) > 15
-    again = fresh.play(GUARDS)
-    assert (again.code, again.count("changed")) == (0, 0), again.output[-3000:]
-    return fresh
+    with fresh(absent_lab("kil")) as made:
+        for moment in [dice.uniform(2.0, 30.0) for _attempt in range(3)]:
+            child = start(made, {}, *ROLES)
+            if not until(lambda child=child: child.poll() is not None, moment, step=0.2):  # type: ignore[misc]
+                kill(child, made)
+            assert made.reachable(GUARD + 15), f"locked out by a run killed after {moment:.1f} s (seed {SEED})"
+        done, again = made.play(GUARDS), made.play(GUARDS)
+        assert (done.code, again.code, again.count("changed")) == (0, 0, 0), done.output[-3000:] + again.output[-3000:]
 
 
+@pytest.mark.long
 def test_another_preset_locks_nobody_out_between_any_two_tasks(solo: Solo) -> None:
     """From `standard` to `strict`: the settings of SSH server and firewall really change."""
     presets = dict.fromkeys(("host_baseline_preset", "ssh_hardening_preset", "host_firewall_preset"), "strict")
@@ -150,14 +167,14 @@ def test_settings_that_lock_out_fail_and_return(solo: Solo) -> None:
         assert solo.reachable(3), role
 
 
-@pytest.mark.parametrize(("variables", "role", "guard"), [(LOCKED_OUT, "ssh_hardening", "ssh"), (WALLED_OUT, "host_firewall", "firewall")])
+@pytest.mark.parametrize(("variables", "role", "guard"), [SSH, pytest.param(*FIREWALL, marks=pytest.mark.long)])
 def test_the_server_undoes_what_a_dead_controller_left(solo: Solo, variables: Mapping[str, Any], role: str, guard: str) -> None:
     armed_and_dead(solo, variables, role, guard)
     assert until(lambda: not waits(solo, guard), GUARD + 15, step=0.5)
     assert solo.reachable(5)
 
 
-@pytest.mark.parametrize(("variables", "role", "guard"), [(LOCKED_OUT, "ssh_hardening", "ssh"), (WALLED_OUT, "host_firewall", "firewall")])
+@pytest.mark.parametrize(("variables", "role", "guard"), [pytest.param(*SSH, marks=pytest.mark.long), FIREWALL])
 def test_a_power_cut_before_the_proof_returns_to_the_old_settings(solo: Solo, variables: Mapping[str, Any], role: str, guard: str) -> None:
     armed_and_dead(solo, dict(variables) | {"ssh_hardening_guard_seconds": 600, "host_firewall_guard_seconds": 600}, role, guard)
     solo.reboot()
@@ -170,8 +187,8 @@ def test_a_power_cut_before_the_proof_returns_to_the_old_settings(solo: Solo, va
     ("place", "role", "change"),
     [
         ("/etc/ssh/sshd_config.d", "ssh_hardening", {"ssh_hardening_max_auth_tries": 5}),
-        ("/etc/platform", "host_firewall", {"host_firewall_extra_rules": ["tcp dport 9999 accept"]}),
-        ("/var/lib/platform-host", "ssh_hardening", {"ssh_hardening_max_auth_tries": 5}),
+        pytest.param("/etc/platform", "host_firewall", {"host_firewall_extra_rules": ["tcp dport 9999 accept"]}, marks=pytest.mark.long),
+        pytest.param("/var/lib/platform-host", "ssh_hardening", {"ssh_hardening_max_auth_tries": 5}, marks=pytest.mark.long),
     ],
 )
 def test_a_full_disk_changes_nothing(solo: Solo, place: str, role: str, change: Mapping[str, Any]) -> None:
@@ -209,15 +226,15 @@ def publish(solo: Solo) -> None:
     solo.root(
         "docker image inspect probe >/dev/null 2>&1 || tar -c -C / usr/bin/python3.13 usr/lib usr/lib64 lib lib64 bin 2>/dev/null "
         "--exclude=usr/lib/modules --exclude=usr/lib/gcc | docker import - probe >/dev/null;"
-        "docker run -d --restart always --name probe -p 8080:8080 probe /usr/bin/python3.13 -m http.server 8080 --bind :: >/dev/null"
+        "docker container inspect probe >/dev/null 2>&1 || docker run -d --restart always --name probe -p 8080:8080 "
+        "probe /usr/bin/python3.13 -m http.server 8080 --bind :: >/dev/null"
     )
     assert until(lambda: "200" in solo.root("curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8080/ || true"), 20, step=0.5), (
         "the container does not answer"
     )
 
 
-def test_what_docker_publishes_stays_inside(solo: Solo) -> None:
-    publish(solo)
+def test_what_docker_publishes_stays_inside(solo: Solo, probe: None) -> None:
     watched = (22, 80, 443, 2375, 6379, 8080)
     with net.visitor(solo.lab, "scan", 7) as space:
         assert open_ports(solo, space, *watched) == [{22}, {22}]
@@ -273,7 +290,7 @@ def metadata_service(solo: Solo) -> Iterator[None]:
                 run("ip", "-netns", server, "link", "delete", "meta0")
 
 
-def test_only_root_of_the_server_reaches_the_metadata_service(solo: Solo) -> None:
+def test_only_root_of_the_server_reaches_the_metadata_service(solo: Solo, probe: None) -> None:
     ask = "http://169.254.169.254/"
     look = f"curl -s -o /dev/null -m 1 {ask} && echo yes || echo no"
     inside = f"import urllib.request; urllib.request.urlopen('{ask}', timeout=1)"
@@ -293,7 +310,8 @@ def test_only_root_of_the_server_reaches_the_metadata_service(solo: Solo) -> Non
             solo.root("systemctl restart platform-firewall.service")
 
 
-def test_an_upgrade_of_the_engine_loses_no_request(solo: Solo) -> None:
+@pytest.mark.long
+def test_an_upgrade_of_the_engine_loses_no_request(solo: Solo, probe: None) -> None:
     """The packages' own scripts stop and start engine and containerd, while somebody asks a container without pause."""
     before = solo.root("docker inspect -f '{{.State.Pid}}' probe; systemctl show -p MainPID docker containerd")
     # at the container's own address, as nginx asks the application
@@ -312,8 +330,8 @@ def test_an_upgrade_of_the_engine_loses_no_request(solo: Solo) -> None:
     assert not set(before.splitlines()[1:]) & {line for line in after.splitlines()[1:] if line}, "the engine was not restarted"
 
 
-@pytest.mark.parametrize("source", ["docker", "distribution"])
-def test_a_working_engine_is_never_exchanged(solo: Solo, source: str) -> None:
+@pytest.mark.parametrize("source", ["docker", pytest.param("distribution", marks=pytest.mark.long)])
+def test_a_working_engine_is_never_exchanged(solo: Solo, probe: None, source: str) -> None:
     """Whatever source the settings name, with a repository that does not even answer."""
     pid = solo.root("docker inspect -f '{{.State.Pid}}' probe")
     settings = {"docker_engine_source": source, "docker_engine_repository_url": "http://192.0.2.1/linux"}
@@ -323,7 +341,7 @@ def test_a_working_engine_is_never_exchanged(solo: Solo, source: str) -> None:
 
 
 # the other two of the four pairs: pipelining without injection is what every other test runs with
-@pytest.mark.parametrize(("pipelining", "injection"), [("0", "0"), ("1", "1")])
+@pytest.mark.parametrize(("pipelining", "injection"), [pytest.param("0", "0", marks=pytest.mark.long), ("1", "1")])
 def test_runs_the_same_with_and_without_pipelining_and_injected_facts(solo: Solo, pipelining: str, injection: str) -> None:
     ways = {"ANSIBLE_PIPELINING": pipelining, "ANSIBLE_INJECT_FACT_VARS": injection}
     again = solo.play(GUARDS, environment=ways)

@@ -19,9 +19,9 @@ from gates import kit
 
 from lab.config import CHECKOUT
 from lab.machine import Machines
+from lab.mortal import Mortal
+from lab.platform import Platform
 from lab.visitors import Visitors
-
-from .conftest import Platform
 
 pytestmark = [pytest.mark.lab]
 SEED = int(os.environ.get("TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
@@ -72,10 +72,20 @@ def short(platform: Platform, tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def inventory_again(platform: Platform) -> Iterator[None]:
+def inventory_again(mortal_lab: Mortal) -> Iterator[None]:
     """Whatever was released here, the inventory's images serve afterwards."""
     yield
-    platform.play("deploy", "-e", "app_release_what=both")
+    mortal_lab.play("deploy", "-e", "app_release_what=both")
+
+
+@pytest.fixture
+def platform(mortal: Mortal) -> Platform:
+    """The old release of both images serves, whatever was released before."""
+    now, wanted = engine(mortal, "status"), (images(mortal)[OLD], images(mortal, "runner")[OLD])
+    if (now["current"]["image"], now["runner"]["current"]) != wanted:
+        done = engine(mortal, "deploy", wanted[0], "--runner", wanted[1])
+        assert done["current"]["version"] == OLD, done
+    return mortal
 
 
 def engine(platform: Platform, *words: str) -> dict[str, Any]:
@@ -208,6 +218,7 @@ def test_limits_that_do_not_add_up_to_the_machine_are_refused(platform: Platform
     assert platform.on_server("cat /opt/platform/compose.yml") == before
 
 
+@pytest.mark.long
 def test_the_applications_migrations_run_before_the_switch_or_nothing_does(platform: Platform, tmp_path: Path) -> None:
     web, file = images(platform), "/opt/platform/release.json"
     serving = engine(platform, "status")["current"]["version"]
@@ -227,6 +238,7 @@ def test_the_applications_migrations_run_before_the_switch_or_nothing_does(platf
         stack(platform, tmp_path)
 
 
+@pytest.mark.long
 def test_logs_of_every_service(platform: Platform) -> None:
     platform.status("/api/health")
     for service, words in (("nginx", "request_id"), ("web", "Ready"), ("redis", "Ready to accept connections")):
@@ -237,6 +249,21 @@ def test_logs_of_every_service(platform: Platform) -> None:
     assert "choose web, runner, redis or nginx" in platform.play("logs", "-e", "logs_service=nothing").output
 
 
+def test_killed_in_the_engine_the_next_release_works(platform: Platform) -> None:
+    dice, web = random.Random(SEED), images(platform)
+    visitors = Visitors(platform.lab, platform.server_ipv4, through=dict.fromkeys(("get", "post", "slow"), 2))
+    try:
+        platform.on_server(f"timeout --signal=KILL {dice.uniform(1, 5):.2f} quetrex-release deploy {web[NEW]} >/dev/null 2>&1 || true")
+        assert platform.eventually(lambda: platform.status("/api/health") == 200), f"seed {SEED}"
+        done = engine(platform, "deploy", web[NEW])
+        assert done["current"]["version"] == NEW, f"seed {SEED}: {done}"
+        visitors.end()
+        assert visitors.lost == [], f"seed {SEED}"
+    finally:
+        visitors.kill()
+
+
+@pytest.mark.long
 def test_killed_anywhere_it_goes_on_serving_and_the_next_one_works(platform: Platform) -> None:
     dice, web, at = random.Random(SEED), images(platform), f"seed {SEED}"
     visitors = Visitors(platform.lab, platform.server_ipv4, through=dict.fromkeys(("get", "post", "slow"), 2))
@@ -316,6 +343,7 @@ def test_the_deploy_key_can_do_nothing_else(platform: Platform) -> None:
     assert "refused" in platform.on_server("su -s /bin/sh deploy -c 'sudo -n id' 2>/dev/null || echo refused")
 
 
+@pytest.mark.long
 def test_the_workflow_builds_with_public_variables_and_pushes_by_digest(platform: Platform) -> None:
     """Its steps `Build` and `Push` as they are, with the server's Docker and the lab's registry; only checking out and scanning need GitHub."""
     build, push = (text for text in kit.scripts(CHECKOUT / "examples/github/release.yml") if "docker build" in text or "docker push" in text)
@@ -342,9 +370,17 @@ def test_the_workflow_builds_with_public_variables_and_pushes_by_digest(platform
         platform.on_server(f"rm -rf /tmp/ci; docker image ls -q '{registry}/*' | xargs -r docker image rm --force >/dev/null")
 
 
-@pytest.mark.parametrize("action", ["deploy", "rollback", "rollback-runner", "status"])
-def test_the_workflow_releases_reports_and_rolls_back(platform: Platform, tmp_path: Path, action: str) -> None:
+@pytest.mark.long
+def test_the_workflow_releases_reports_and_rolls_back(platform: Platform, tmp_path: Path) -> None:
     """The very step of the example workflow, with the key, the host key and the forced command of the platform."""
+    for action in ("deploy", "rollback", "rollback-runner", "status"):
+        folder = tmp_path / action
+        folder.mkdir()
+        workflow_step(platform, folder, action)
+
+
+def workflow_step(platform: Platform, tmp_path: Path, action: str) -> None:
+    """One of its actions, and what it has to leave."""
     (script,) = (text for text in kit.scripts(CHECKOUT / "examples/github/release.yml") if "ssh -i" in text)
     facts, summary = platform.facts, tmp_path / "summary.md"
     before = engine(platform, "status")

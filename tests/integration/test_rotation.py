@@ -22,10 +22,11 @@ import psycopg2
 import pytest
 
 from lab import offsite, registry
+from lab.platform import Platform, Run
 from lab.shell import run
 from lab.visitors import Visitors
 
-from .conftest import NewLab, Platform, Run
+from .conftest import NewLab
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 APIS = {"hetzner": "/servers", "cloudflare": "/zones", "supabase": "/v1/projects", "monitors": "/api/v2/monitors"}

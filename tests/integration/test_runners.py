@@ -19,8 +19,9 @@ import psycopg2
 import pytest
 
 from lab.config import CHECKOUT
+from lab.platform import Platform
 
-from .conftest import NewLab, Platform
+from .conftest import NewLab
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 BIN = Path(sys.executable).parent

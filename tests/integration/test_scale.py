@@ -23,13 +23,13 @@ import pytest
 
 from lab.config import CHECKOUT
 from lab.machine import Machines
+from lab.mortal import WORKSPACE, faults, redis_cli
+from lab.platform import Platform
 from lab.process import until
 
-from .conftest import NewLab, Platform
-from .test_recovery import faults, redis_cli
+from .conftest import NewLab
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
-WORKSPACE = "/srv/platform/workspace"
 KINDS = ("servers", "volumes", "primary_ips", "firewalls", "images")
 
 

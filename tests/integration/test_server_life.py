@@ -20,10 +20,11 @@ import yaml
 
 from lab.config import CHECKOUT
 from lab.machine import Machines
+from lab.platform import Platform, Run
 
-from .conftest import NewLab, Platform, Run
+from .conftest import NewLab
 
-pytestmark = [pytest.mark.lab]
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 BIN = Path(sys.executable).parent
 STARTED = "systemctl show --property=UserspaceTimestamp --value"
 SERVER = [

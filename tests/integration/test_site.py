@@ -17,9 +17,10 @@ from lab import cloud, net
 from lab.api.hetzner.hardware import LabHardware
 from lab.config import CHECKOUT
 from lab.machine import Machines
+from lab.platform import Platform, Run
 from lab.shell import run
 
-from .conftest import Look, Platform, Run
+from .conftest import Look
 
 pytestmark = [pytest.mark.lab]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
@@ -15,8 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from lab.plant import Fault, planted
-
-from .conftest import NewLab, Platform, Run
+from lab.platform import Platform, Run
 
 pytestmark = [pytest.mark.lab]
 
@@ -32,16 +30,6 @@ class Verdict:
     @property
     def findings(self) -> list[dict[str, Any]]:
         return list(self.report["findings"])
-
-
-@pytest.fixture(scope="module")
-def watched(new_lab: NewLab) -> Iterator[Platform]:
-    """A platform in a lab of this file's own, because faults are put into it."""
-    with new_lab("ver") as lab:
-        platform = Platform(lab)
-        built = platform.play("site")
-        assert built.code == 0, built.explain()
-        yield platform
 
 
 def verify(platform: Platform, playbook: str = "verify") -> Verdict:
@@ -64,9 +52,9 @@ def beat(platform: Platform) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def clean(watched: Platform) -> Verdict:
+def clean(built: Platform) -> Verdict:
     """`status.yml` looks at all that `verify.yml` looks at."""
-    return verify(watched, "status")
+    return verify(built, "status")
 
 
 def test_a_clean_platform_has_no_problem_and_nothing_was_changed(clean: Verdict) -> None:
@@ -77,29 +65,29 @@ def test_a_clean_platform_has_no_problem_and_nothing_was_changed(clean: Verdict)
     assert clean.report["seen"]["drift"]["drift"] == []
 
 
-def test_the_page_shows_the_platform_and_refers_to_nothing_outside(clean: Verdict, watched: Platform) -> None:
+def test_the_page_shows_the_platform_and_refers_to_nothing_outside(clean: Verdict, platform: Platform) -> None:
     assert "The page: " in clean.run.output
-    page = watched.lab.path("controller", "status.html").read_text()
+    page = platform.lab.path("controller", "status.html").read_text()
     for words in ("All is well", "cpx31", "Database size", "Cloudflare page rules", "serves now", "quetrex.test"):
         assert words in page, words
     assert not re.search(r"(src|href)=|url\(|@import|<script", page)
 
 
-def test_monitors_are_as_described_and_the_server_says_that_all_is_well(watched: Platform) -> None:
-    monitors = json.loads(watched.lab.path("api", "monitors.json").read_text())["better"].values()
+def test_monitors_are_as_described_and_the_server_says_that_all_is_well(platform: Platform) -> None:
+    monitors = json.loads(platform.lab.path("api", "monitors.json").read_text())["better"].values()
     assert {item["url"]: (item["check_frequency"], item["email"], item["sms"]) for item in monitors} == {
-        f"https://{watched.lab.domain}/api/health": (60, True, True),
-        f"https://{watched.lab.domain}/runner/health": (60, True, True),
+        f"https://{platform.lab.domain}/api/health": (60, True, True),
+        f"https://{platform.lab.domain}/runner/health": (60, True, True),
     }
-    assert beat(watched)["ok"], reported(watched)
+    assert beat(platform)["ok"], reported(platform)
 
 
 @pytest.fixture(scope="module")
-def faulty(watched: Platform, clean: Verdict) -> Iterator[tuple[Verdict, list[Fault], dict[str, Any]]]:
+def faulty(built: Platform, clean: Verdict) -> tuple[Verdict, list[Fault], dict[str, Any]]:
     """One look while every fault is there, and what the server said of them by itself."""
     assert clean.report["ok"]
-    with planted(watched.lab) as faults:
-        yield verify(watched), faults, beat(watched)
+    with planted(built.lab) as faults:
+        return verify(built), faults, beat(built)
 
 
 def test_every_planted_fault_is_named(faulty: tuple[Verdict, list[Fault], dict[str, Any]]) -> None:
@@ -118,10 +106,10 @@ def test_the_server_reports_by_itself_what_nobody_sees_from_outside(faulty: tupl
         assert words in said["text"], said["text"]
 
 
-def test_no_secret_is_in_a_report(faulty: tuple[Verdict, list[Fault], dict[str, Any]], watched: Platform) -> None:
-    facts = watched.facts
+def test_no_secret_is_in_a_report(faulty: tuple[Verdict, list[Fault], dict[str, Any]], platform: Platform) -> None:
+    facts = platform.facts
     secrets = [api["token"] for api in facts["apis"].values()] + [facts["supabase"]["password"], facts["supabase"]["service_role_key"]]
-    secrets += list(json.loads(watched.lab.path("controller", "heartbeats.json").read_text())["heartbeats"].values())
+    secrets += list(json.loads(platform.lab.path("controller", "heartbeats.json").read_text())["heartbeats"].values())
     names = ("verify.json", "verify.xml", "status.html", "status-history.jsonl")
-    texts = [watched.lab.path("controller", name).read_text() for name in names] + [faulty[0].run.output]
+    texts = [platform.lab.path("controller", name).read_text() for name in names] + [faulty[0].run.output]
     assert not [secret for secret in secrets if any(secret in text for text in texts)]
