@@ -35,7 +35,7 @@ check: venv ## before every commit, two minutes: formatters, linters, types, con
 
 .PHONY: soak
 soak: bootstrap ## the long tests that make test leaves out, hours (ARGS go to pytest)
-	@cd $(root) && TEST_STORIES=long tools/test $(ARGS)
+	@cd $(root) && TEST_STORIES=long TEST_COLD=1 tools/test $(ARGS)
 
 .PHONY: lab-up
 lab-up: bootstrap ## start the local cloud only

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,6 +129,42 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(group))
         groups.setdefault(group, []).append(item)
     items[:] = [item for group in sorted(groups, key=place) for item in groups[group]]
+
+
+_DIGEST = pytest.StashKey[str]()
+
+
+def _memory() -> Any:
+    from gates import unchanged
+
+    return unchanged.Memory(ROOT / ".cache" / "passed")
+
+
+def _name(item: pytest.Item) -> str:
+    """Without the group, which xdist adds to an item's id."""
+    return f"{item.path.relative_to(ROOT)}::{item.name}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test with `inputs` is skipped when these are as they were the last time it passed; never in continuous integration."""
+    marker = item.get_closest_marker("inputs")
+    if marker is None:
+        return
+    from gates import unchanged
+
+    # before it runs: what is edited meanwhile was not looked at
+    item.stash[_DIGEST] = unchanged.digest(ROOT, marker.args)
+    if not unchanged.cold() and _memory().passed_with(_name(item), item.stash[_DIGEST]):
+        pytest.skip("nothing it looks at has changed since it passed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call" and _DIGEST in item.stash:
+        _memory().note(_name(item), item.stash[_DIGEST], passed=report.passed)
+    return report
 
 
 _UMASK = os.umask(0o022)

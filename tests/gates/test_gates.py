@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from gates import kit
+from gates.unchanged import PINS, inputs
 
-from .conftest import PINS, inputs
-
+SLOW = "pylint"
 KIT = ("tests/gates/kit.py", *PINS)
 SOURCE_GATES = [
     # gate, and what it looks at beside its own code (nothing named: everything)
     pytest.param(kit.ansible_lint, marks=inputs(), id="ansible_lint"),
     pytest.param(kit.docs, marks=inputs("plugins", "roles", "docs", "meta", *KIT), id="docs"),
-    pytest.param(kit.docs_site, marks=inputs(), id="docs_site"),
+    pytest.param(kit.docs_site, marks=pytest.mark.long, id="docs_site"),
     pytest.param(kit.types, marks=[inputs("plugins", "tests", "tools", "roles", "mypy.ini", *KIT), pytest.mark.quick], id="types"),
     pytest.param(kit.ruff, marks=pytest.mark.quick, id="ruff"),
     pytest.param(kit.ruff_format, marks=pytest.mark.quick, id="ruff_format"),
@@ -47,7 +47,15 @@ def test_changes_have_fragments() -> None:
 @pytest.mark.gate
 @inputs()
 def test_sanity(trees: kit.Trees) -> None:
-    found = kit.sanity(trees.own())
+    found = kit.sanity(trees.own(), without=SLOW)
+    assert not found, found
+
+
+@pytest.mark.gate
+@pytest.mark.long
+def test_sanity_pylint(trees: kit.Trees) -> None:
+    """More than half of all sanity's time; ruff reads the same files for nearly the same."""
+    found = kit.sanity(trees.own(), SLOW)
     assert not found, found
 
 

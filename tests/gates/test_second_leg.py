@@ -8,8 +8,7 @@ from __future__ import annotations
 import pytest
 
 from gates import kit
-
-from .conftest import PINS, inputs
+from gates.unchanged import PINS, inputs
 
 ON_SERVERS = ("tests/unit/plugins/modules/test_host_*.py", "tests/unit/plugins/module_utils/host", "tests/unit/roles/test_app_release_*.py")
 """Tests of what runs on the server itself, where the Python is Debian's and not the controller's."""

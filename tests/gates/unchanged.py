@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a gate's inputs are those it passed with."""
+"""Whether a test's inputs are those it passed with: for gates, and for tests of a few roles alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
 from gates import kit
+
+PINS = ("requirements-dev.txt", "requirements.yml", "galaxy.yml", "tools/bootstrap", "tools/apt-packages.txt", "tools/collections-bundle.txt", "pyproject.toml")
+"""What decides which versions of the tools look."""
+
+inputs = pytest.mark.inputs
 
 
 def cold() -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
+from gates.unchanged import PINS, inputs
 
 from lab import net
 from lab.config import CHECKOUT, Lab
@@ -23,7 +24,8 @@ from lab.process import until
 from lab.shell import run
 from lab.solo import ROLES, Solo
 
-pytestmark = [pytest.mark.lab]
+HOST = [f"roles/{role}" for role in ROLES]
+pytestmark = [pytest.mark.lab, inputs(*HOST, "plugins", "tests/lab", "tests/integration/conftest.py", "tests/integration/test_lockout.py", *PINS)]
 SEED = int(os.environ.get("TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 SSH_AND_FIREWALL = ("ssh_hardening", "host_firewall")
 GUARD = 12

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from gates.unchanged import PINS, inputs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,6 +20,7 @@ SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.y
 
 
 @pytest.mark.lab
+@inputs("molecule", ".config", "roles", "plugins", "inventories/lab", "tests/lab", "tests/molecule", "tools", "ansible.cfg", *PINS)
 @pytest.mark.parametrize("scenario", [name if name == ALWAYS else pytest.param(name, marks=pytest.mark.long) for name in SCENARIOS])
 def test_scenario(scenario: str) -> None:
     done = subprocess.run([ROOT / "tools" / "molecule", scenario], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

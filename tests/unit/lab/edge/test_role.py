@@ -26,7 +26,7 @@ from lab.api.cloudflare.testing import run_role
 from .conftest import World, needs_root
 from .test_edge import cached
 
-pytestmark = [needs_root, pytest.mark.lab]
+pytestmark = [needs_root, pytest.mark.lab, pytest.mark.long]
 CACHE = [{"match": "/api/*", "mode": "bypass"}, {"match": "/*", "mode": "everything", "edge_ttl": "1 month"}]
 BUDGET = 240.0
 ENTRY = "http_request_cache_settings"
