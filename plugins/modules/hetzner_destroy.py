@@ -63,6 +63,12 @@ deleted:
   returned: success
   type: list
   elements: str
+addresses:
+  description: The Primary IPs among what goes, or would go.
+  returned: success
+  type: list
+  elements: str
+  version_added: "1.1.0"
 kept:
   description: What stays, in words.
   returned: success
@@ -99,7 +105,8 @@ def destroy(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
         remove(client, things, params["action_budget"])
     deleted, kept = [thing.words for thing in going], [thing.words for thing in things if not thing.goes]
     diff = {"before": {"there": deleted + kept}, "after": {"there": kept}} if going else {}
-    return {"changed": bool(going), "deleted": deleted, "kept": kept, "protected": [one.words for one in going if one.protected], "diff": diff}
+    said = {"protected": [one.words for one in going if one.protected], "addresses": [one.address for one in going if one.address]}
+    return {"changed": bool(going), "deleted": deleted, "kept": kept, **said, "diff": diff}
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ class Thing(t.NamedTuple):
     words: str
     protected: bool
     goes: bool
+    address: str = ""
 
 
 def find(client: Client, labels: dict[str, str], also: t.Collection[str]) -> list[Thing]:
@@ -50,7 +51,7 @@ def _thing(kind: str, row: Answer, also: t.Collection[str]) -> Thing:
         "volumes": lambda: f"volume {row['name']} ({row['size']} GB)",
     }
     goes = kind not in KEPT or KEPT[kind] in also
-    return Thing(kind, row["id"], details[kind](), bool(row.get("protection", {}).get("delete")), goes)
+    return Thing(kind, row["id"], details[kind](), bool(row.get("protection", {}).get("delete")), goes, row["ip"] if kind == "primary_ips" else "")
 
 
 def refuse_protected(things: list[Thing]) -> None:

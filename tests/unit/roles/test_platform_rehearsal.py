@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["lab.supabase.testing"]
 
 PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
+ROLES = PLAYBOOKS.parent / "roles"
 # What looks after production and would mistake the rehearsal's server for it.
 PRODUCTION = {"platform_backup"}
 
@@ -52,6 +53,53 @@ def test_the_same_roles_in_the_same_order(playbook: str, name: str) -> None:
 
 def test_the_rehearsal_goes_to_the_end() -> None:
     assert imported(play("recover_rehearse", "Prepare the server")["tasks"]) == of_site()
+
+
+def variables() -> dict[str, Any]:
+    """What the rehearsal gives to the roles of `site`."""
+    found: dict[str, Any] = play("recover_rehearse", "Prepare the server")["vars"]
+    return found
+
+
+def test_what_production_serves_is_rehearsed_and_no_migration_runs() -> None:
+    given = variables()
+    assert (given["app_release_action"], given["app_release_migrate"]) == ("resume", [])
+    # also where the inventory or a job says otherwise
+    settings = yaml.safe_load((ROLES / "app_release/vars/main.yml").read_text())["__app_release_settings"]
+    assert settings["migrate"] == "{{ [] if app_release_action == 'resume' else app_release_migrate }}"
+
+
+def test_productions_record_is_read_under_its_own_name() -> None:
+    given = variables()
+    assert given["app_stack_record_read_only"] is True
+    assert not {"app_stack_environment", "app_stack_platform_name"} & set(given), "a row of its own would be left"
+    database = yaml.safe_load((ROLES / "app_stack/vars/main.yml").read_text())["__app_stack_release_database"]
+    assert database["read_only"] == "{{ app_stack_record_read_only | bool }}"
+
+
+def test_nothing_is_written_into_productions_state_folder() -> None:
+    """Every default of the roles it uses that names this folder is another one in a rehearsal."""
+    given = variables()
+    main = yaml.safe_load((ROLES / "platform_rehearsal/tasks/main.yml").read_text())
+    server = next(task for block in main for task in block.get("block", []) if task.get("name") == "Make the throw-away server")["vars"]
+    found = 0
+    for role, overridden in [(role, given) for role in of_site()] + [("hetzner_server", server)]:
+        defaults = yaml.safe_load((ROLES / role / "defaults/main.yml").read_text())
+        for name in (name for name, value in defaults.items() if "platform_state_dir" in str(value)):
+            assert overridden[name].startswith(("{{ __rehearsal_folder }}", "{{ platform_rehearsal_folder }}")), (role, name)
+            found += 1
+    assert found == 3
+    assert "__rehearsal_folder" in given["ansible_ssh_args"]
+    (folder,) = (task for task in yaml.safe_load((ROLES / "platform_rehearsal/tasks/delete.yml").read_text()) if "ansible.builtin.file" in task)
+    assert folder["ansible.builtin.file"] == {"path": "{{ platform_rehearsal_folder }}", "state": "absent"}
+
+
+def test_the_address_is_taken_out_before_nobody_knows_it_any_more() -> None:
+    tasks = yaml.safe_load((ROLES / "platform_rehearsal/tasks/delete.yml").read_text())
+    names = [task["name"] for task in tasks]
+    order = [names.index(f"delete | {name}") for name in ("Look which addresses it has", "Let it out of the database", "The server with all it has")]
+    assert order == sorted(order)
+    assert tasks[order[0]]["check_mode"] is True
 
 
 def test_nothing_that_belongs_to_somebody_else_is_touched(playbook: RunPlaybook, tmp_path: Path) -> None:

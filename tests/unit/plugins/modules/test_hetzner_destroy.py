@@ -43,6 +43,9 @@ def test_four_ways(hetzner: HetznerApi, run_hetzner: Run, platform: Callable[...
     told = run_hetzner("destroy", check=True, **WHOSE)
     assert told["deleted"] == ["server quetrex-test-app (cpx31, its disk with all on it)", "firewall quetrex-test-app"]
     assert [one.split(" (")[0] for one in told["kept"]] == ["Primary IP quetrex-test-app", "Primary IP quetrex-test-app-ipv6", "volume quetrex-test-app"]
+    assert told["addresses"] == [], "they stay"
+    ours = sorted(one["ip"] for one in hetzner.project.all("primary_ips") if "test" in one["name"])
+    assert sorted(run_hetzner("destroy", check=True, **WHOSE, also=["addresses"])["addresses"]) == ours
     assert hetzner.writes() == []
     done = run_hetzner("destroy", **WHOSE)
     assert (done["changed"], done["deleted"], done["kept"]) == (True, told["deleted"], told["kept"])
