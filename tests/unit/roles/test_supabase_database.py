@@ -152,6 +152,66 @@ def test_users_do_what_the_app_lets_them_do(mended: Scratch) -> None:
         assert cursor.fetchall() == [(1,)]
 
 
+# Each is refused by a constraint; before there were any, one account could fill the database or show others a script's address.
+OVER_LIMIT = {
+    "a name of 5 MB": "UPDATE public.profiles SET full_name = repeat('x', 5000000) WHERE id = '{me}'",
+    "a script as picture": "UPDATE public.profiles SET avatar_url = 'javascript:alert(1)' WHERE id = '{me}'",
+    "data as picture": "UPDATE public.profiles SET avatar_url = 'data:text/html,x' WHERE id = '{me}'",
+    "a script behind a blank": "UPDATE public.profiles SET avatar_url = E' java\\tscript:alert(1)//' WHERE id = '{me}'",
+    "a picture's address of 3 KB": "UPDATE public.profiles SET avatar_url = 'https://x/' || repeat('x', 3000) WHERE id = '{me}'",
+    "a long project": "INSERT INTO public.projects (name) VALUES (repeat('x', 201))",
+    "a long repository": "UPDATE public.projects SET github_repo = repeat('x', 201) WHERE user_id = '{me}'",
+    "a long owner": "INSERT INTO public.projects (name, github_owner) VALUES ('x', repeat('x', 101))",
+    "20,000 projects": "INSERT INTO public.projects (name) SELECT 'x' FROM generate_series(1, 20000)",
+}
+
+
+@pytest.mark.parametrize("statement", OVER_LIMIT)
+def test_what_one_user_stores_is_bounded(mended: Scratch, statement: str) -> None:
+    ids = people(mended)
+    with mended.acting("authenticated", ids["me"]) as cursor, pytest.raises(psycopg2.errors.CheckViolation):
+        cursor.execute(OVER_LIMIT[statement].format(**ids))
+
+
+@pytest.mark.parametrize("address", ["", "me.png", "avatars/a:b.png", "/me.png?v=1:2", "https://x.example/y.png", "HTTP://x", "//cdn.example/me.png", None])
+def test_paths_and_web_addresses_are_pictures(mended: Scratch, address: str | None) -> None:
+    ids = people(mended)
+    with mended.acting("authenticated", ids["me"]) as cursor:
+        cursor.execute("UPDATE public.profiles SET avatar_url = %s WHERE id = %s", (address, ids["me"]))
+        assert cursor.rowcount == 1
+
+
+def test_a_thousand_projects_of_each_user_and_any_number_by_the_service_key(mended: Scratch) -> None:
+    ids = people(mended)
+    for account in ids.values():
+        with mended.acting("authenticated", account) as cursor:
+            cursor.execute("INSERT INTO public.projects (name) SELECT 'x' FROM generate_series(1, 999)")
+            with pytest.raises(psycopg2.errors.CheckViolation, match="at most 1000 projects"):
+                cursor.execute("INSERT INTO public.projects (name) VALUES ('one more')")
+    with mended.acting("service_role") as cursor:
+        cursor.execute("INSERT INTO public.projects (user_id, name) SELECT %s, 'x' FROM generate_series(1, 1001)", (ids["me"],))
+
+
+def test_sign_up_survives_what_a_provider_says(mended: Scratch) -> None:
+    account = mended.sign_up("long@example.com", full_name="x" * 5000, avatar_url="javascript:alert(1)")
+    assert mended.sql("SELECT char_length(full_name), avatar_url FROM public.profiles WHERE id = %s", (account,)) == [(200, None)]
+
+
+def test_rows_over_the_limits_are_kept_aside_and_cut(scratch: MakeScratch, tmp_path: Path) -> None:
+    database = scratch("old")
+    before = [path for path in sorted(FOLDER.iterdir()) if path.name < "20251128000600"]
+    for path in before:
+        (tmp_path / path.name).write_text(path.read_text())
+    converge(Target(**database.options()), Wanted(folders=[str(tmp_path)]), Report(), check=False, diff=False)
+    account = database.sign_up("me@example.com", full_name="n" * 300, avatar_url="ftp://x/y")
+    database.sql("INSERT INTO public.projects (user_id, name) VALUES (%s, %s), (%s, 'short')", (account, "p" * 300, account))
+    apply(database)
+    assert database.sql("SELECT char_length(full_name), avatar_url FROM public.profiles") == [(200, None)]
+    assert database.sql("SELECT char_length(full_name), avatar_url FROM private.profiles_over_limit") == [(300, "ftp://x/y")]
+    assert database.sql("SELECT char_length(name) FROM public.projects ORDER BY 1") == [(5,), (200,)]
+    assert database.sql("SELECT char_length(name) FROM private.projects_over_limit") == [(300,)]
+
+
 def test_the_service_key_does_the_rest(mended: Scratch) -> None:
     ids = people(mended)
     with mended.acting("service_role") as cursor:

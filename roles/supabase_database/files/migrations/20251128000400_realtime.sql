@@ -1,4 +1,5 @@
--- The dashboard follows projects and runners live. Realtime sends a change only to those whose policies show them the row.
+-- The dashboard follows projects and runners live. Realtime sends an INSERT or UPDATE only to those whose policies show them the row;
+-- a DELETE goes to everybody who listens, with the primary key alone.
 DO $$
 DECLARE
   wanted text;
