@@ -21,10 +21,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from integration.test_scale import Growing, crowd
 
 from lab import cloud, slots
 from lab.config import Lab
+from lab.growing import Growing, crowd
 from lab.platform import Run
 from lab.process import until
 

@@ -24,7 +24,7 @@ import pytest
 from lab import offsite, registry
 from lab.platform import Platform, Run
 from lab.shell import run
-from lab.visitors import Visitors
+from lab.visitors import visited
 
 from .conftest import NewLab
 
@@ -110,20 +110,6 @@ class Inventory(Platform):
         return self.lab.path("controller", *parts).read_text().strip()
 
 
-@contextmanager
-def visited(platform: Platform) -> Iterator[None]:
-    """Visitors all the time, and none without a good answer."""
-    visitors = Visitors(platform.lab, platform.server_ipv4, {"get": 2, "post": 1, "session": 2}, {"get": 2, "post": 1})
-    try:
-        yield
-        assert visitors.wait_for(50)
-        visitors.end()
-        print(f"{len(visitors.answers)} answers, {len(visitors.lost)} lost")
-        assert visitors.lost == []
-    finally:
-        visitors.kill()
-
-
 @pytest.fixture(scope="module")
 def platform(new_lab: NewLab) -> Iterator[Inventory]:
     """A platform with everything that has a secret, in a lab of its own; its folder on this machine begins with ~ as the example's does."""
@@ -148,7 +134,7 @@ def test_what_others_give_out(platform: Inventory) -> None:
     first = {api: facts["apis"][api]["token"] for api in APIS}
     # as long and of the same letters as the first one, which is what the vendors' own forms ask for
     other = {api: token[:5] + token[5:][::-1] for api, token in first.items()}
-    with visited(platform):
+    with visited(platform.lab, platform.server_ipv4):
         for api in APIS:
             platform.console(api, {"make": other[api], "like": first[api]})
         users = platform.lab.folder("registry") / "htpasswd"
@@ -181,7 +167,7 @@ def test_the_owners_own(platform: Inventory) -> None:
     def door(token: str) -> int:
         return platform.status("/runner/jobs", "--header", f"Authorization: Bearer {token}")
 
-    with visited(platform):
+    with visited(platform.lab, platform.server_ipv4):
         platform.give(
             platform_admin_ssh_public_keys=[old_public, new_public],
             host_baseline_deploy_ssh_public_keys=[old_public, ci_public],
@@ -217,7 +203,7 @@ def test_the_password_of_redis(platform: Inventory) -> None:
         return "WRONGPASS" not in said and "NOPERM" not in said
 
     old = platform.secret_of("redis-password")
-    with visited(platform):
+    with visited(platform.lab, platform.server_ipv4):
         platform.done("secret_rotate", "-e", "secret_rotate=redis")
         again = platform.done("site")
         assert again.changed == 0, again.explain()
@@ -229,7 +215,7 @@ def test_the_password_of_redis(platform: Inventory) -> None:
 def test_the_certificate_and_its_key(platform: Inventory) -> None:
     look = "sha256sum </opt/platform/nginx/tls/origin.key; openssl x509 -in /opt/platform/nginx/tls/origin.pem -noout -pubkey | sha256sum"
     before = platform.on_server(look).split()
-    with visited(platform):
+    with visited(platform.lab, platform.server_ipv4):
         platform.done("secret_rotate", "-e", "secret_rotate=certificate")
         # as after each renewal, the stack loads nginx's files once more
         again = platform.done("site")
@@ -248,7 +234,7 @@ def test_the_address_the_server_reports_to(platform: Inventory) -> None:
         return str(found)
 
     old = address()
-    with visited(platform):
+    with visited(platform.lab, platform.server_ipv4):
         platform.done("secret_rotate", "-e", "secret_rotate=heartbeat")
     assert old != address()
     assert [platform.ask(url) for url in (old, address())] == [404, 200]
@@ -276,7 +262,7 @@ def test_the_password_of_the_database(platform: Inventory) -> None:
     for watcher in watchers:
         watcher.start()
     try:
-        with visited(platform):
+        with visited(platform.lab, platform.server_ipv4):
             with platform.lab_facts() as changed:
                 changed["supabase"]["password"] = "database-second"
             platform.done("secret_rotate", "-e", "secret_rotate=database")

@@ -107,6 +107,23 @@ class Visitors:
         return [(start, got, want) for low, high, want in self.expected for start, got in self.answers if low <= start <= high and got != want]
 
 
+FEW_THROUGH, FEW_DIRECT = {"get": 2, "post": 1, "session": 2}, {"get": 2, "post": 1}
+
+
+@contextmanager
+def visited(lab: Lab, server: str, at_least: int = 50) -> Iterator[None]:
+    """A few visitors all the time, and none without a good answer."""
+    visitors = Visitors(lab, server, FEW_THROUGH, FEW_DIRECT)
+    try:
+        yield
+        assert visitors.wait_for(at_least)
+        visitors.end()
+        print(f"{len(visitors.answers)} answers, {len(visitors.lost)} lost")
+        assert visitors.lost == []
+    finally:
+        visitors.kill()
+
+
 def words(kinds: Mapping[str, int]) -> list[str]:
     """The load program's arguments."""
     return [word for kind, number in kinds.items() for word in (f"--{kind}", str(number))]

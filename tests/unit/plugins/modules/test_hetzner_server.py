@@ -155,7 +155,7 @@ def test_a_server_of_another_environment_is_not(hetzner: HetznerApi, run_hetzner
 
 @pytest.mark.parametrize("kind", ["firewalls", "volumes"])
 def test_it_is_given_nothing_of_another_platform(hetzner: HetznerApi, run_hetzner: Run, kind: str) -> None:
-    body: dict[str, Any] = {"firewalls": {"rules": []}, "volumes": {"size": 10, "location": "ash"}}[kind]
+    body: Any = {"firewalls": {"rules": []}, "volumes": {"size": 10, "location": "ash"}}[kind]
     make(hetzner, f"/{kind}", name="theirs", labels={**LABELS, "environment": "production"}, **body)
     hetzner.forget()
     failed = run_hetzner("server", **WANTED, **{kind: ["theirs"]})
