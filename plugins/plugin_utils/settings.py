@@ -6,23 +6,50 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Optional
 
-Check = Callable[[Any], Optional[str]]  # what is wrong and how to put it right; None when nothing is
+from ansible_collections.quetrex.platform.plugins.plugin_utils.checks import (
+    Check,
+    address,
+    environment,
+    existing_file,
+    host_pattern,
+    networks,
+    number,
+    pem,
+    public_keys,
+    registry,
+    repository,
+    sealed,
+    secret,
+    secret_environment,
+    server_path,
+    site_url,
+    state_folder,
+    supabase_key,
+    url,
+    user,
+    volume_key,
+)  # fmt: skip
+
+__all__ = ["RENAMED", "SETTINGS", "SUPABASE_TOKEN", "Setting", "kinds", "problems", "sealed"]
 
 TIERS = ("starter", "growth", "scale", "peak")
 NAME = r"[a-z][a-z0-9-]{0,30}"
-DOMAIN = r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
-IMAGE = r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)+(:[\w.-]+)?@sha256:[0-9a-f]{64}"
-PUBLIC_KEY = (
-    r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com) [A-Za-z0-9+/]{40,}={0,3}( .*)?"
+DOMAIN = r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{0,58}[a-z0-9])"
+IMAGE = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?(/[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64}"
+RESERVED = frozenset(
+    """
+    DATABASE_URL HOSTNAME KEEP_ALIVE_TIMEOUT NEXT_PUBLIC_SUPABASE_ANON_KEY NEXT_PUBLIC_SUPABASE_URL NODE_ENV PGSSLMODE PGSSLROOTCERT PORT
+    PRISMA_DATABASE_URL REDIS_URL SUPABASE_ANON_KEY SUPABASE_SERVICE_ROLE_KEY SUPABASE_URL
+    """.split()  # noqa: SIM905 - a table of words
 )
-VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+"""Variables of the application that the platform sets from settings of its own."""
+LONGEST_NAME = 63 - len("--runner-01234567")
+"""Letters that platform_name and platform_environment may have together: servers are named after both."""
 SSLMODES = ("verify-full", "verify-ca", "require")
 
 
@@ -42,103 +69,28 @@ def one_of(*choices: str) -> Check:
     return check
 
 
-def number(low: float, high: float, fix: str) -> Check:
-    """Numbers, also as text: an inventory's template gives text."""
-
-    def check(value: Any) -> Optional[str]:
-        try:
-            fits = not isinstance(value, bool) and low <= float(value) <= high
-        except (TypeError, ValueError):
-            fits = False
-        return None if fits else f"is {value!r}; {fix}"
-
-    return check
+def port_in(value: str) -> bool:
+    """Whether the registry's port is one."""
+    found = re.match(r"[^/:]+:(\d+)/", value)
+    return not found or 0 < int(found[1]) < 65536
 
 
-def sealed(value: Any) -> Optional[str]:
-    """A SOPS file that was read as plain YAML gives its sealed values."""
-    if not str(value).startswith("ENC[AES256_GCM,"):
-        return None
-    return "is still encrypted by SOPS; set ANSIBLE_VARS_ENABLED=host_group_vars,community.sops.sops, so that Ansible opens such files"
+def image(value: Any) -> Optional[str]:
+    fix = "name the image by digest: registry/name@sha256:<64 hexadecimal digits>"
+    return None if isinstance(value, str) and re.fullmatch(IMAGE, value, re.ASCII) and port_in(value) else f"is {value!r}; {fix}"
 
 
-def secret(fix: str) -> Check:
-    """Present, in one line, and not the example's text; the value is never shown."""
-
-    def check(value: Any) -> Optional[str]:
-        if not isinstance(value, str) or not value:
-            return f"is empty; {fix}"
-        if re.search(r"\s", value):
-            return f"contains white space; {fix}"
-        if "…" in value or value.lower() in ("changeme", "secret", "xxx", "token"):
-            return f"is still an example; {fix}"
-        return sealed(value)
-
-    return check
+def domain(value: Any) -> Optional[str]:
+    if isinstance(value, str) and not value.isascii():
+        return f"is {value!r}; write it as the DNS has it, in ASCII with xn--"
+    if isinstance(value, str) and value.startswith("www."):
+        return f"is {value!r}; write {value[4:]!r}, of which www. is a name"
+    return matches(DOMAIN, "write the bare domain in small letters, for example example.com, as the zone at Cloudflare is named")(value)
 
 
-def volume_key(value: Any) -> Optional[str]:
-    fix = "give one of 32 characters or more (openssl rand -hex 32), or leave it out"
-    return secret(fix)(value) or (f"is too short; {fix}" if len(value) < 32 else None)
-
-
-def url(value: Any) -> Optional[str]:
-    return matches(r"https?://[^\s/]+(/\S*)?", "write a URL, beginning with https://")(value)
-
-
-def absolute_path(value: Any) -> Optional[str]:
-    return matches(r"/[^\s]*[^\s/]", "write an absolute path without a slash at the end, for example /srv/platform")(value)
-
-
-def user(value: Any) -> Optional[str]:
-    if value == "root":
-        return "is 'root'; name an ordinary user, it is made on the server"
-    return matches(r"[a-z_][a-z0-9_-]{0,31}", "use small letters, digits, - and _, beginning with a letter")(value)
-
-
-def controller_path(value: Any) -> Optional[str]:
-    return None if isinstance(value, str) and value.startswith(("/", "~")) else f"is {value!r}; write an absolute path on this machine"
-
-
-def existing_file(value: Any) -> Optional[str]:
-    problem = controller_path(value)
-    if problem or Path(value).expanduser().is_file():
-        return problem
-    return f"is {value!r}, and there is no such file on this machine; write the path of an existing file"
-
-
-def public_keys(value: Any) -> Optional[str]:
-    fix = "give a list of public keys as in ~/.ssh/id_ed25519.pub, at least one"
-    if not isinstance(value, (list, tuple)) or not value:
-        return f"is not a list of keys; {fix}"
-    for position, key in enumerate(value, 1):
-        if "PRIVATE KEY" in str(key):
-            return f"has a PRIVATE key at position {position}; {fix}. Replace that key, it has been shown around"
-        if not re.fullmatch(PUBLIC_KEY, str(key).strip()):
-            return f"has no public key at position {position}; {fix}"
-    return None
-
-
-def address(value: Any) -> Optional[str]:
-    try:
-        ipaddress.ip_address(str(value))
-    except ValueError:
-        return f"is {value!r}; write one IPv4 or IPv6 address, or leave it out"
-    return None
-
-
-def environment(value: Any) -> Optional[str]:
-    """A mapping of variable names to single values; only names are shown."""
-    if not isinstance(value, Mapping):
-        return "is no mapping; write NAME: value pairs"
-    for name, content in value.items():
-        if not re.fullmatch(VARIABLE, str(name)):
-            return f"has the name {name!r}; use letters, digits and _ only"
-        if isinstance(content, (Mapping, list, tuple)) or content is None:
-            return f"has no single value for {name}; quote the value"
-        if problem := sealed(content):
-            return f"{name} {problem}"
-    return None
+def all_of(*checks: Check) -> Check:
+    """What the first of them finds."""
+    return lambda value: next((problem for check in checks if (problem := check(value))), None)
 
 
 def mapping(required: Mapping[str, Check], optional: Optional[Mapping[str, Check]] = None) -> Check:
@@ -148,7 +100,7 @@ def mapping(required: Mapping[str, Check], optional: Optional[Mapping[str, Check
         if not isinstance(value, Mapping):
             return f"is no mapping; give {', '.join(required)}"
         problems = [f"{key} is missing" for key in required if key not in value]
-        problems += [f"{key} is unknown{suggestion(key, known)}" for key in value if key not in known]
+        problems += [f"{key} is unknown{suggestion(str(key), known)}" for key in value if key not in known]
         for key, part in known.items():
             if key in value:
                 problem = part(value[key])
@@ -166,23 +118,34 @@ def boolean(value: Any) -> Optional[str]:
     return None if isinstance(value, bool) or str(value).lower() in ("true", "false", "yes", "no") else f"is {value!r}; write true or false"
 
 
-def pem(value: Any) -> Optional[str]:
-    return None if isinstance(value, str) and "-----BEGIN CERTIFICATE-----" in value else "is no certificate; give the text of a PEM file"
-
-
-def networks(value: Any) -> Optional[str]:
-    try:
-        return None if [ipaddress.ip_network(str(one)) for one in value] else "is empty"
-    except (TypeError, ValueError) as error:
-        return f"is no list of networks: {error}"
-
-
 def contacts(value: Any) -> Optional[str]:
     fix = "give a list of e-mail addresses and telephone numbers with their country, for example [owner@example.com, '+15550100']"
     if not isinstance(value, (list, tuple)):
         return f"is no list; {fix}"
     wrong = [str(one) for one in value if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+|\+\d{6,15}", str(one))]
     return f"has {', '.join(map(repr, wrong))}; {fix}" if wrong else None
+
+
+def database_port(value: Any) -> Optional[str]:
+    if str(value) == "6543":
+        return "is 6543, a pooler in transaction mode, which migrations and the lock cannot use; write 5432, the session pooler"
+    return number(1, 65535, "write a port, 5432 for the session pooler", whole=True)(value)
+
+
+def not_reserved(value: Mapping[str, Any]) -> Optional[str]:
+    names = sorted(RESERVED & set(value))
+    return f"has {', '.join(names)}, which the platform sets itself; leave {'it' if len(names) == 1 else 'them'} out" if names else None
+
+
+def not_public(value: Mapping[str, Any]) -> Optional[str]:
+    names = sorted(name for name in value if str(name).startswith("NEXT_PUBLIC_"))
+    return f"has {', '.join(names)}: what begins with NEXT_PUBLIC_ is sent to every browser; name a secret otherwise" if names else None
+
+
+def no_secret(value: Mapping[str, Any]) -> Optional[str]:
+    """Names of secrets among what every browser gets."""
+    names = sorted(str(name) for name in value if re.match(r"NEXT_PUBLIC_.*(SECRET|SERVICE_ROLE|PASSWORD|PRIVATE)", str(name)))
+    return f"has {', '.join(names)}: what begins with NEXT_PUBLIC_ is sent to every browser; a secret goes into platform_app_secrets" if names else None
 
 
 @dataclass(frozen=True)
@@ -199,62 +162,65 @@ class Setting:
 
 
 SUPABASE_TOKEN = "platform_supabase_api_token"  # noqa: S105 - a name
-IMAGE_SETTING = Setting(matches(IMAGE, "name the image by digest: registry/name@sha256:<64 hexadecimal digits>"), required=True)
+IMAGE_SETTING = Setting(image, required=True)
 
 SETTINGS: dict[str, Setting] = {
     "platform_name": Setting(matches(NAME, "use small letters, digits and -, beginning with a letter"), required=True),
     "platform_environment": Setting(matches(NAME, "use small letters, digits and -, beginning with a letter"), required=True),
-    "platform_domain": Setting(matches(DOMAIN, "write the bare domain in small letters, for example example.com"), required=True),
+    "platform_domain": Setting(domain, required=True),
     "platform_location": Setting(matches(r"[a-z]{3}\d?", "write a location of Hetzner Cloud, for example ash or fsn1"), required=True),
     "platform_tier": Setting(one_of(*TIERS), required=True),
     "platform_monthly_budget": Setting(number(0.01, 1e6, "write an amount of money per month, or leave it out"), kind="float"),
-    "platform_hosts": Setting(text),
+    "platform_hosts": Setting(host_pattern),
     "platform_edge_cidrs": Setting(networks),
     "platform_ssh_cidrs": Setting(networks),
     "platform_admin_user": Setting(user),
     "platform_deploy_user": Setting(user),
     "platform_admin_ssh_public_keys": Setting(public_keys, required=True),
     "platform_admin_ssh_private_key_file": Setting(existing_file, required=True),
-    "platform_state_dir": Setting(controller_path, required=True),
+    "platform_state_dir": Setting(state_folder, required=True),
     "platform_web_image": IMAGE_SETTING,
     "platform_runner_image": IMAGE_SETTING,
     "platform_redis_image": IMAGE_SETTING,
     "platform_nginx_image": IMAGE_SETTING,
     "platform_registry": Setting(
-        mapping(
-            {"host": matches(r"[a-z0-9.-]+(:\d+)?", "write the registry's host without https://")},
-            {"username": text, "password": secret("give a token that may read packages"), "ca_certificate": pem},
+        all_of(
+            mapping(
+                {"host": matches(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", "write the registry's host without https://")},
+                {"username": text, "password": secret("give a token that may read packages"), "ca_certificate": pem},
+            ),
+            registry,
         )
     ),
     "platform_golden_images": Setting(boolean, kind="bool"),
-    "platform_volume_size_gb": Setting(number(10, 10240, "write a size between 10 and 10240 GB"), kind="int"),
-    "platform_volume_mount": Setting(absolute_path),
+    "platform_volume_size_gb": Setting(number(10, 10240, "write a whole number of GB between 10 and 10240", whole=True), kind="int"),
+    "platform_volume_mount": Setting(server_path),
     "platform_volume_key": Setting(volume_key),
-    "platform_stack_dir": Setting(absolute_path),
+    "platform_stack_dir": Setting(server_path),
     "platform_backup": Setting(
         mapping(
             {
-                "repository": secret("name a restic repository, for example s3:https://host/bucket or sftp:user@host:/path"),
-                "password": secret("make a long one and keep it elsewhere too: without it the copies cannot be read"),
+                "repository": repository,
+                "password": secret("make a long one and keep it elsewhere too: without it the copies cannot be read", shortest=8),
             },
-            {"environment": environment, "ca_certificate": pem},
+            {"environment": secret_environment, "ca_certificate": pem},
         )
     ),
-    "platform_hetzner_api_token": Setting(secret("make one in the Hetzner console under Security > API tokens, read and write"), required=True),
+    "platform_hetzner_api_token": Setting(secret("make one in the Hetzner console under Security > API tokens, read and write", token=True), required=True),
     "platform_hetzner_api_url": Setting(url),
-    "platform_cloudflare_api_token": Setting(secret("make one in the Cloudflare dashboard under My Profile > API Tokens"), required=True),
+    "platform_cloudflare_api_token": Setting(secret("make one in the Cloudflare dashboard under My Profile > API Tokens", token=True), required=True),
     "platform_cloudflare_api_url": Setting(url),
     "platform_origin_pulls": Setting(boolean, kind="bool"),
     "platform_origin_pull_ca": Setting(pem),
-    "platform_supabase_url": Setting(url, required=True, unless=SUPABASE_TOKEN),
-    "platform_supabase_anon_key": Setting(secret("copy it from the Supabase dashboard, Settings > API"), required=True, unless=SUPABASE_TOKEN),
-    "platform_supabase_service_role_key": Setting(secret("copy it from the Supabase dashboard, Settings > API"), required=True, unless=SUPABASE_TOKEN),
+    "platform_supabase_url": Setting(site_url, required=True, unless=SUPABASE_TOKEN),
+    "platform_supabase_anon_key": Setting(supabase_key("anon"), required=True, unless=SUPABASE_TOKEN),
+    "platform_supabase_service_role_key": Setting(supabase_key("service_role"), required=True, unless=SUPABASE_TOKEN),
     "platform_supabase_database": Setting(
         mapping(
             {"password": secret("copy it from the Supabase dashboard, Settings > Database")},
             {
                 "host": matches(r"[A-Za-z0-9.:-]+", "write the host's name alone"),
-                "port": number(1, 65535, "write a port, 5432 for the session pooler"),
+                "port": database_port,
                 "user": text,
                 "name": text,
                 "address": address,
@@ -264,7 +230,7 @@ SETTINGS: dict[str, Setting] = {
         ),
         required=True,
     ),
-    SUPABASE_TOKEN: Setting(secret("make one in the Supabase dashboard under Account > Access Tokens, or leave it out")),
+    SUPABASE_TOKEN: Setting(secret("make one in the Supabase dashboard under Account > Access Tokens, or leave it out", token=True)),
     "platform_supabase_api_url": Setting(url),
     "platform_supabase_project": Setting(
         mapping(
@@ -278,10 +244,10 @@ SETTINGS: dict[str, Setting] = {
         )
     ),
     "platform_supabase_allowed_networks": Setting(networks),
-    "platform_app_environment": Setting(environment),
-    "platform_app_secrets": Setting(environment),
+    "platform_app_environment": Setting(all_of(environment, no_secret, not_reserved)),
+    "platform_app_secrets": Setting(all_of(secret_environment, not_public, not_reserved)),
     "platform_uptime_provider": Setting(one_of("uptimerobot", "betterstack")),
-    "platform_uptime_api_token": Setting(secret("UptimeRobot: Integrations & API > main API key; Better Stack: API tokens > uptime")),
+    "platform_uptime_api_token": Setting(secret("UptimeRobot: Integrations & API > main API key; Better Stack: API tokens > uptime", token=True)),
     "platform_uptime_api_url": Setting(url),
     "platform_uptime_contacts": Setting(contacts),
     "platform_public_address": Setting(address),
@@ -324,8 +290,23 @@ def across(given: Mapping[str, Any]) -> list[str]:
     twice = set(given.get("platform_app_environment") or ()) & set(given.get("platform_app_secrets") or ())
     if twice:
         problems.append(f"platform_app_secrets repeats {', '.join(sorted(twice))} of platform_app_environment; name each only once")
-    if given.get("platform_admin_user") and given.get("platform_admin_user") == given.get("platform_deploy_user"):
-        problems.append("platform_deploy_user is the same as platform_admin_user; deploying needs no administrator, name another user")
+    if given.get("platform_admin_user", "ops") == given.get("platform_deploy_user", "deploy"):
+        name, other = ("platform_deploy_user", "platform_admin_user") if "platform_deploy_user" in given else ("platform_admin_user", "platform_deploy_user")
+        problems.append(f"{name} is the same as {other} ({given[name]}); deploying needs no administrator, name another user")
+    database = given.get("platform_supabase_database") or {}
+    if database and database.get("sslmode", "verify-full").startswith("verify") and not database.get("ca_certificate"):
+        problems.append("platform_supabase_database ca_certificate is missing, without which nothing can be verified; download it under Settings > Database")
+    if len(str(given.get("platform_name", "")) + str(given.get("platform_environment", ""))) > LONGEST_NAME:
+        problems.append(f"platform_name and platform_environment have more than {LONGEST_NAME} letters together; servers are named after both, shorten one")
+    provider, token = (name in given for name in ("platform_uptime_provider", "platform_uptime_api_token"))
+    if provider != token:
+        missing, other = ("api_token", "provider") if provider else ("provider", "api_token")
+        problems.append(f"platform_uptime_{missing} is not set, but platform_uptime_{other} is; set both, or leave both out")
+    if "platform_supabase_project" in given and not given["platform_supabase_project"] and given.get(SUPABASE_TOKEN):
+        problems.append("platform_supabase_project is empty; give ref or name, or leave it out")
+    folders = [f"{given.get(name, default)}/" for name, default in (("platform_stack_dir", "/opt/platform"), ("platform_volume_mount", "/srv/platform"))]
+    if folders[0].startswith(folders[1]) or folders[1].startswith(folders[0]):
+        problems.append("platform_stack_dir and platform_volume_mount lie in each other; mounting the volume would hide files, name folders apart")
     return problems
 
 

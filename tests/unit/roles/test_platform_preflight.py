@@ -29,7 +29,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
         "platform_domain": "quetrex.test",
         "platform_location": "ash",
         "platform_tier": "starter",
-        "platform_admin_ssh_public_keys": ["ssh-ed25519 " + "A" * 68 + " me@example.com"],
+        "platform_admin_ssh_public_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGbsMTr0y6bKSSbOZIL9tpjFwbyMUR0rHS9UN8HWHPAt me@example.com"],
         "platform_admin_ssh_private_key_file": str(key),
         "platform_state_dir": str(tmp_path),
         **{f"platform_{name}_image": IMAGE for name in ("web", "runner", "redis", "nginx")},
@@ -38,7 +38,14 @@ def settings(tmp_path: Path) -> dict[str, Any]:
         "platform_supabase_url": "https://xxxx.supabase.co",
         "platform_supabase_anon_key": "public-by-design",
         "platform_supabase_service_role_key": SECRET,
-        "platform_supabase_database": {"host": "db.example.com", "port": 5432, "user": "postgres", "password": SECRET, "name": "postgres"},
+        "platform_supabase_database": {
+            "host": "db.example.com",
+            "port": 5432,
+            "user": "postgres",
+            "password": SECRET,
+            "name": "postgres",
+            "sslmode": "require",
+        },
     }
 
 

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import RENAMED, SETTINGS, problems
 
 DIGEST = "@sha256:" + "0123456789abcdef" * 4
-DATABASE = {"host": "db.example.com", "port": "5432", "user": "postgres", "password": "p4ss", "name": "postgres"}
+DATABASE = {"host": "db.example.com", "port": "5432", "user": "postgres", "password": "p4ss", "name": "postgres", "sslmode": "require"}
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def good(tmp_path: Path) -> dict[str, Any]:
         "platform_domain": "quetrex.test",
         "platform_location": "ash",
         "platform_tier": "starter",
-        "platform_admin_ssh_public_keys": ["ssh-ed25519 " + "A" * 68 + " me@example.com"],
+        "platform_admin_ssh_public_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGbsMTr0y6bKSSbOZIL9tpjFwbyMUR0rHS9UN8HWHPAt me@example.com"],
         "platform_admin_ssh_private_key_file": str(key),
         "platform_state_dir": str(tmp_path),
         "platform_web_image": f"registry.example.com:5000/quetrex/web:1.0.0{DIGEST}",
@@ -78,10 +78,10 @@ def test_all_that_is_required_is_named_at_once() -> None:
         ("platform_supabase_database", {**DATABASE, "sslmode": "disable"}, "verify-full"),
         ("platform_supabase_database", {**DATABASE, "port": 70000}, "port"),
         ("platform_supabase_database", {"host": "x"}, "password is missing"),
-        ("platform_supabase_database", {"password": "p4ss", "host": "x"}, "port, user, name missing"),
+        ("platform_supabase_database", {"password": "p4ss", "host": "x", "sslmode": "require"}, "port, user, name missing"),
         ("platform_supabase_project", {"ref": "short"}, "twenty letters"),
         ("platform_supabase_project", {"region": "East US"}, "us-east-1"),
-        ("platform_supabase_allowed_networks", ["203.0.113.300"], "no list of networks"),
+        ("platform_supabase_allowed_networks", ["203.0.113.300"], "which is no network"),
         ("platform_app_environment", {"A-B": "1"}, "A-B"),
         ("platform_app_environment", {"LIST": [1]}, "single value"),
         ("platform_uptime_provider", "pingdom", "uptimerobot, betterstack"),
@@ -103,7 +103,7 @@ def test_one_wrong_value_is_one_line(good: dict[str, Any], name: str, value: Any
 def test_what_a_supabase_token_can_ask_for_may_be_left_out(good: dict[str, Any]) -> None:
     left_out = {name: value for name, value in good.items() if not name.startswith("platform_supabase_")}
     assert len(problems(left_out)) == 4
-    given = {"platform_supabase_api_token": "sbp_value", "platform_supabase_database": {"password": "p4ss"}}
+    given = {"platform_supabase_api_token": "sbp_value", "platform_supabase_database": {"password": "p4ss", "sslmode": "require"}}
     assert problems({**left_out, **given}) == []
 
 
