@@ -9,9 +9,10 @@ import os
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from gates import unchanged
+from gates.unchanged import PINS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -76,6 +77,9 @@ _VIOLATIONS = Violations(ROOT / ".lab")
 NEEDS = {"postgres": {"clusters", "cluster"}, "play": {"playbook", "player"}, "lab": {"world"}}
 """What a test needs, by the fixtures it uses, directly or through others."""
 
+PLAYED = ("plugins", "roles", "playbooks", "inventories", "examples", "tests/lab", "tests/conftest.py", "ansible.cfg", *PINS)
+"""What a playbook run of a unit test can see beside the test."""
+
 SHARED = {"lab": "main", "mortal_lab": "mortal"}
 """Platforms that the integration tests share, by the fixture that makes them."""
 
@@ -123,6 +127,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(name)
         if file.startswith(("tests/integration/", "tests/molecule/")):
             item.add_marker("lab")
+        if file.startswith("tests/unit/") and item.get_closest_marker("play") and not item.get_closest_marker("inputs"):
+            item.add_marker(pytest.mark.inputs(*PLAYED, file))
         group = group_of(item)
         # a test that is its own group needs no name, and xdist reads a bracket in one as the end of a test's
         if group != item.nodeid and not item.get_closest_marker("xdist_group"):
@@ -134,10 +140,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 _DIGEST = pytest.StashKey[str]()
 
 
-def _memory() -> Any:
-    from gates import unchanged
-
-    return unchanged.Memory(ROOT / ".cache" / "passed")
+_MEMORY = unchanged.Memory(ROOT / ".cache" / "passed")
 
 
 def _name(item: pytest.Item) -> str:
@@ -151,11 +154,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     marker = item.get_closest_marker("inputs")
     if marker is None:
         return
-    from gates import unchanged
-
     # before it runs: what is edited meanwhile was not looked at
     item.stash[_DIGEST] = unchanged.digest(ROOT, marker.args)
-    if not unchanged.cold() and _memory().passed_with(_name(item), item.stash[_DIGEST]):
+    if not unchanged.cold() and _MEMORY.passed_with(_name(item), item.stash[_DIGEST]):
         pytest.skip("nothing it looks at has changed since it passed")
 
 
@@ -163,7 +164,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.when == "call" and _DIGEST in item.stash:
-        _memory().note(_name(item), item.stash[_DIGEST], passed=report.passed)
+        _MEMORY.note(_name(item), item.stash[_DIGEST], passed=report.passed)
     return report
 
 

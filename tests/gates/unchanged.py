@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import sys
@@ -16,7 +17,7 @@ import pytest
 from gates import kit
 
 PINS = ("requirements-dev.txt", "requirements.yml", "galaxy.yml", "tools/bootstrap", "tools/apt-packages.txt", "tools/collections-bundle.txt", "pyproject.toml")
-"""What decides which versions of the tools look."""
+"""What decides which versions of the tools are used."""
 
 inputs = pytest.mark.inputs
 
@@ -30,12 +31,24 @@ def digest(checkout: Path, places: Iterable[str]) -> str:
     """A hash of names, modes and contents of every file that git would commit at these files and folders (none: everything), and of the Python that looks."""
     wanted = tuple(places)
     found = hashlib.sha256(sys.version.encode())
-    for name in kit.tracked_files(checkout):
+    for name, content in _contents(checkout):
         if not wanted or any(name == place or name.startswith(f"{place}/") for place in wanted):
-            path = checkout / name
-            found.update(f"{name}\0{path.stat().st_mode & 0o111:o}\0".encode())
-            found.update(hashlib.sha256(path.read_bytes()).digest())
+            found.update(content)
     return found.hexdigest()
+
+
+def forget() -> None:
+    """Files are read once a process: what is edited while tests run counts the next time."""
+    _contents.cache_clear()
+
+
+@functools.cache
+def _contents(checkout: Path) -> list[tuple[str, bytes]]:
+    def content(name: str) -> bytes:
+        path = checkout / name
+        return f"{name}\0{path.stat().st_mode & 0o111:o}\0".encode() + hashlib.sha256(path.read_bytes()).digest()
+
+    return [(name, content(name)) for name in kit.tracked_files(checkout)]
 
 
 class Memory:

@@ -56,15 +56,17 @@ MOMENTS = {
 def cut_short(platform: Platform, moment: Moment) -> None:
     """Kills a run of `site.yml` at a moment, which it has to come to."""
     began: list[float] = []
+    seen = [""]
 
     def when(said: str) -> bool:
+        seen[0] = said
         if not began and moment.come(said):
             began.append(time.monotonic())
         return bool(began) and time.monotonic() - began[0] >= moment.after
 
     killed = platform.killed("site", when=when)
-    assert began, f"site never came to {moment.task}"
-    assert killed, f"site ended before {moment.after} s of {moment.task} were over"
+    assert began, f"site never came to {moment.task}:\n{seen[0][-4000:]}"
+    assert killed, f"site ended before {moment.after} s of {moment.task} were over:\n{seen[0][-4000:]}"
 
 
 def counts(platform: Platform) -> dict[str, int]:

@@ -87,7 +87,7 @@ class Platform:
             log.write(done.stdout)
         return Run(done.returncode, done.stdout)
 
-    def killed(self, playbook: str, *args: str, when: Callable[[str], bool], budget: float = 300) -> bool:
+    def killed(self, playbook: str, *args: str, when: Callable[[str], bool], budget: float = 900) -> bool:
         """Starts a playbook and kills it with all its children as soon as `when` holds of what it has printed; False when it had ended by itself."""
         log = self.lab.path("log", f"killed-{time.time_ns()}.txt")
         with log.open("wb") as output:

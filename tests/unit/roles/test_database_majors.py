@@ -18,7 +18,7 @@ import pytest
 from lab.config import CHECKOUT, Lab
 from lab.supabase import majors
 
-pytestmark = [pytest.mark.lab]
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 # The runner, concurrent indexes and drift; every attack on both kinds of project; a thousand accounts to a project and a plain PostgreSQL.
 FILES = (
