@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import re
@@ -14,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Optional
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 TLS_VERSIONS = {"1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1, "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 CLIENT_CANNOT = {"NO_PROTOCOLS_AVAILABLE", "NO_CIPHERS_AVAILABLE", "UNSUPPORTED_PROTOCOL_VERSION"}
@@ -33,7 +35,8 @@ class ProbeError(Exception):
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked. `connect_to` replaces the name's own address; name and certificate check stay those of the URL."""
+    """What is asked. `connect_to` replaces the name's own address; name and certificate check stay those of the URL.
+    `answer_timeout` is for each part of the answer, where it may take longer than the connection."""
 
     url: str
     method: str = "GET"
@@ -46,6 +49,7 @@ class Question:
     tls_maximum: Optional[str] = None
     timeout: float = 10.0
     body_limit: int = 65536
+    answer_timeout: Optional[float] = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,16 @@ class Answer:
     body: str
     tls: Optional[dict[str, Any]]
     address: str
+
+    @property
+    def mitigated(self) -> str:
+        """What Cloudflare's edge did instead of asking the server (`challenge`), empty when it asked."""
+        return self.headers.get("cf-mitigated", "")
+
+    @property
+    def edge_marked(self) -> bool:
+        """Whether Cloudflare's edge gave or passed on this answer."""
+        return "cf-ray" in self.headers
 
 
 def tls_context(question: Question) -> ssl.SSLContext:
@@ -99,15 +113,56 @@ def certificate_facts(sock: ssl.SSLSocket) -> dict[str, Any]:
     }
 
 
-def connect(question: Question, host: str, port: int, secure: bool) -> socket.socket:
+def proxy_for(question: Question, host: str, scheme: str) -> Optional[str]:
+    """The proxy that the environment names for a question. One that goes to a chosen address has none."""
+    if question.connect_to or proxy_bypass(host):
+        return None
+    return getproxies().get(scheme)
+
+
+def proxy_parts(proxy: str) -> tuple[str, int, dict[str, str]]:
+    """Host and port of a proxy, and the headers by which it knows its user."""
     try:
-        sock = socket.create_connection((question.connect_to or host, port), timeout=question.timeout)
+        through = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+        name, port = through.hostname or "", through.port or 80
+    except ValueError as error:
+        raise ProbeError("invalid_input", "the proxy that the environment names is no address: https_proxy, http_proxy", final=True) from error
+    word = f"{unquote(through.username or '')}:{unquote(through.password or '')}"
+    headers = {"Proxy-Authorization": f"Basic {base64.b64encode(word.encode()).decode()}"} if through.username else {}
+    return name, port, headers
+
+
+def tunnel(proxy: str, host: str, port: int, timeout: float) -> socket.socket:
+    """A connection to a host through a proxy. Raises OSError."""
+    name, proxy_port, headers = proxy_parts(proxy)
+    connection = http.client.HTTPConnection(name, proxy_port, timeout=timeout)
+    connection.set_tunnel(host, port, headers)
+    try:
+        connection.connect()
+    except http.client.HTTPException as error:
+        connection.close()
+        raise OSError(f"{type(error).__name__}: {error}") from error
+    sock: socket.socket = connection.sock
+    return sock
+
+
+def connect(question: Question, host: str, port: int, secure: bool) -> socket.socket:
+    proxy = proxy_for(question, host, "https" if secure else "http")
+    try:
+        if proxy and secure:
+            sock = tunnel(proxy, host, port, question.timeout)
+        else:
+            sock = socket.create_connection(proxy_parts(proxy)[:2] if proxy else (question.connect_to or host, port), timeout=question.timeout)
     except socket.gaierror as error:
-        raise ProbeError("name_not_found", f"{question.connect_to or host} has no address: {error.strerror}") from error
+        raise ProbeError("name_not_found", f"{'the proxy' if proxy else question.connect_to or host} has no address: {error.strerror}") from error
     except OSError as error:
-        raise ProbeError("connect_failed", f"no connection to {question.connect_to or host} port {port}: {error}") from error
-    if not secure:
-        return sock
+        by = " through the proxy that the environment names" if proxy else ""
+        raise ProbeError("connect_failed", f"no connection to {question.connect_to or host} port {port}{by}: {error}") from error
+    return shake_hands(question, sock, host) if secure else sock
+
+
+def shake_hands(question: Question, sock: socket.socket, host: str) -> ssl.SSLSocket:
+    """TLS on a connection, which is closed when that fails."""
     try:
         return tls_context(question).wrap_socket(sock, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
@@ -136,19 +191,25 @@ def ask(question: Question) -> Answer:
     sock = connect(question, host, parts.port or (443 if secure else 80), secure)
     connection = http.client.HTTPConnection(parts.netloc)
     connection.sock = sock
+    patience = question.answer_timeout or question.timeout
+    sock.settimeout(patience)
     try:
         # Asked now: the answer's last byte closes the socket. A peer that is gone already has no address any more.
         peer, tls = str(sock.getpeername()[0]), certificate_facts(sock) if isinstance(sock, ssl.SSLSocket) else None
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request(question.method, path, headers={"User-Agent": "quetrex-platform-probe", "Connection": "close", **question.headers})
+        headers = {"User-Agent": "quetrex-platform-probe", "Connection": "close", **question.headers}
+        proxy = None if secure else proxy_for(question, host, "http")
+        if proxy:
+            path, headers = question.url, {**proxy_parts(proxy)[2], **headers}
+        connection.request(question.method, path, headers=headers)
         response = connection.getresponse()
-        headers: dict[str, str] = {}
+        found: dict[str, str] = {}
         for name, value in response.getheaders():
-            headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
+            found[name.lower()] = f"{found[name.lower()]}, {value}" if name.lower() in found else value
         body = response.read(question.body_limit).decode("utf-8", "replace")
-        return Answer(response.status, headers, body, tls, peer)
+        return Answer(response.status, found, body, tls, peer)
     except TimeoutError as error:
-        raise ProbeError("timeout", f"no answer within {question.timeout:g} s") from error
+        raise ProbeError("timeout", f"no answer within {patience:g} s") from error
     except (OSError, http.client.HTTPException) as error:
         raise ProbeError("no_answer", f"the connection broke before an answer: {str(error) or type(error).__name__}") from error
     finally:
@@ -214,6 +275,9 @@ def probe_once(question: Question, expected: Expected, asker: Callable[[Question
         version = (answer.tls or {}).get("version") or "a connection without TLS"
         raise ProbeError("not_refused", f"{version} was accepted, but had to be refused")
     problems = judge(answer, expected)
+    if problems and answer.mitigated:
+        text = f"challenged by the edge, which answered HTTP {answer.status} itself (cf-mitigated: {answer.mitigated}): nothing is known about the server"
+        raise ProbeError("challenged", text, answer=answer)
     if problems:
         raise ProbeError("unexpected_answer", "; ".join(problems), answer=answer)
     return answer

@@ -15,6 +15,8 @@ author:
 description:
   - Sends one HTTP or HTTPS request and compares status, headers and body with what is expected. Follows no redirect.
   - Can connect to another address than the name's own, as C(curl --resolve) does, while name and certificate are still checked.
+  - Goes through the proxy that C(https_proxy) or C(http_proxy) names, unless O(connect_to) is given or C(no_proxy) has the host.
+  - An answer that the edge gave by itself (header C(cf-mitigated)) says nothing about the server; the failure C(challenged) says so.
   - Can wait for the answer to become right, within a budget.
   - Changes nothing.
 attributes:
@@ -165,7 +167,11 @@ tls:
       type: str
       sample: "2041-01-01T00:00:00+00:00"
 address:
-  description: Address that answered.
+  description: Address that answered; the proxy's when one was used.
+  type: str
+  returned: when there was an answer
+mitigated:
+  description: What the edge did instead of asking the server, for example C(challenge); empty when the server was asked.
   type: str
   returned: when there was an answer
 refused:
@@ -188,7 +194,7 @@ failure:
     code:
       description: >-
         One of C(name_not_found), C(connect_failed), C(timeout), C(no_answer), C(certificate_invalid), C(tls_refused), C(not_refused),
-        C(client_cannot), C(unexpected_answer), C(invalid_input).
+        C(client_cannot), C(challenged), C(unexpected_answer), C(invalid_input).
       type: str
     details:
       description: The reason in words.
@@ -231,6 +237,7 @@ def described(answer: Optional[Answer]) -> dict[str, Any]:
     if answer is None:
         return {}
     found: dict[str, Any] = {"status": answer.status, "headers": answer.headers, "body": answer.body, "tls": answer.tls, "address": answer.address}
+    found["mitigated"] = answer.mitigated
     if "json" in answer.headers.get("content-type", ""):
         try:
             found["json"] = json.loads(answer.body)

@@ -96,15 +96,18 @@ def test_an_expected_refusal_is_only_a_refused_handshake() -> None:
 def test_a_reset_right_after_accept_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The peer's address can no longer be asked then; nothing but ProbeError may come out."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+        port, connected = server.getsockname()[1], threading.Event()
 
         def reset() -> None:
             accepted, _address = server.accept()
+            # not while the other side is still connecting: that is another failure
+            connected.wait(5)
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             accepted.close()
 
         def connect_and_wait(*arguments: object) -> socket.socket:
             made = connect(*arguments)  # type: ignore[arg-type]
+            connected.set()
             thread.join(5)
             return made
 
@@ -114,3 +117,11 @@ def test_a_reset_right_after_accept_is_no_answer(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(ProbeError) as raised:
             http_probe.ask(Question(f"http://127.0.0.1:{port}/"))
     assert raised.value.code == "no_answer"
+
+
+def test_an_answer_of_the_edges_own_is_no_answer_of_the_server() -> None:
+    """The page is not down: nobody asked the server for it."""
+    with pytest.raises(ProbeError, match="challenged by the edge, which answered HTTP 403 itself") as caught:
+        probe_once(QUESTION, Expected(), lambda _question: answer(403, cf_ray="1", cf_mitigated="challenge"))
+    assert caught.value.code == "challenged"
+    assert (answer(522, cf_ray="1").edge_marked, answer(522).edge_marked, answer(403, cf_ray="1").mitigated) == (True, False, "")

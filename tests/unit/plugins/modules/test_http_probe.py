@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import datetime
 import ipaddress
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -127,6 +130,83 @@ def test_connects_elsewhere_and_checks_the_name(secure: int, certificate: Path, 
     assert result["tls"]["serial_number"] == "ABCDEF"
     assert result["tls"]["not_after"].endswith("+00:00")
     assert result["address"] == "127.0.0.1"
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """A proxy that leads every tunnel and every request to one port of loopback, and keeps what it was asked for."""
+
+    asked: list[str]
+    port: int
+    allows = True
+
+    def do_CONNECT(self) -> None:
+        self.asked.append(f"CONNECT {self.path} {self.headers['Proxy-Authorization']}")
+        if not self.allows:
+            return self.send_error(403)
+        self.send_response(200)
+        self.end_headers()
+        with socket.create_connection(("127.0.0.1", self.port)) as there:
+            back = threading.Thread(target=self.pour, args=(there, self.connection), daemon=True)
+            back.start()
+            self.pour(self.connection, there)
+            back.join(5)
+        return None
+
+    def do_GET(self) -> None:
+        self.asked.append(f"GET {self.path}")
+        self.send_response(301)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    @staticmethod
+    def pour(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the signature of http.server
+        pass
+
+
+@pytest.fixture
+def proxy(secure: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Proxy]]:
+    """The only way out, as the environment says."""
+    handler = type("Handler", (Proxy,), {"asked": [], "port": secure})
+    server = Server(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    for name in ("https_proxy", "http_proxy"):
+        monkeypatch.setenv(name, f"http://me:p%40ss@127.0.0.1:{server.server_address[1]}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+def test_goes_through_the_proxy_that_the_environment_names(proxy: type[Proxy], certificate: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A name that no DNS here knows: only the proxy can lead there."""
+    result = run(capfd, url=f"https://{NAME}/health", ca_path=str(certificate))
+    assert result["status"] == 200, result
+    assert proxy.asked == [f"CONNECT {NAME}:443 Basic {base64.b64encode(b'me:p@ss').decode()}"]
+    assert run(capfd, url=f"http://{NAME}/x?y=1", status=[301])["status"] == 301
+    assert proxy.asked[1:] == [f"GET http://{NAME}/x?y=1"]
+
+
+def test_a_proxy_that_refuses_is_named(proxy: type[Proxy], capfd: pytest.CaptureFixture[str]) -> None:
+    proxy.allows = False
+    result = run(capfd, url=f"https://{NAME}/health")
+    assert (result["failure"]["code"], "through the proxy" in result["msg"]) == ("connect_failed", True)
+
+
+def test_a_chosen_address_is_asked_without_the_proxy(proxy: type[Proxy], secure: int, certificate: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(capfd, url=f"https://{NAME}:{secure}/health", connect_to="127.0.0.1", ca_path=str(certificate))["status"] == 200
+    assert proxy.asked == []
+
+
+def test_a_proxy_that_is_no_address_is_named(certificate: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example:many")
+    result = run(capfd, url=f"https://{NAME}/health", ca_path=str(certificate))
+    assert (result["failure"]["code"], "https_proxy" in result["msg"]) == ("invalid_input", True)
 
 
 def test_an_unknown_authority_fails(secure: int, capfd: pytest.CaptureFixture[str]) -> None:
