@@ -12,8 +12,10 @@ short_description: Find out why the platform does not answer and which cure is t
 version_added: "1.0.0"
 description:
   - Asks Hetzner's API, pings, logs in by SSH, writes to the disk, and asks the health page on the server and through the edge, all at once.
-  - Chooses the cheapest cure that can work. Only looks; M(quetrex.platform.hetzner_cure) does it.
+  - Chooses the mildest action that can work. Only looks; M(quetrex.platform.hetzner_cure) does it.
   - A server that seems dead is looked at twice. While visitors are served the choice is C(none).
+  - What this machine cannot reach proves nothing. C(reset) wants one proof that the server is dead, namely Hetzner's word, an origin error of the
+    edge, or what a login finds; C(rebuild), C(recreate) of a server that exists, and C(relocate) want two. Without them the choice is C(stop).
 extends_documentation_fragment:
   - quetrex.platform.hetzner
 attributes:
@@ -75,13 +77,41 @@ options:
   supabase_url:
     description: Address of the Supabase project, which tells when it is paused.
     type: str
+  mount:
+    description: Where the volume is mounted on the server.
+    type: path
+    default: /srv/platform
   tried:
-    description: Cures that did not help.
+    description: Actions that did not help.
     type: list
     elements: str
     default: []
+  done:
+    description: Those of O(tried) that Hetzner reports as done.
+    type: list
+    elements: str
+    default: []
+  failed:
+    description: Those of O(tried) that Hetzner reports as failed.
+    type: list
+    elements: str
+    default: []
+  images:
+    description:
+      - Container images that a fresh server pulls. Before an action that loses the disk of a server that exists, their registry is asked for them,
+        and the choice is C(stop) where one cannot be pulled.
+    type: list
+    elements: str
+    default: []
+  registry:
+    description: Login for the images of one registry, as in C(platform_registry).
+    type: dict
+    default: {}
+  registry_address:
+    description: Address to connect to instead of asking the DNS for the registry's host.
+    type: str
   told:
-    description: A cure somebody insists on, also when the server is healthy.
+    description: An action that the owner insists on, also when the server is healthy and without any proof.
     type: str
     choices: [power_on, reset, rebuild, recreate, relocate]
   elsewhere:
@@ -130,6 +160,11 @@ reason:
   description: Why it is this one.
   returned: success
   type: str
+proofs:
+  description: What proves that the server is dead, each with its C(source) (V(vendor), V(edge), V(inside) or V(outcome)) and what it C(says).
+  returned: success
+  type: list
+  elements: dict
 situation:
   description: What was seen, as data.
   returned: success
@@ -160,9 +195,16 @@ from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import ENDPOINT, Client
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server import Wanted, find
-from ansible_collections.quetrex.platform.plugins.module_utils.recovery.choice import LADDER, Choice, Situation, choose, line
+from ansible_collections.quetrex.platform.plugins.module_utils.recovery.choice import DISK_LOSING, LADDER, MISSING, Choice, History, Situation, choose, line
 from ansible_collections.quetrex.platform.plugins.module_utils.recovery.look import Target, look, look_until
+from ansible_collections.quetrex.platform.plugins.module_utils.registry import Login, problems
 
+REGISTRY: dict[str, t.Any] = {
+    "host": {"type": "str", "default": ""},
+    "username": {"type": "str", "default": ""},
+    "password": {"type": "str", "default": "", "no_log": True},
+    "ca_certificate": {"type": "str"},
+}
 API_PATIENCE = 10.0
 TIMEOUT = 5.0
 WAITING_TIMEOUT = 2.0
@@ -178,6 +220,24 @@ class Known(t.NamedTuple):
     address: t.Optional[str]
     location: str = ""
     young: bool = False
+
+
+class Images:
+    """The images that a fresh server pulls, asked for once."""
+
+    def __init__(self, given: dict[str, t.Any], authority: Path) -> None:
+        login, self.wanted, self._state = given["registry"], given["images"], ""
+        if login.get("ca_certificate"):
+            authority.write_text(login["ca_certificate"], encoding="utf-8")
+        self.login = Login(
+            login.get("host", ""), login.get("username", ""), login.get("password", ""),
+            str(authority) if login.get("ca_certificate") else None, given["registry_address"],
+        )  # fmt: skip
+
+    def state(self) -> str:
+        """Return ok, or why they cannot be pulled."""
+        self._state = self._state or "; ".join(problems(self.wanted, self.login)) or "ok"
+        return self._state
 
 
 def known(params: dict[str, t.Any]) -> Known:
@@ -212,7 +272,10 @@ def main() -> None:
         "database": {"type": "str"},
         "database_port": {"type": "int", "default": 5432},
         "supabase_url": {"type": "str"},
-        "tried": {"type": "list", "elements": "str", "default": []},
+        "mount": {"type": "path", "default": "/srv/platform"},
+        **{name: {"type": "list", "elements": "str", "default": []} for name in ("tried", "done", "failed", "images")},
+        "registry": {"type": "dict", "default": {}, "options": REGISTRY},
+        "registry_address": {"type": "str"},
         "told": {"type": "str", "choices": list(LADDER)},
         "elsewhere": {"type": "bool", "default": False},
         "wait": {"type": "float", "default": 0},
@@ -220,24 +283,34 @@ def main() -> None:
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     given = module.params
+    history = History(tuple(given["tried"]), tuple(given["done"]), tuple(given["failed"]))
     known_now: list[Known] = []
     with tempfile.TemporaryDirectory(dir=module.tmpdir) as folder:
         expected = Path(folder, "known_hosts")
+        images = Images(given, Path(folder, "registry.pem"))
         target = Target(
             given["domain"], given["path"], given["edge"], given["ca_path"], given["user"], given["key_file"], (given["known_hosts"], str(expected)),
-            given["database"], given["database_port"], given["supabase_url"], WAITING_TIMEOUT if given["wait"] else TIMEOUT,
+            given["database"], given["database_port"], given["supabase_url"], WAITING_TIMEOUT if given["wait"] else TIMEOUT, given["mount"],
         )  # fmt: skip
 
-        def see() -> tuple[Situation, Choice]:
+        def see(patient: bool) -> tuple[Situation, Choice]:
             facts = known(given)
             known_now.append(facts)
             expected.write_text(f"{facts.address} {given['host_key']}\n" if facts.address and given["host_key"] else "", encoding="utf-8")
-            seen = look(module.run_command, facts.api, facts.server, facts.address, target, facts.young)
-            return seen, choose(seen, given["tried"], given["told"] or "", given["elsewhere"])
+            seen = look(module.run_command, facts.api, facts.server, facts.address, target, facts.young, patient)
+            choice = choose(seen, history, given["told"] or "", given["elsewhere"])
+            # Asked only where it decides.
+            if patient and choice.cure in DISK_LOSING and seen.server not in MISSING and images.wanted:
+                seen = seen._replace(images=images.state())
+                choice = choose(seen, history, given["told"] or "", given["elsewhere"])
+            return seen, choice
 
         seen, choice, looks = look_until(see, given["wait"], given["pause"], time.monotonic, time.sleep)
     said = f"DIAGNOSIS: {line(seen)} => {choice.cure.upper()}: {choice.reason}"
-    found = {"timeline_say": said, "line": line(seen), "cure": choice.cure, "reason": choice.reason, "situation": seen._asdict(), "looks": looks}
+    found = {
+        "timeline_say": said, "line": line(seen), "cure": choice.cure, "reason": choice.reason, "proofs": [one._asdict() for one in choice.proofs],
+        "situation": seen._asdict(), "looks": looks,
+    }  # fmt: skip
     module.exit_json(changed=False, address=known_now[-1].address or "", location=known_now[-1].location, **found)
 
 

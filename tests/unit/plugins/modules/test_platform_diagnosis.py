@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import subprocess
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
+from hcloud import Client
 
 from ansible_collections.quetrex.platform.plugins.modules import platform_diagnosis
 from lab.api.hetzner.testing import HetznerApi
@@ -34,6 +36,8 @@ def diagnose(hetzner: HetznerApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         raise Ended(result)
 
     monkeypatch.setattr(AnsibleModule, "exit_json", end)
+    # nothing answers at the addresses of these servers, and that need not take long
+    monkeypatch.setattr(platform_diagnosis, "TIMEOUT", 0.2)
 
     def call(**more: Any) -> dict[str, Any]:
         given = {
@@ -50,8 +54,6 @@ def diagnose(hetzner: HetznerApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def order(hetzner: HetznerApi) -> int:
     """Order a server of the platform and return its id."""
-    from hcloud import Client
-
     body = {"name": "app", "server_type": "cpx31", "image": "debian-13", "location": "ash", "labels": LABELS}
     client = Client(hetzner.token, api_endpoint=hetzner.url)
     made = client.request("POST", "/servers", json=body)
@@ -61,7 +63,13 @@ def order(hetzner: HetznerApi) -> int:
 
 def test_a_server_that_does_not_exist(hetzner: HetznerApi, diagnose: Run) -> None:
     found = diagnose()
-    assert (found["cure"], found["changed"]) == ("recreate", False)
+    assert (found["cure"], found["changed"]) == ("stop", False)
+    assert "neither the server nor an address of it" in found["reason"]
+    kept = {"name": "app", "type": "ipv4", "location": "ash", "assignee_type": "server"}
+    Client(hetzner.token, api_endpoint=hetzner.url).request("POST", "/primary_ips", json=kept)
+    hetzner.forget()
+    found = diagnose()
+    assert (found["cure"], [one["source"] for one in found["proofs"]]) == ("recreate", ["vendor"])
     assert "server does not exist" in found["line"]
     assert hetzner.writes() == []
 
@@ -70,7 +78,9 @@ def test_a_server_that_is_off(hetzner: HetznerApi, diagnose: Run) -> None:
     hetzner.hardware.on.discard(order(hetzner))
     hetzner.forget()
     assert diagnose()["cure"] == "power_on"
-    assert diagnose(tried=["power_on"])["cure"] == "rebuild"
+    assert diagnose(tried=["power_on"], done=["power_on"])["cure"] == "rebuild"
+    assert diagnose(tried=["power_on"], failed=["power_on"])["cure"] == "rebuild"
+    assert diagnose(tried=["power_on"])["cure"] == "stop", "nobody knows whether it was switched on"
     assert hetzner.writes() == []
 
 
@@ -102,3 +112,26 @@ def test_a_server_made_at_a_new_address_is_known_by_the_key_it_was_given(
 def test_an_api_that_refuses_is_said_and_stops(diagnose: Run) -> None:
     found = diagnose(api_token="0" * 64)
     assert (found["cure"], found["situation"]["api"]) == ("stop", "unauthorized")
+
+
+def test_what_this_machine_cannot_reach_is_no_reason_to_touch_the_server(hetzner: HetznerApi, diagnose: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer from the edge, and SSH filtered: the owner's network, or the server."""
+    order(hetzner)
+    hetzner.forget()
+    monkeypatch.setattr(AnsibleModule, "run_command", lambda _module, argv, **_more: (255, "", "Connection timed out") if argv[0] == "ssh" else (1, "", ""))
+    monkeypatch.setattr(platform_diagnosis, "FIRST_BOOT", datetime.timedelta(0))
+    for tried in ([], ["reset"], ["reset", "rebuild"]):
+        found = diagnose(tried=tried, done=tried)
+        assert (found["cure"], found["proofs"], found["looks"]) == ("stop", [], 2)
+        assert "this machine gets no answer from the edge" in found["reason"]
+    assert diagnose(told="rebuild")["cure"] == "rebuild"
+    assert hetzner.writes() == []
+
+
+def test_images_are_asked_for_before_the_disk_is_lost(hetzner: HetznerApi, diagnose: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    order(hetzner)
+    monkeypatch.setattr(AnsibleModule, "run_command", lambda _module, _argv, **_more: (255, "", "Connection timed out"))
+    registry = {"host": "127.0.0.254:1", "username": "ci", "password": "expired"}
+    found = diagnose(told="rebuild", images=["127.0.0.254:1/app:1"], registry=registry)
+    assert (found["cure"], "does not reach the registry" in found["reason"]) == ("stop", True)
+    assert diagnose(told="reset", images=["127.0.0.254:1/app:1"], registry=registry)["cure"] == "reset"

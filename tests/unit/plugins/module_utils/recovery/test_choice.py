@@ -1,102 +1,263 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Situations and the cure each of them needs."""
+"""Situations, the action each of them needs, and that none is destructive without proof. The decision's table in docs/runbook.md is read and held to."""
 
 from __future__ import annotations
 
 import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.module_utils.recovery.choice import LADDER, Situation, choose, line
+from ansible_collections.quetrex.platform.plugins.module_utils.recovery.choice import (
+    LADDER,
+    OTHER_KEY,
+    UNKNOWN_KEY,
+    History,
+    Situation,
+    choose,
+    line,
+    proofs,
+)
 
 HEALTHY = Situation("ok", "running", True, "answers", "ok", 200, 200, "answers")
 DEAD = HEALTHY._replace(ping=False, ssh="silent", login="silent", origin=None, edge=522)
+BLIND = DEAD._replace(edge=0)
+DESTRUCTIVE = {"reset", "rebuild", "recreate", "relocate"}
+RUNBOOK = Path(__file__).parents[5] / "docs/runbook.md"
+
+# Each edge answer as (status, marked by the edge, challenged), by its name in the runbook's table.
+EDGES = {
+    "page": [(200, True, False)],
+    "origin error": [(status, True, False) for status in (520, 521, 522, 523, 524, 525)],
+    "no answer": [(0, True, False)],
+    "other": [(status, True, False) for status in (301, 302, 400, 403, 404, 429, 500, 502, 503, 504, 526, 530)]
+    + [(status, True, True) for status in (200, 403, 503, 522)]
+    + [(status, False, False) for status in (502, 522)],
+}
+LOGINS = {
+    "works": ["ok"],
+    "damage": ["ok"],
+    "bad disk": ["disk full", "disk read-only", "disk broken"],
+    "silent": ["silent"],
+    "refused": ["denied", "no root", "unclear"],
+    "unknown key": [UNKNOWN_KEY, OTHER_KEY],
+}
+HETZNER = {
+    "running": {"server": "running"},
+    "new": {"server": "running", "young": True},
+    "off": {"server": "off"},
+    "missing": {"server": None},
+    "all missing": {"server": "deleting", "kept": False},
+    "busy with it": {"server": "rebuilding"},
+    "API error that passes": {"api": "unreachable", "server": None},
+    "API error": {"api": "unauthorized", "server": None},
+}
+ALSO = {"new": "running", "API error that passes": "API error"}
+STEPS = ("power_on", "reset", "rebuild", "recreate")
+
+
+def history(**states: str) -> History:
+    """Attempts by their state: untried, lost, done or failed; `wait` is tried or not."""
+    tried = tuple(name for name, state in states.items() if state != "untried")
+    return History(tried, tuple(name for name in STEPS if states.get(name) == "done"), tuple(name for name in STEPS if states.get(name) == "failed"))
+
+
+def histories() -> Iterator[History]:
+    """Every state of every step, waited or not."""
+    for states in itertools.product(("untried", "lost", "done", "failed"), repeat=len(STEPS)):
+        for waited in ("untried", "tried"):
+            yield history(wait=waited, **dict(zip(STEPS, states, strict=True)))
+
+
+def views() -> Iterator[tuple[tuple[str, str, str], Situation]]:
+    """Every combination of what Hetzner, a login and the edge say, with its names in the table."""
+    for (vendor, facts), login, edge in itertools.product(HETZNER.items(), LOGINS, EDGES):
+        for word, (status, marked, challenged) in itertools.product(LOGINS[login], EDGES[edge]):
+            seen = DEAD._replace(login=word, edge=status, edge_marked=marked, challenged=challenged, trouble="broken" if login == "damage" else "")
+            yield (vendor, login, edge), seen._replace(**facts)  # type: ignore[arg-type]
+
+
+class Row:
+    """A line of the runbook's table."""
+
+    def __init__(self, text: str) -> None:
+        cells = [cell.strip() for cell in text.strip("|\n ").split("|")]
+        self.vendor, self.login, self.edge, self.before = ({part.strip() for part in cell.split(",")} for cell in cells[:4])
+        self.then = cells[4]
+
+    def speaks_of(self, names: tuple[str, str, str]) -> bool:
+        """Whether it speaks of this view."""
+        vendor, login, edge = names
+        edges = {edge} if edge == "page" else {edge, "no page"}
+        return all(({vendor, ALSO.get(vendor, vendor)} & self.vendor, {login, "any"} & self.login, {*edges, "any"} & self.edge))
+
+    def comes_after(self, past: History) -> bool:
+        """Whether it speaks of this history."""
+        return all(self._was(condition, past) for condition in self.before)
+
+    @staticmethod
+    def _was(condition: str, past: History) -> bool:
+        if condition in ("any", "not waited"):
+            return condition == "any" or "wait" not in past.tried
+        step, _space, state = condition.partition(" ")
+        ended = step in past.done + past.failed
+        return {"untried": step not in past.tried, "ended": ended, "lost": step in past.tried and not ended}[state]
+
+    def action(self, elsewhere: bool) -> str:
+        """What follows."""
+        return "relocate" if elsewhere and self.then == "stop, or relocate" else self.then.partition(",")[0]
+
+
+def table() -> list[Row]:
+    """The decision's table."""
+    text = RUNBOOK.read_text().partition("| actions before |")[2].partition("\n\n")[0]
+    return [Row(one) for one in text.splitlines()[2:]]
+
+
+def test_the_runbook_says_what_is_decided() -> None:
+    """The first row that fits names the action, for every view after every history (by turns, where there are many); every row is needed."""
+    rows, pasts, used = table(), list(histories()), set[int]()
+    for turn, (names, seen) in enumerate(views()):
+        speaking = [(number, row) for number, row in enumerate(rows) if row.speaks_of(names)]
+        for past in pasts[turn % 31 :: 31]:
+            number, row = next((number, row) for number, row in speaking if row.comes_after(past))
+            used.add(number)
+            for elsewhere in (False, True):
+                assert choose(seen, past, elsewhere=elsewhere).cure == row.action(elsewhere), (names, seen, past)
+    assert used == set(range(len(rows)))
+
+
+def dead_by_any_word(seen: Situation, past: History) -> int:
+    """How many independent words there are that the server is dead, counted in this test's own way."""
+    vendor = seen.api == "ok" and seen.server in (None, "deleting", "off")
+    edge = seen.edge in range(520, 526) and seen.edge_marked and not seen.challenged
+    inside = seen.server == "running" and seen.login.startswith("disk")
+    ended = set(past.done + past.failed) & ({"recreate"} if seen.server in (None, "deleting") else {*STEPS} if vendor or edge else {"rebuild"})
+    return vendor + edge + inside + bool(ended and (vendor or edge or inside))
+
+
+def test_nothing_destructive_is_done_without_proof() -> None:
+    """Every view, also of what cannot matter (ping, banner, page on the server, database), after every history that ends differently."""
+    pasts = list(histories())
+    rest = list(itertools.product((True, False, None), ("answers", "refused", "silent"), (None, 0, 200), ("answers", "silent"), (None, "ok", "no login")))
+    turns = ((seen, past) for turn, (_names, seen) in enumerate(views()) for past in pasts[turn % 23 :: 23])
+    for number, (view, past) in enumerate(turns):
+        ping, ssh, origin, database, images = rest[number % len(rest)]
+        seen = view._replace(ping=ping, ssh=ssh, origin=origin, database=database, images=images)
+        choice = choose(seen, past, elsewhere=number % 2 == 0)
+        if choice.cure in DESTRUCTIVE:
+            wanted = 1 if choice.cure == "reset" or (choice.cure == "recreate" and seen.server in (None, "deleting")) else 2
+            assert dead_by_any_word(seen, past) >= wanted, (seen, past, choice)
+            assert len({one.source for one in choice.proofs}) >= wanted
+            assert not seen.served
+            assert choice.cure == "reset" or seen.server in (None, "deleting") or images != "no login"
+
+
+def test_what_this_machine_reaches_of_the_server_does_not_decide() -> None:
+    rest = list(itertools.product((True, False, None), ("answers", "refused", "silent"), (None, 0, 200, 502), ("answers", "paused", "silent")))
+    for number, ((_names, seen), past) in enumerate(itertools.product(views(), list(histories())[::97])):
+        ping, ssh, origin, database = rest[number % len(rest)]
+        assert choose(seen._replace(ping=ping, ssh=ssh, origin=origin, database=database), past).cure == choose(seen, past).cure
 
 
 @pytest.mark.parametrize(
-    ("seen", "tried", "cure"),
+    ("seen", "past", "action"),
     [
-        (HEALTHY, [], "none"),
-        (HEALTHY._replace(ping=None), [], "none"),
-        (HEALTHY._replace(edge=502, origin=502), [], "converge"),
-        (HEALTHY._replace(edge=0), [], "converge"),
-        (HEALTHY._replace(edge=522), [], "converge"),
-        (DEAD._replace(server="off"), [], "power_on"),
-        (DEAD._replace(server="off"), ["power_on"], "rebuild"),
-        (DEAD._replace(server="off"), ["power_on", "rebuild"], "recreate"),
-        (DEAD, [], "reset"),
-        (DEAD._replace(ping=True, ssh="refused"), [], "reset"),
-        (DEAD, ["reset"], "rebuild"),
-        (DEAD, ["power_on"], "reset"),
-        (DEAD, ["reset", "rebuild"], "recreate"),
-        (DEAD, ["reset", "rebuild", "recreate"], "stop"),
-        (DEAD._replace(ssh="answers", login="denied"), [], "rebuild"),
-        (DEAD._replace(ssh="answers", login="disk full"), [], "rebuild"),
-        (DEAD._replace(ssh="answers", login="disk read-only"), ["rebuild"], "recreate"),
-        (DEAD._replace(server=None), [], "recreate"),
-        (DEAD._replace(server="deleting"), [], "recreate"),
-        (DEAD._replace(server="rebuilding"), [], "wait"),
-        (DEAD._replace(server="initializing"), ["reset"], "wait"),
-        (DEAD._replace(server=None), ["recreate"], "stop"),
-        (DEAD._replace(young=True), [], "wait"),
-        (DEAD._replace(young=True, ssh="answers", login="denied"), [], "wait"),
-        (DEAD._replace(young=True), ["wait"], "reset"),
-        (DEAD._replace(young=True, ssh="answers", login="disk full"), [], "rebuild"),
-        (DEAD._replace(api="unauthorized"), [], "stop"),
-        (DEAD._replace(api="unreachable"), [], "wait"),
-        (DEAD._replace(api="server_error"), ["wait"], "stop"),
-        (HEALTHY._replace(api="unreachable"), [], "none"),
-        (HEALTHY._replace(login="silent", ssh="silent"), [], "none"),
-        (HEALTHY._replace(login="disk full"), [], "none"),
-        (DEAD._replace(database="paused"), [], "reset"),
+        (HEALTHY, history(), "none"),
+        (HEALTHY._replace(edge=502, origin=502), history(), "converge"),
+        (HEALTHY._replace(edge=0), history(), "converge"),
+        (DEAD._replace(server="off"), history(power_on="failed"), "rebuild"),
+        (DEAD, history(), "reset"),
+        (DEAD._replace(ping=True, ssh="refused"), history(), "reset"),
+        (DEAD, history(reset="done"), "rebuild"),
+        (DEAD, history(power_on="done"), "reset"),
+        (DEAD, history(reset="done", rebuild="done"), "recreate"),
+        (DEAD._replace(ssh="answers", login="disk full"), history(), "rebuild"),
+        (DEAD._replace(database="paused"), history(), "reset"),
+        # the owner's address has changed and this machine does not reach the edge
+        (BLIND, history(), "stop"),
+        # the same, and the edge challenges this machine
+        (DEAD._replace(edge=403, challenged=True), history(), "stop"),
+        # an attempt whose outcome only this machine can judge
+        (BLIND, history(reset="done"), "stop"),
+        # a new laptop without the state folder, and a page that is 503
+        (HEALTHY._replace(edge=503, login=UNKNOWN_KEY), history(), "stop"),
+        # the same where the edge gets no answer: what answers SSH cannot be judged from here
+        (DEAD._replace(login=UNKNOWN_KEY), history(), "stop"),
+        # SSH is closed to this machine and the page is 503: its nginx lives
+        (DEAD._replace(edge=503), history(), "stop"),
+        # a proxy in between that answers as an edge would
+        (DEAD._replace(edge_marked=False), history(), "stop"),
+        # a disk that is full while the page's answer does not come from a dead origin
+        (DEAD._replace(edge=503, login="disk full"), history(), "stop"),
+        # the token belongs to another project
+        (HEALTHY._replace(server=None), history(), "stop"),
+        (BLIND._replace(server=None, kept=False), history(), "stop"),
     ],
 )
-def test_the_cheapest_cure_that_can_work(seen: Situation, tried: list[str], cure: str) -> None:
-    assert choose(seen, tried).cure == cure
+def test_the_mildest_action_that_is_proven(seen: Situation, past: History, action: str) -> None:
+    assert choose(seen, past).cure == action
 
 
-def test_a_healthy_server_is_touched_only_when_somebody_insists() -> None:
+def test_a_healthy_server_is_touched_only_when_its_owner_insists() -> None:
     assert choose(HEALTHY).cure == "none"
     assert choose(HEALTHY, told="rebuild").cure == "rebuild"
-    assert choose(HEALTHY, tried=["rebuild"], told="rebuild").cure == "none"
+    assert choose(HEALTHY, history(rebuild="done"), told="rebuild").cure == "none"
+    assert choose(BLIND, told="rebuild").cure == "rebuild"
+    assert choose(BLIND, history(rebuild="done"), told="rebuild").cure == "stop", "the owner's word is for one action"
 
 
 def test_insisting_moves_neither_a_missing_server_nor_a_silent_api() -> None:
     assert choose(DEAD._replace(server=None), told="reset").cure == "recreate"
+    assert choose(BLIND._replace(server=None, kept=False), told="recreate").cure == "recreate"
     assert choose(DEAD._replace(api="no answer"), told="reset").cure == "stop"
 
 
-def test_every_situation_ends_and_no_cure_is_tried_twice() -> None:
-    servers, logins = ("running", "off", None), ("ok", "denied", "silent", "disk full")
-    for server, login, edge in itertools.product(servers, logins, (200, 522, 0)):
-        seen, tried = DEAD._replace(server=server, login=login, edge=edge), list[str]()
+def test_every_situation_ends_and_no_action_is_tried_twice() -> None:
+    for (_names, seen), word in itertools.product(views(), ("done", "failed")):
+        states: dict[str, str] = {}
         for _round in range(len(LADDER) + 1):
-            cure = choose(seen, tried).cure
+            cure = choose(seen, history(**states)).cure
             if cure not in LADDER:
                 break
-            assert cure not in tried
-            tried.append(cure)
+            assert cure not in states
+            states[cure] = word
         else:
-            pytest.fail(f"{seen} never ends: {tried}")
+            pytest.fail(f"{seen} never ends: {states}")
 
 
-def test_visitors_who_are_served_are_never_cut_off_unasked() -> None:
-    for login, ssh in itertools.product(("ok", "denied", "silent", "disk full"), ("answers", "refused", "silent")):
-        assert choose(HEALTHY._replace(login=login, ssh=ssh)).cure == "none"
+def test_images_that_cannot_be_pulled_stop_what_loses_the_disk() -> None:
+    unable = DEAD._replace(images="the registry r.example refuses the login 'x' for app (HTTP 401)")
+    for told in ("rebuild", "recreate", "relocate"):
+        stopped = choose(unable, told=told)
+        assert (stopped.cure, "refuses the login" in stopped.reason) == ("stop", True)
+        assert choose(unable._replace(images="ok"), told=told).cure == told
+    assert choose(unable).cure == "reset"
+    assert choose(unable._replace(server=None)).cure == "recreate", "nothing of it can be lost any more"
+
+
+def test_a_stop_says_what_was_not_reached_and_what_to_check() -> None:
+    said = choose(BLIND._replace(proxy=True)).reason
+    for words in ("nothing proves", "no answer from the edge", "hetzner_server_ssh_cidrs", "a proxy is set", "another network", "platform_recovery_cure=reset"):
+        assert words in said
+    assert "bot protection" in choose(DEAD._replace(edge=403, challenged=True)).reason
+    assert "platform_state_dir" in choose(HEALTHY._replace(edge=503, login=UNKNOWN_KEY)).reason
+    assert "REBUILD wants two" in choose(BLIND._replace(login="disk full")).reason
+
+
+def test_proofs_name_their_source() -> None:
+    assert proofs(HEALTHY) == ()
+    assert [one.source for one in proofs(DEAD, history(reset="done"))] == ["edge", "outcome"]
+    assert [one.source for one in proofs(DEAD._replace(login="disk full"))] == ["edge", "inside"]
+    assert [one.source for one in proofs(DEAD._replace(server="off", edge=0))] == ["vendor"]
 
 
 def test_the_diagnosis_is_one_line() -> None:
     assert line(DEAD) == ("API ok, server running, ping no, SSH silent, login silent, on the server not asked, through the edge HTTP 522, database answers")
     assert "does not exist" in line(DEAD._replace(server=None, edge=0))
-
-
-def test_another_location_is_the_last_resort() -> None:
-    everything = ["reset", "rebuild", "recreate"]
-    assert choose(DEAD, everything, elsewhere=True).cure == "relocate"
-    assert choose(DEAD, everything).cure == "stop"
-    assert choose(DEAD, elsewhere=True).cure == "reset"
-    assert choose(DEAD._replace(server=None), ["recreate"], elsewhere=True).cure == "relocate"
-    assert choose(DEAD._replace(server=None), told="relocate").cure == "relocate"
-    assert choose(DEAD._replace(api="unreachable"), ["wait"], elsewhere=True).cure == "stop"
+    assert "HTTP 403 of the edge's own" in line(DEAD._replace(edge=403, challenged=True))
+    assert re.search("containers: platform-redis exited$", line(HEALTHY._replace(parts="platform-redis exited")))
