@@ -198,6 +198,7 @@ from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server im
 from ansible_collections.quetrex.platform.plugins.module_utils.recovery.choice import DISK_LOSING, LADDER, MISSING, Choice, History, Situation, choose, line
 from ansible_collections.quetrex.platform.plugins.module_utils.recovery.look import Target, look, look_until
 from ansible_collections.quetrex.platform.plugins.module_utils.registry import Login, problems
+from ansible_collections.quetrex.platform.plugins.module_utils.writing import Inexpressible, ssh_files
 
 REGISTRY: dict[str, t.Any] = {
     "host": {"type": "str", "default": ""},
@@ -283,6 +284,10 @@ def main() -> None:
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     given = module.params
+    try:
+        ssh_files(given["known_hosts"])
+    except Inexpressible as error:
+        module.fail_json(msg=f"known_hosts, which is in platform_state_dir, {error}: use another folder. Nothing was looked at.")
     history = History(tuple(given["tried"]), tuple(given["done"]), tuple(given["failed"]))
     known_now: list[Known] = []
     with tempfile.TemporaryDirectory(dir=module.tmpdir) as folder:

@@ -5,15 +5,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import re
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from hcloud.firewalls.domain import FirewallRule
 
 from lab.machine import Machines
 from lab.mortal import WORKSPACE, Mortal, Writer, api, deaf_to_ssh, dns_writes, faults, host_key, missing_from_redis, recover, redis_cli
+from lab.visitors import visited
 
 REDIS_GRACE = 1.0
 """Seconds of acknowledged writes that `appendfsync everysec` may lose."""
@@ -25,6 +31,73 @@ def test_a_healthy_server_is_left_alone(mortal: Mortal) -> None:
     assert refused.code != 0
     assert "Nothing was done: it is healthy" in " ".join(refused.output.split())
     assert (refused.changed, mortal.server, mortal.status("/api/health")) == (0, server, 200)
+
+
+# no waiting for a first boot: these servers may be minutes old
+AT_ONCE = ("-e", "platform_recovery_rebuild_wait=0")
+
+
+@contextlib.contextmanager
+def closed_to_this_machine(platform: Mortal) -> Iterator[None]:
+    """The vendor's firewall lets another address in for SSH only, as when the owner's has changed."""
+    (firewall,) = api(platform).firewalls.get_all(label_selector="role=app") or api(platform).firewalls.get_all()
+    rules = list(firewall.rules or [])
+    others = [FirewallRule(**{**vars_of(rule), "source_ips": ["192.0.2.0/24"]}) if rule.port == "22" else rule for rule in rules]
+    assert others != rules
+    firewall.set_rules(others)
+    try:
+        yield
+    finally:
+        firewall.set_rules(rules)
+
+
+def vars_of(rule: FirewallRule) -> dict[str, Any]:
+    """What a rule is made of."""
+    return {name: getattr(rule, name) for name in ("direction", "protocol", "port", "source_ips", "destination_ips", "description")}
+
+
+@pytest.mark.long
+def test_a_machine_that_reaches_neither_the_edge_nor_the_server_leaves_both_alone(mortal: Mortal) -> None:
+    """Its owner's address has changed, and the edge is filtered: to this machine it looks dead, and visitors are served all the time."""
+    server, uptime = mortal.server, mortal.on_server("cut -d' ' -f1 /proc/uptime")
+    with closed_to_this_machine(mortal), visited(mortal.lab, mortal.server_ipv4):
+        stopped = mortal.play("recover", *AT_ONCE, "-e", f"platform_recovery_edge_address={mortal.lab.prefix.network_address + 0x163}")
+    said = " ".join(stopped.output.split())
+    assert stopped.code != 0
+    assert "SSH silent, login silent, on the server not asked, through the edge no answer" in said, stopped.explain()
+    assert "nothing proves that the server is dead. this machine gets no answer from the edge" in said, stopped.explain()
+    assert (stopped.changed, mortal.server) == (0, server)
+    assert float(mortal.on_server("cut -d' ' -f1 /proc/uptime")) > float(uptime), "not even a reset"
+
+
+@pytest.mark.long
+def test_a_machine_without_the_state_folder_destroys_nothing_for_a_redis_that_is_stopped(mortal: Mortal, tmp_path: Path) -> None:
+    server, booted = mortal.server, mortal.on_server("cat /proc/sys/kernel/random/boot_id; stat -c %i /etc/machine-id")
+    mortal.on_server("docker stop platform-redis")
+    try:
+        stopped = mortal.play("recover", *AT_ONCE, "-e", f"platform_state_dir={tmp_path}")
+        said = " ".join(stopped.output.split())
+        assert stopped.code != 0
+        assert "login host key not known here" in said, stopped.explain()
+        assert "see that platform_state_dir is the folder that the server was made with" in said, stopped.explain()
+        assert (mortal.server, mortal.on_server("cat /proc/sys/kernel/random/boot_id; stat -c %i /etc/machine-id")) == (server, booted)
+    finally:
+        mortal.on_server("docker start platform-redis")
+    assert mortal.eventually(lambda: mortal.status("/api/health") == 200, 60)
+
+
+@pytest.mark.long
+def test_a_registry_that_refuses_the_login_stops_before_the_disk_goes(mortal: Mortal) -> None:
+    server = mortal.server
+    with visited(mortal.lab, mortal.server_ipv4):
+        login = {"host": mortal.facts["registry"]["host"], "username": mortal.facts["registry"]["username"], "password": "expired"}
+        login["ca_certificate"] = Path(mortal.facts["registry"]["ca"]).read_text()
+        stopped = mortal.play("recover", "-e", "platform_recovery_cure=rebuild", "-e", json.dumps({"platform_registry": login}))
+    said = " ".join(stopped.output.split())
+    assert stopped.code != 0
+    assert "the server could not be filled again: the registry" in said, stopped.explain()
+    assert "refuses the login 'platform' of platform_registry for" in said, stopped.explain()
+    assert (mortal.server, mortal.status("/api/health")) == (server, 200)
 
 
 def test_killed_under_a_writer_it_comes_back_with_all_that_was_acknowledged(mortal: Mortal) -> None:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ..http_probe import ProbeError, Question, ask, proxy_for
 from ..run_command import RunCommand, run_within
+from ..writing import ssh_files
 from .choice import DISK_LOSING, MISSING, OTHER_KEY, UNKNOWN_KEY, Choice, Situation
 
 PAUSED = 540
@@ -202,7 +203,7 @@ def script(target: Target) -> str:
 def _login(command: RunCommand, address: str, target: Target) -> Inside:
     options = {
         "BatchMode": "yes", "ConnectTimeout": f"{target.timeout:.0f}", "ControlPath": "none", "IdentitiesOnly": "yes", "LogLevel": "ERROR",
-        "StrictHostKeyChecking": "yes", "UserKnownHostsFile": " ".join(f'"{file}"' for file in target.known_hosts),
+        "StrictHostKeyChecking": "yes", "UserKnownHostsFile": ssh_files(*target.known_hosts),
     }  # fmt: skip
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     argv = ["ssh", "-n", *words, "-i", target.key_file, f"{target.user}@{address}", script(target)]

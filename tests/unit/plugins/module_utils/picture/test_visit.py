@@ -56,6 +56,15 @@ def test_each_fault_is_seen() -> None:
     assert visit(6379)["origins"][0]["open"] == [6379, 22]
 
 
+def test_a_challenge_of_the_edge_is_named_and_is_not_the_platforms_fault() -> None:
+    def challenging(_question: Question) -> Answer:
+        return Answer(403, {"cf-ray": "1", "cf-mitigated": "challenge"}, "<html>", TLS, "")
+
+    seen = look(Visit("example.com"), challenging, lambda _address, _port, _timeout: False)
+    details = {check["name"]: check["detail"] for check in seen["checks"] if not check["ok"]}
+    assert details["the API"].startswith("challenged by the edge, which answered HTTP 403 itself (cf-mitigated: challenge)")
+
+
 def test_an_edge_that_does_not_answer_is_told_and_is_no_crash() -> None:
     def silent(_question: Question) -> Answer:
         raise ProbeError("connect_failed", "no connection")
