@@ -59,6 +59,12 @@ options:
       before:
         description: Where missing O(files[].settings) go, before the first line that begins with this word; at the end if there is none.
         type: str
+      secret:
+        description:
+          - Whether the file holds, or held before, what nobody may read in a difference; it then says only that the content is another one.
+          - What the file is to hold is hidden by C(no_log) of the task; what it holds still, which the inventory may know no more, only by this.
+        type: bool
+        default: false
       validate:
         description:
           - Command that judges the new content before it replaces the old one; C(%s) stands for a scratch file with that content.
@@ -116,7 +122,7 @@ attributes:
     description: Says what would be written and which commands would run.
   diff_mode:
     support: full
-    description: Shows content, owner and mode of every file.
+    description: Shows content, owner and mode of every file; of a O(files[].secret) one that the content differs.
   idempotent:
     support: full
     description: A second run changes nothing.
@@ -197,6 +203,7 @@ FILE_OPTIONS: dict[str, Any] = {
     "mode": {"type": "str", "default": "0644"},
     "settings": {"type": "dict"},
     "before": {"type": "str"},
+    "secret": {"type": "bool", "default": False, "no_log": False},
     "validate": {"type": "list", "elements": "str"},
 }
 ACTIVATE_OPTIONS: dict[str, Any] = {
@@ -296,16 +303,22 @@ class HostFiles:
         return {"changed": state == "restored", "paths": [], "commands": [], "pending": False}
 
 
+HIDDEN = "(what this file holds is not shown: {})\n"
+
+
 def describe(item: Wanted, found: Any) -> dict[str, str]:
-    """Return one file's diff."""
+    """Return one file's diff. Of a file that goes only the owner knows whether it held secrets, if it was only the owner's to read."""
     mode = "" if found.content is None else f"{found.owner}:{found.group} {found.mode:04o}\n"
     new = "" if item.state.content is None else f"{item.state.owner}:{item.state.group} {item.state.mode:04o}\n"
     same = mode == new
+    before, after = found.content or "", item.state.content or ""
+    if item.secret or (item.state.content is None and not found.mode & 0o077):
+        before, after = (text and HIDDEN.format("the same" if before == after else state) for text, state in ((before, "the old"), (after, "the new")))
     return {
         "before_header": item.path,
         "after_header": item.path,
-        "before": ("" if same else mode) + (found.content or ""),
-        "after": ("" if same else new) + (item.state.content or ""),
+        "before": ("" if same else mode) + before,
+        "after": ("" if same else new) + after,
     }
 
 

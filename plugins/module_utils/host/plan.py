@@ -35,6 +35,7 @@ class Wanted:
     validate: tuple[str, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
     before: str | None = None
+    secret: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def parse_files(raw: Sequence[Mapping[str, Any]]) -> list[Wanted]:
             validate=tuple(item["validate"] or ()),
             settings=tuple(sorted((str(name), str(value)) for name, value in (item.get("settings") or {}).items())),
             before=item.get("before"),
+            secret=bool(item.get("secret")),
         )
         for item in raw
     ]

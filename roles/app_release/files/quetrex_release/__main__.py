@@ -22,6 +22,7 @@ from typing import Any, TextIO
 from quetrex_release.engine import Engine
 from quetrex_release.outcome import Outcome, ReleaseError, as_error
 from quetrex_release.record import DIGEST, canonical
+from quetrex_release.redact import redacted, words
 from quetrex_release.server import BASE, Server, Settings
 from quetrex_release.services import Services
 
@@ -259,8 +260,11 @@ def main(argv: list[str]) -> int:
     except ReleaseError as error:
         result = {"changed": False} | failure(error, error.outcome)
     except Exception as problem:  # noqa: BLE001  # one form of answer, whatever happens
-        traceback.print_exc()
+        print(redacted(traceback.format_exc(), words(arguments.stack)), file=sys.stderr)
         result = {"changed": False} | failure(as_error(problem), Outcome.unknown if by_itself else Outcome.refused)
+    # what quotes others; everything else is ours, and is read by programs
+    quoted = {name: result[name] for name in ("msg", "failure") if name in result}
+    result |= redacted(quoted, words(arguments.stack)) if quoted else {}
     if arguments.json:
         print(json.dumps(result))
     else:

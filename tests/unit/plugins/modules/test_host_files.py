@@ -70,6 +70,15 @@ def test_four_ways(host: Host) -> None:
     assert (host.path.read_text(), host.runs) == ("b\n", 2)
 
 
+def test_difference_of_a_secret_file(host: Host) -> None:
+    """Neither what it holds nor what it is to hold, whichever of the two knows that it is a secret."""
+    host.run("hunter1\n", mode="0600")
+    for arguments in ({"content": "hunter2\n", "secret": True}, {"content": "", "state": "absent"}):
+        result = host.run(**arguments, mode="0600", check_mode=True)
+        assert result["changed"]
+        assert (result["diff"][0]["before_header"], "hunter" in json.dumps(result["diff"])) == (str(host.path), False)
+
+
 def test_mode_alone_is_a_change(host: Host) -> None:
     host.run("a\n")
     assert host.run("a\n", mode="0600")["changed"]
