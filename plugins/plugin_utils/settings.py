@@ -110,6 +110,15 @@ def mapping(required: Mapping[str, Check], optional: Optional[Mapping[str, Check
     return check
 
 
+def off_or(check: Check) -> Check:
+    """An empty mapping switches a feature off, also one that the inventory has switched on."""
+
+    def judged(value: Any) -> Optional[str]:
+        return None if isinstance(value, Mapping) and not value else check(value)
+
+    return judged
+
+
 def text(value: Any) -> Optional[str]:
     return None if isinstance(value, str) and value.strip() else f"is {value!r}; write a text"
 
@@ -198,12 +207,14 @@ SETTINGS: dict[str, Setting] = {
     "platform_volume_key": Setting(volume_key),
     "platform_stack_dir": Setting(server_path),
     "platform_backup": Setting(
-        mapping(
-            {
-                "repository": repository,
-                "password": secret("make a long one and keep it elsewhere too: without it the copies cannot be read", shortest=8),
-            },
-            {"environment": secret_environment, "ca_certificate": pem},
+        off_or(
+            mapping(
+                {
+                    "repository": repository,
+                    "password": secret("make a long one and keep it elsewhere too: without it the copies cannot be read", shortest=8),
+                },
+                {"environment": secret_environment, "ca_certificate": pem, "append_only": boolean},
+            )
         )
     ),
     "platform_hetzner_api_token": Setting(secret("make one in the Hetzner console under Security > API tokens, read and write", token=True), required=True),

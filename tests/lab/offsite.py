@@ -38,6 +38,8 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     root: ClassVar[Path]
     credentials: ClassVar[bytes]
+    # as restic's own server with --append-only: nothing but locks can be removed
+    append_only: ClassVar[bool] = False
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
         """Say nothing."""
@@ -120,7 +122,9 @@ class Handler(BaseHTTPRequestHandler):
         path = self._path()
         if path is None:
             return
-        if path.is_file():
+        if self.append_only and path.parent.name != "locks":
+            self._answer(HTTPStatus.FORBIDDEN)
+        elif path.is_file():
             path.unlink()
             self._answer(HTTPStatus.OK)
         else:

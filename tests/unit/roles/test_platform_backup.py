@@ -39,7 +39,7 @@ def backup(program: Any, tmp_path: Path) -> Any:
     return program.Backup(
         {
             "state_dir": str(tmp_path / "state"), "record": str(tmp_path / "record/backup.json"), "host_keys": str(tmp_path / "ssh"), "host": "quetrex-test",
-            "environment": {}, "keep": {"last": 1}, "lock": str(tmp_path / "lock"),
+            "environment": {}, "keep": {"last": 1}, "lock": str(tmp_path / "lock"), "lock_wait": 0, "append_only": False,
             "password_file": str(tmp_path / "password"), "known_file": str(tmp_path / "password.known"),
         }
     )  # fmt: skip
@@ -61,18 +61,23 @@ def staged(backup: Any) -> dict[str, str]:
     return {path.name: path.read_text() for path in (backup.state / ".backup/redis/appendonlydir").iterdir()}
 
 
+def interrupt(monkeypatch: pytest.MonkeyPatch, program: Any, rewrite: Callable[[], None]) -> None:
+    """Let Redis rewrite its files while they get their second names."""
+    link: Callable[..., None] = program.os.link
+
+    def during(source: Path, target: Path) -> None:
+        link(source, target)
+        if source.name.endswith(".manifest"):
+            rewrite()
+
+    monkeypatch.setattr(program.os, "link", during)
+    monkeypatch.setattr(program.time, "sleep", lambda seconds: None)
+
+
 def test_redis_is_copied_in_a_combination_that_was(backup: Any, monkeypatch: pytest.MonkeyPatch, program: Any) -> None:
     fill(backup, 1)
-    copytree: Callable[..., Any] = program.shutil.copytree
     rewrites = iter([True, False])
-
-    def copy_during_a_rewrite(source: Path, target: Path) -> None:
-        copytree(source, target)
-        if next(rewrites):
-            fill(backup, 2)
-
-    monkeypatch.setattr(program.shutil, "copytree", copy_during_a_rewrite)
-    monkeypatch.setattr(program.time, "sleep", lambda seconds: None)
+    interrupt(monkeypatch, program, lambda: fill(backup, 2) and None if next(rewrites) else None)
     backup.stage_redis()
     assert sorted(staged(backup)) == ["appendonly.aof.2.incr.aof", "appendonly.aof.manifest"]
     assert "seq 2" in staged(backup)["appendonly.aof.manifest"]
@@ -80,17 +85,21 @@ def test_redis_is_copied_in_a_combination_that_was(backup: Any, monkeypatch: pyt
 
 def test_redis_that_never_rests_is_an_error_and_no_half_copy(backup: Any, monkeypatch: pytest.MonkeyPatch, program: Any) -> None:
     fill(backup, 1)
-    copytree: Callable[..., Any] = program.shutil.copytree
     numbers = iter(range(2, 100))
+    interrupt(monkeypatch, program, lambda: fill(backup, next(numbers)) and None)
+    with pytest.raises(program.BackupError, match="rewritten again and again"), backup.redis_beside():
+        pytest.fail("nothing is copied")
+    assert not (backup.state / ".backup").exists()
 
-    def copy(source: Path, target: Path) -> None:
-        copytree(source, target)
-        fill(backup, next(numbers))
 
-    monkeypatch.setattr(program.shutil, "copytree", copy)
-    monkeypatch.setattr(program.time, "sleep", lambda seconds: None)
-    with pytest.raises(program.BackupError, match="rewritten again and again"):
-        backup.stage_redis()
+def test_files_of_redis_get_second_names_and_no_second_room(backup: Any) -> None:
+    fill(backup, 1)
+    (backup.redis / "appendonlydir/temp-rewriteaof-7.aof").write_text("half")
+    with backup.redis_beside():
+        for name in staged(backup):
+            assert (backup.state / ".backup/redis/appendonlydir" / name).samefile(backup.redis / "appendonlydir" / name)
+        assert sorted(staged(backup)) == ["appendonly.aof.1.incr.aof", "appendonly.aof.manifest"]
+    assert not (backup.state / ".backup").exists()
 
 
 def test_host_keys_lie_beside_the_state_for_root_alone(backup: Any, tmp_path: Path) -> None:
@@ -116,7 +125,7 @@ def test_a_volume_that_was_in_use_before_is_left_as_it_is(backup: Any) -> None:
 def test_a_new_volume_is_no_empty_platform_while_the_repository_cannot_be_reached(backup: Any, program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (backup.state / "lost+found").mkdir()
     refused = subprocess.CompletedProcess(["restic"], 1, "", "Fatal: dial tcp: connection refused")
-    monkeypatch.setattr(program.Backup, "restic", lambda self, *words, check=True, seconds=0: refused)
+    monkeypatch.setattr(program.Backup, "restic", lambda self, *words, **more: refused)
     with pytest.raises(program.BackupError, match="cannot be opened"):
         backup.restore()
     assert not (backup.state / program.MARKER).exists()
@@ -146,7 +155,8 @@ class Keys:
     def __init__(self, *passwords: str) -> None:
         self.keys, self.said = {f"id-{word}": word for word in passwords}, list[str]()
 
-    def answer(self, backup: Any, *words: str, check: bool = True, seconds: int = 0, password_file: str = "") -> subprocess.CompletedProcess[str]:
+    def answer(self, backup: Any, *words: str, password_file: str = "", **_more: Any) -> subprocess.CompletedProcess[str]:
+        words = tuple(word for word in words if word != "--no-lock")
         used = Path(password_file or backup.settings["password_file"]).read_text()
         self.said.append(" ".join(words[:2]))
         if used not in self.keys.values():
@@ -183,7 +193,7 @@ def test_a_change_of_password_that_was_killed_is_finished_by_the_next(
 
     def restic(self: Any, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
         done = keys.answer(self, *words, **more)
-        if " ".join(words[:2]) == dies_at and not alive[0]:
+        if dies_at in " ".join(words) and not alive[0]:
             raise KeyboardInterrupt
         return done
 

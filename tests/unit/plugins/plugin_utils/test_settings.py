@@ -143,3 +143,10 @@ def test_a_renamed_setting_is_refused_with_its_new_name(good: dict[str, Any]) ->
 def test_nothing_was_renamed_to_what_is_not_there() -> None:
     assert set(RENAMED.values()) <= set(SETTINGS)
     assert not set(RENAMED) & set(SETTINGS)
+
+
+def test_an_empty_mapping_switches_the_copies_off() -> None:
+    check = SETTINGS["platform_backup"].check
+    assert check({}) is None
+    assert "repository is missing" in (check({"password": "a-long-one"}) or "")
+    assert check("") is not None
