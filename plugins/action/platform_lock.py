@@ -80,15 +80,15 @@ class ActionModule(ActionBase):
                 "name": {"type": "str", "required": True},
                 "database": {"type": "dict", "default": {}},
                 "wait": {"type": "float", "default": 5},
+                "patience": {"type": "float", "default": 120},
+                "go_on": {"type": "bool", "default": False},
             }
         )
         if self._task.check_mode:
             return {**result, "held": False, "by": {}, "database": ""}
         if orphaned(os.getppid()):
             raise AnsibleActionFail("The run that wanted the lock has ended meanwhile; nobody would ever give it back.")
-        order = {
-            "path": given["path"], "key": key_of(given["name"]), "wait": given["wait"], "who": whoever(os.getppid()), "database": given["database"],
-        }  # fmt: skip
+        order = {**given, "key": key_of(given["name"]), "who": whoever(os.getppid())}
         answer = self._ask(order)
         if not answer["held"]:
             raise AnsibleActionFail(

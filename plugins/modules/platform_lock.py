@@ -15,7 +15,9 @@ description:
     holds it and fails.
   - The lock is a file on the controller and, when the database can be reached, an advisory lock of a session there, so that two
     controllers exclude each other as well. Without the database it is the file alone, with a warning; a recovery has to work then.
-  - Taking it again in the same run is no second taking.
+  - A session that ends while the run goes on is noticed within seconds and the lock is taken again. When another run was faster, this one is stopped
+    before its next task, as by an interrupt, and its last line says who has the lock now.
+  - Taking it again in the same run is no second taking; it adds the database where that could not be asked the first time.
 attributes:
   check_mode:
     description: Can run in check mode and return changed status prediction without modifying target.
@@ -37,13 +39,23 @@ options:
     type: str
     required: true
   database:
-    description: C(host), C(address), C(port), C(user), C(password), C(name), C(sslmode), C(ca_certificate) of the database. Not asked when empty.
+    description:
+      - C(host), C(address), C(port), C(user), C(password), C(name), C(sslmode), C(ca_certificate) of the database. Not asked when empty.
+      - Without a C(host), C(trouble) says why there is none.
     type: dict
     default: {}
   wait:
     description: Seconds to wait for the lock. A run that just ended needs a moment to let go.
     type: float
     default: 5
+  patience:
+    description: Seconds for which the run goes on after its session was lost and while the database cannot be asked.
+    type: float
+    default: 120
+  go_on:
+    description: Go on with the file alone, and say so, when O(patience) is over; otherwise the run is stopped.
+    type: bool
+    default: false
 requirements:
   - psycopg2 on the controller, for the database
 author:

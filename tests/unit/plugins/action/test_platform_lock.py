@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.action.platform_lock import orphaned
+from ansible_collections.quetrex.platform.plugins.action.platform_lock import key_of, orphaned
+from ansible_collections.quetrex.platform.plugins.plugin_utils import lock_holder
 from lab.process import until
 
 if TYPE_CHECKING:
@@ -38,22 +41,29 @@ PLAYBOOK = """
         name: quetrex-test
         database: "{{ database }}"
         wait: 0.5
+        patience: 1
+        go_on: "{{ go_on }}"
     - name: Lock again
       quetrex.platform.platform_lock:
         <<: *lock
     - name: Tell and go on until the test says stop
       ansible.builtin.shell: touch {{ mark }} && while [ -e {{ mark }} ]; do sleep 0.05; done
+    - name: Write something
+      ansible.builtin.file:
+        path: "{{ mark }}.written"
+        state: touch
+        mode: "0600"
 """
 
 
 class Writer:
     """One run that takes the lock on its machine (a folder stands for one) and keeps it until told to end."""
 
-    def __init__(self, tmp_path: Path, tree: str, name: str, machine: str, database: dict[str, Any], check: bool = False) -> None:
+    def __init__(self, tmp_path: Path, tree: str, name: str, machine: str, database: dict[str, Any], **words: Any) -> None:
         self.mark = tmp_path / f"{name}.mark"
         playbook = tmp_path / f"{name}.yml"
-        playbook.write_text(PLAYBOOK)
-        given = {"path": str(tmp_path / machine / "platform.lock"), "mark": str(self.mark), "database": database}
+        playbook.write_text(words.get("playbook", PLAYBOOK))
+        given = {"path": str(tmp_path / machine / "platform.lock"), "mark": str(self.mark), "database": database, "go_on": False, **words}
         self.log = tmp_path / f"{name}.log"
         environment = {
             **os.environ,
@@ -62,13 +72,24 @@ class Writer:
             "NO_COLOR": "1",
             "ANSIBLE_LOCALHOST_WARNING": "0",
         }
-        words = [str(Path(sys.executable).parent / "ansible-playbook"), str(playbook), "-e", json.dumps(given), "-vvv", *(["--check"] if check else [])]
+        words = [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            str(playbook),
+            "-e",
+            json.dumps(given),
+            "-vvv",
+            *(["--check"] if words.get("check") else []),
+        ]
         self.process = subprocess.Popen(words, env=environment, stdout=self.log.open("w"), stderr=subprocess.STDOUT, cwd=tmp_path, start_new_session=True)
 
     def holds(self) -> bool:
         """Whether it got the lock and works."""
         assert until(lambda: self.mark.exists() or self.process.poll() is not None, 60)
         return self.mark.exists()
+
+    def wrote(self) -> bool:
+        """Whether it went on to its next task."""
+        return self.mark.with_name(f"{self.mark.name}.written").exists()
 
     def kill(self) -> None:
         """End the run as a broken terminal or an impatient owner does."""
@@ -88,8 +109,8 @@ def start(tmp_path: Path, collection_tree: str) -> Iterator[Start]:
     """Start a run; all are ended with the test."""
     writers: list[Writer] = []
 
-    def run(name: str, machine: str = "here", database: dict[str, Any] | None = None, *, check: bool = False) -> Writer:
-        writers.append(Writer(tmp_path, collection_tree, name, machine, database or {}, check))
+    def run(name: str, machine: str = "here", database: dict[str, Any] | None = None, **words: Any) -> Writer:
+        writers.append(Writer(tmp_path, collection_tree, name, machine, database or {}, **words))
         return writers[-1]
 
     yield run
@@ -165,6 +186,93 @@ def test_two_machines_exclude_each_other_by_the_database(start: Start, database:
 def first_user(scratch: Scratch) -> str:
     """`user@host` of the holder as the database shows it to everybody."""
     return str(scratch.sql("SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'first by %'")[0][0]).split()[2]
+
+
+END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE %s AND datname = current_database()"
+KEY = "SELECT pg_advisory_lock(%s)"
+
+
+def test_a_lost_session_is_noticed_and_the_lock_taken_again(start: Start, database: tuple[Scratch, dict[str, Any]]) -> None:
+    """As a restart of the database or its pooler ends it: the second controller is refused as before."""
+    scratch, setting = database
+    first = start("first", "here", setting)
+    assert first.holds(), first.said()
+    scratch.sql(END_SESSIONS, ("first by %",))
+    assert until(lambda: "was lost with its session of the database, and taken again" in first.said(), 10), first.said()
+    second = start("second", "there", setting)
+    assert not second.holds()
+    first.mark.unlink()
+    assert first.process.wait(30) == 0, first.said()
+    assert first.wrote()
+
+
+def test_a_run_whose_lock_is_anothers_meanwhile_is_stopped_before_its_next_task(start: Start, database: tuple[Scratch, dict[str, Any]]) -> None:
+    scratch, setting = database
+    first = start("first", "here", setting)
+    assert first.holds(), first.said()
+    with contextlib.closing(scratch.connect()) as other, other.cursor() as cursor:
+        # waits in the queue, so that it has the lock in the moment in which the session ends
+        cursor.execute("SET application_name = 'deploy by bob@elsewhere'")
+        waiting = threading.Thread(target=cursor.execute, args=(KEY, (key_of("quetrex-test"),)))
+        waiting.start()
+        assert until(lambda: bool(scratch.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")), 10)
+        scratch.sql(END_SESSIONS, ("first by %",))
+        waiting.join(10)
+        assert first.process.wait(30) != 0
+    words = "was lost with its session of the database, and deploy by bob@elsewhere has it now"
+    assert until(lambda: words in first.said(), 5), first.said()
+    assert not first.wrote()
+
+
+@pytest.mark.parametrize(("go_on", "words"), [(False, "cannot be asked again"), (True, "held on this machine alone from here on")], ids=["stop", "recovery"])
+def test_a_run_that_lost_its_session_for_good_stops_or_says_so(start: Start, database: tuple[Scratch, dict[str, Any]], go_on: bool, words: str) -> None:
+    scratch, setting = database
+    first = start("first", "here", setting, go_on=go_on)
+    assert first.holds(), first.said()
+    name = setting["name"]
+    away(scratch, name)
+    try:
+        assert until(lambda: words in first.said(), 20), first.said()
+        first.mark.unlink(missing_ok=True)
+        assert (first.process.wait(30) == 0, first.wrote()) == (go_on, go_on)
+    finally:
+        scratch.cluster.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true", user="supabase_admin")
+
+
+def away(scratch: Scratch, name: str) -> None:
+    """Let nobody into the database, and end who is there."""
+    scratch.cluster.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false", user="supabase_admin")
+    scratch.cluster.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,), user="supabase_admin")
+
+
+def test_a_second_taking_adds_the_database_that_could_not_be_asked_before(start: Start, database: tuple[Scratch, dict[str, Any]], tmp_path: Path) -> None:
+    """`recover` begins while the database is away, and `site` is a part of it."""
+    scratch, setting = database
+    playbook = PLAYBOOK.replace("        <<: *lock\n", '        <<: *lock\n        database: "{{ later }}"\n')
+    first = start("first", "here", {"password": "shown-nowhere"}, playbook=playbook, later=setting)
+    assert first.holds(), first.said()
+    assert locks(scratch) == 1
+    assert not start("second", "there", setting).holds()
+
+
+def test_a_holder_that_vanished_frees_the_lock(database: tuple[Scratch, dict[str, Any]], tmp_path: Path) -> None:
+    """No packet tells of it, as behind a pooler that keeps its connection: the database ends a session without a sign of life, and no other."""
+    scratch, setting = database
+    who = {"pid": os.getpid(), "started": "", "playbook": "first", "user": "alice", "host": "laptop", "since": "now"}
+    order = {"path": str(tmp_path / "lock"), "key": 4711, "wait": 0, "who": who, "database": setting, "beat": 0.2}
+    holder = subprocess.Popen([sys.executable, lock_holder.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdin
+    assert holder.stdout
+    json.dump(order, holder.stdin)
+    holder.stdin.close()
+    try:
+        assert json.loads(holder.stdout.readline())["held"]
+        assert not until(lambda: locks(scratch) == 0, 0.2 * lock_holder.MISSED * 2), "it shows signs of life"
+        holder.send_signal(signal.SIGSTOP)
+        assert until(lambda: locks(scratch) == 0, 0.2 * lock_holder.MISSED * 10)
+    finally:
+        holder.kill()
+        holder.wait()
 
 
 def test_without_the_database_the_machine_is_locked_and_a_warning_says_so(start: Start) -> None:
