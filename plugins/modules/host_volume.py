@@ -47,7 +47,9 @@ options:
 attributes:
   check_mode:
     support: full
-    description: A device that is not attached yet counts as a change. Where O(key) is used, a volume that is not mounted is mounted read-only for a look.
+    description:
+      - A device that is not attached yet counts as a change. Nothing is mounted for a look; whether O(key) is the one of a volume that is not mounted
+        is therefore left open, with a warning.
   diff_mode:
     support: full
     description: Shows fstab before and after.
@@ -198,7 +200,7 @@ class Volume:
         if ASIDE.is_mount():
             self.must(["umount", str(ASIDE)])
         ASIDE.mkdir(mode=0o700, exist_ok=True)
-        self.must(["mount", "-o", "ro,noload" if self.module.check_mode else "noatime", str(self.device), str(ASIDE)])
+        self.must(["mount", "-o", "noatime", str(self.device), str(ASIDE)])
         try:
             yield ASIDE
         finally:
@@ -226,6 +228,8 @@ class Volume:
         """Whether a volume has the encryption that is wanted; False for an empty one that gets it. Anything else is refused."""
         if not self.key and not (self.fstype == "ext4" and ext4_can_encrypt(self.superblock())):
             return True
+        if self.module.check_mode and not mounted:
+            return self.unseen()
         name, used = self.look(mounted)
         if (name or b"") == self.key_name:
             return True
@@ -237,6 +241,11 @@ class Volume:
             way = "copy the state elsewhere, then have it restored to a new volume (docs/secrets.md), or take platform_volume_key out again"
             self.fail(f"{self.device} is in use without encryption, which cannot be added; nothing was changed. {way}", "not_encrypted")
         return False
+
+    def unseen(self) -> bool:
+        """What can be said of a volume that is not mounted, where nothing may be mounted to look inside."""
+        self.module.warn(f"{self.device} is not mounted: whether it is empty and what key it has is only seen by a run that mounts it")
+        return not self.key or ext4_can_encrypt(self.superblock())
 
     def encrypt(self) -> None:
         """Make the folder that is mounted from now on, while there is nothing on the volume."""

@@ -318,6 +318,64 @@ def quoted_messages(root: Path) -> list[str]:
     return [f"docs/troubleshooting.md: nothing says {row!r}" for row in rows if row not in said] if rows else ["docs/troubleshooting.md: no table of messages"]
 
 
+STARTS = re.compile(
+    r"\bdocker\b(?!.*\bps\b).*\b(?:run|pull|create|start|restart|stop|exec|up|build|load)\b|\b(?:u?mount|modprobe|swapon|losetup|cryptsetup)\s"
+    r"|\bsystemctl\b.*\b(?:start|stop|restart|reload|enable|disable|reload-or-restart)\b|\b(?:apt-get|pip|curl|wget|tee|touch|mkdir|install|rm|mv|cp)\s|>\s*/(?!dev/null)"
+)
+
+
+def check_mode_starts_nothing(root: Path) -> list[str]:
+    """What runs in check mode as well, and every night in `verify`, looks: judges of files, checks of activations, commands with check_mode: false."""
+    found = []
+    for role in roles(root):
+        known = read_yaml(role / "vars" / "main.yml") or {}
+        for path in sorted([role / "vars" / "main.yml", *role.glob("tasks/*.yml")]):
+            for mapping in _mappings(read_yaml(path)):
+                named = [mapping[key] for key in ("validate", "check") if key in mapping]
+                named += [mapping[key] for key in mapping if mapping.get("check_mode") is False and key.endswith((".command", ".shell"))]
+                words = [line for one in named if "if ansible_check_mode else" not in str(one) for line in _words(one, known)]
+                found += [f"{path.relative_to(root)}: runs in check mode and starts something: {word}" for word in words if STARTS.search(word)]
+    return found
+
+
+def _words(command: Any, known: dict[str, Any]) -> list[str]:
+    """A command as one line, with the variables of the role it is made of."""
+    if isinstance(command, dict):
+        return [line for key in ("argv", "cmd") if key in command for line in _words(command[key], known)]
+    text = " ".join(map(str, command)) if isinstance(command, list) else str(command)
+    for name in re.findall(r"__\w+", text):
+        if name in known and not isinstance(known[name], dict):
+            text = text.replace(name, " ".join(_words(known[name], {key: value for key, value in known.items() if key != name})))
+    return [" ".join(text.split())]
+
+
+def documented_variables(root: Path) -> list[str]:
+    """What a page or a comment says to give with -e: preflight accepts it, and something reads it. `<…>` and `…` stand for the reader's own."""
+    import json
+    import shlex
+
+    from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import SETTINGS
+
+    patterns = ("README.md", "docs/*.md", "roles/*/README.md", "playbooks/**/*.yml", "roles/awx_controller/vars/main.yml")
+    pages = [path for pattern in patterns for path in sorted(root.glob(pattern))]
+    read = "".join(path.read_text() for pattern in ("playbooks/**/*.yml", "roles/*/defaults/main.yml", "roles/*/tasks/*.yml") for path in root.glob(pattern))
+    found = []
+    for page in pages:
+        for match in re.finditer(r"-e ('[^']*'|\"[^\"]*\"|[^\s`'|]+)", page.read_text()):
+            try:
+                word = "".join(shlex.split(match[1]))
+                given = json.loads(word) if word.startswith("{") else dict([word.split("=", 1)])
+            except ValueError:
+                given = {} if match[1].startswith("@") else {match[1]: None}
+            for name, value in given.items():
+                if name in SETTINGS:
+                    problem = None if re.search("[<…]", str(value)) else SETTINGS[name].check(value)
+                    found += [f"{page.relative_to(root)}: preflight refuses -e {match[1]}: {name} {problem}"] if problem else []
+                elif not re.search(rf"(?<![\w.]){re.escape(name)}\b(?!=)", read):
+                    found.append(f"{page.relative_to(root)}: nothing reads {name} of -e {match[1]}")
+    return found
+
+
 # --- what must stand in no tracked file -------------------------------------------------------------
 
 SECRETS = re.compile(
@@ -382,6 +440,8 @@ def missing_headers(root: Path) -> list[str]:
 
 TREE_RULES: list[Rule] = [
     quoted_messages,
+    documented_variables,
+    check_mode_starts_nothing,
     awx_templates,
     unknown_roles,
     unknown_settings,

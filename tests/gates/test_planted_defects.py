@@ -289,6 +289,18 @@ def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path)
         ),
         (rules.unknown_settings, {"inventories/a/group_vars/all/p.yml": "---\nplatform_domian: x\n"}, "platform_domian"),
         (rules.quoted_messages, {"docs/troubleshooting.md": "| it says | what it is |\n|---|---|\n| `nobody says this` | x |\n"}, "nobody says this"),
+        (rules.documented_variables, {"docs/a.md": """run it with `-e '{"platform_backup": {"password": "x"}}'`\n"""}, "repository is missing"),
+        (
+            rules.check_mode_starts_nothing,
+            {"roles/planted/vars/main.yml": "---\n__planted_a: [docker, --config, x]\n__planted_b:\n  - validate: '{{ __planted_a + [\"run\"] }}'\n"},
+            "starts something",
+        ),
+        (
+            rules.check_mode_starts_nothing,
+            {"roles/planted/tasks/main.yml": "---\n- ansible.builtin.command:\n    argv: [mount, /srv]\n  check_mode: false\n"},
+            "mount /srv",
+        ),
+        (rules.documented_variables, {"docs/a.md": "run it with `-e planted_depth=2`\n"}, "nothing reads planted_depth"),
         (rules.awx_templates, {"roles/awx_controller/vars/main.yml": AWX, "playbooks/planted.yml": "---\n[]\n"}, "no template for playbooks/planted.yml"),
         (rules.awx_templates, {"roles/awx_controller/vars/main.yml": AWX}, "no playbook site"),
         (rules.bad_playbook_names, {"playbooks/re-cover.yml": "---\n[]\n"}, "re-cover"),

@@ -53,6 +53,20 @@ def test_a_filesystem_is_kept_and_entered_by_uuid(device: Path, tmp_path: Path, 
     assert "UUID=0e1d8a3c-8b57-4f3e-9b0b-6c1f5f3f6a11" in result["diff"][0]["after"]
 
 
+@pytest.mark.parametrize("key", [None, "thirty-two characters or more, all mine"], ids=["no key", "key"])
+def test_a_look_mounts_nothing(device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, key: str | None) -> None:
+    """Also where only the inside of the volume would tell whether its key is the right one; the result says so."""
+    subprocess.run(["mkfs.ext4", "-q", "-O", "encrypt", str(device)], check=True)
+    ran: list[list[str]] = []
+    warned: list[str] = []
+    monkeypatch.setattr(host_volume.AnsibleModule, "warn", lambda self, words: warned.append(words))
+    monkeypatch.setattr(host_volume.Volume, "must", lambda self, argv: ran.append(argv))
+    result = check(device, tmp_path / "mount", capsys, key=key, key_file=str(tmp_path / "volume.key"))
+    assert ran == []
+    assert "is not mounted" in warned[0]
+    assert result["changed"], "it would be mounted"
+
+
 def test_another_filesystem_is_refused(device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     subprocess.run(["mkfs.ext4", "-q", str(device)], check=True)
     assert check(device, tmp_path / "mount", capsys, fstype="xfs")["failure"]["code"] == "other_data"
