@@ -284,14 +284,16 @@ def test_server_that_may_only_add(tmp_path: Path) -> None:
 
 
 def test_repository_that_was_never_finished_is_named(tmp_path: Path) -> None:
+    """restic leaves a key that opens nothing. Whether it tries that one first is chance: the repository works from then on, or what to do is said each time."""
     place = Place(tmp_path)
     place.make()
     place.repository.mkdir()
     (place.repository / "keys").mkdir()
     assert place.run("backup", kill_at="init", trace="keys").returncode == -9
-    done = place.run("backup")
-    if done.returncode != 0:
-        assert "begun once and never finished" in done.stderr
+    said = [place.run("backup").stderr for _time in range(2)]
+    assert said == ["", ""] or all("its making was interrupted: empty it" in words for words in said), said
+    shutil.rmtree(place.repository)
+    place.works("backup")
 
 
 @contextlib.contextmanager
