@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from lab.config import CHECKOUT
@@ -175,35 +180,79 @@ def test_down_by_a_second_server_killed_half_way_and_repeated(growing: Growing) 
     assert (same.code, same.changed) == (0, 0), same.explain()
 
 
-def test_a_rehearsal_touches_nothing_and_leaves_nothing(growing: Growing) -> None:
-    account, records, word = growing.account(), growing.records(), growing.kept_words()
-    asked = len(growing.exchanges("hetzner"))
+def production(growing: Growing) -> dict[str, Any]:
+    """Everything that a rehearsal could touch: account, zone, database and its restrictions, state on the controller and on the server."""
+    facts, state = growing.facts, Path(growing.facts["state_dir"])
+    supabase = facts["supabase"]
+    api, token = (facts["apis"]["supabase"][name] for name in ("url", "token"))
+    asked = urllib.request.Request(f"{api}/v1/projects/{supabase['ref']}/network-restrictions", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(asked) as answer:
+        restrictions = json.load(answer)["config"]
+    place = {"host": supabase["host"], "hostaddr": supabase["address"], "port": supabase["port"], "dbname": supabase["database"]}
+    login = {"user": supabase["user"], "password": supabase["password"], "sslmode": "require"}
+    with contextlib.closing(psycopg2.connect(**login, **place)) as database, database.cursor() as cursor:
+        cursor.execute("SELECT platform, environment, record, updated_at FROM platform.releases ORDER BY 1, 2")
+        rows = cursor.fetchall()
+        cursor.execute("SELECT count(*) FROM supabase_migrations.schema_migrations")
+        rows += cursor.fetchall()
+    files = {str(path.relative_to(state)): path.read_bytes() for path in state.rglob("*") if path.is_file()}
+    return {
+        "account": growing.account(),
+        "records": growing.records(),
+        "restrictions": {family: sorted(found) for family, found in restrictions.items()},
+        "database": rows,
+        # its report, and the lock that keeps two rehearsals apart
+        "state": {name: found for name, found in files.items() if name != "rehearsal.json" and not name.endswith("-rehearsal.lock")},
+        "server": growing.on_server("sha256sum /srv/platform/releases.json; docker ps --format '{{.ID}} {{.Image}}' | sort"),
+        "words": growing.kept_words(),
+    }
+
+
+def changed_at(growing: Growing, api: str, since: int) -> set[str]:
+    """What was written at a vendor, as paths without numbers."""
+    paths = (str(one["path"]) for one in growing.exchanges(api)[since:] if one["method"] != "GET")
+    return {re.sub(r"/[0-9a-f]{32}|/[0-9]{5,}|/[a-z]{20}(?=/)", "/*", path) for path in paths}
+
+
+@pytest.fixture(scope="module")
+def serving(growing: Growing) -> Growing:
+    """A platform that serves the old release."""
+    built = growing.play("site")
+    assert built.code == 0, built.explain()
+    growing.leave_words()
+    return growing
+
+
+def test_a_rehearsal_touches_nothing_and_leaves_nothing(serving: Growing) -> None:
+    """Twice; the second time the inventory was raised to a release that nobody deployed, and has migrations, which would fail."""
+    growing, tags = serving, serving.facts["registry"]["images"]["tags"]
+    before, asked = production(growing), {api: len(growing.exchanges(api)) for api in ("hetzner", "cloudflare", "supabase")}
     looked = growing.play("recover_rehearse", "--check")
     assert looked.code == 0, looked.explain()
     assert "A rehearsal would make quetrex-lab-rehearsal for rehearsal.quetrex.test" in " ".join(looked.output.split())
-    assert writes(growing, asked) == []
+    assert writes(growing, asked["hetzner"]) == []
+    raised = {"platform_web_image": tags["web"]["1.1.0"], "platform_runner_image": tags["runner"]["1.1.0"]}
+    migrations = {"app_release_migrate": ["node", "-e", "process.exit(3)"]}
     with crowd(growing) as seen:
-        done = growing.play("recover_rehearse")
-        assert done.code == 0, done.explain()
-    assert "REHEARSED in" in done.output
-    assert (growing.account(), growing.records(), growing.kept_words()) == (account, records, word)
+        for words in ([], ["-e", json.dumps(raised | migrations)]):
+            done = growing.play("recover_rehearse", *words)
+            assert done.code == 0, done.explain()
+            assert "REHEARSED in" in done.output
+            assert ("what was released last goes on serving" in " ".join(done.output.split())) is bool(words)
+            assert production(growing) == before
     assert seen.lost == []
+    assert changed_at(growing, "supabase", asked["supabase"]) == {"/v1/projects/*/network-restrictions/apply"}
     told = growing.told("rehearsal")
     assert told["ok"] is True
     assert 0 < told["seconds"] <= told["budget"] == 600
 
 
-def test_a_rehearsal_that_was_killed_and_one_that_fails_leave_nothing_either(growing: Growing) -> None:
-    account, records, asked = growing.account(), growing.records(), len(growing.exchanges("hetzner"))
-    with growing.lab.path("log", "rehearsal-killed.txt").open("ab") as log:
-        words = growing.command("recover_rehearse")
-        child = subprocess.Popen(words, cwd=CHECKOUT, env=growing.environment, stdout=log, stderr=log, start_new_session=True)
-        made = until(lambda: any(one["path"] == "/v1/servers" for one in writes(growing, asked)), 300, step=0.3)
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-    assert made
-    left = growing.account()
-    assert left != account
+def test_a_rehearsal_that_was_killed_and_one_that_fails_leave_nothing_either(serving: Growing) -> None:
+    growing, asked = serving, len(serving.exchanges("supabase"))
+    before = production(growing)
+    assert growing.killed("recover_rehearse", when=lambda _said: bool(changed_at(growing, "supabase", asked)))
+    left = production(growing)
+    assert {part for part in before if left[part] != before[part]} == {"account", "restrictions", "state"}
     failed = growing.play("recover_rehearse", "-e", '{"host_baseline_packages": ["no-such-package"]}')
     assert failed.code != 0
     said = " ".join(failed.output.split())
@@ -211,5 +260,5 @@ def test_a_rehearsal_that_was_killed_and_one_that_fails_leave_nothing_either(gro
     assert "Production was not touched" in said, failed.explain()
     told = growing.told("rehearsal")
     assert (told["ok"], "no-such-package" in told["problem"]) == (False, True), told
-    assert (growing.account(), growing.records()) == (account, records)
+    assert production(growing) == before
     assert growing.status("/api/health") == 200
