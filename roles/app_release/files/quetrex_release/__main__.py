@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 from quetrex_release.engine import Engine
 from quetrex_release.outcome import Outcome, ReleaseError, as_error
-from quetrex_release.record import DIGEST, canonical
+from quetrex_release.record import DIGEST, Record, canonical
 from quetrex_release.redact import redacted, words
 from quetrex_release.server import BASE, Server, Settings
 from quetrex_release.services import Services
@@ -135,7 +135,7 @@ def preview(engine: Engine, image: str) -> dict[str, Any]:
     """What a deploy would do."""
     plan, _config = engine.plan(image)
     found = {"changed": plan.changed, "image": image, "steps": list(plan.steps), "reason": plan.reason, "current": serves(engine.server)["current"]}
-    return found | {"refused": engine.refusal(plan, image)}
+    return found | {"refused": engine.refusal(image, plan)}
 
 
 def by_digest(image: str) -> str:
@@ -184,7 +184,8 @@ def foresee(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
     result: dict[str, Any] = {"changed": False, "current": serves(engine.server)["current"], "kept": None}
     for one in wishes(engine, arguments):
         if one.runner:
-            would = {"changed": engine.server.runner_image() != one.image, "image": one.image, "kept": one.kept}
+            changed = engine.server.runner_image() != one.image
+            would = {"changed": changed, "image": one.image, "kept": one.kept, "refused": engine.refusal(one.image, runner=True) if changed else ""}
             result |= {"changed": result["changed"] or would["changed"], "runner": would}
         else:
             result |= preview(engine, one.image) | {"kept": one.kept}
@@ -195,13 +196,21 @@ def release(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
     """A deploy or a rollback: the application first, then the runner. However it ends, what serves is published and returned."""
     result: dict[str, Any] = {"changed": False, "kept": None}
     error: ReleaseError | None = None
+    before: Record | None = None
     try:
         engine.adopt()
+        before = engine.server.record()
         for one in wishes(engine, arguments):
             done = (engine.deploy_runner if one.runner else engine.deploy)(one.image, one.inventory) | {"kept": one.kept}
             result = result | {"changed": result["changed"] or done["changed"], "runner": done} if one.runner else result | done
-    except Exception as problem:  # noqa: BLE001  # without an outcome nothing of this image was begun
+    except Exception as problem:  # noqa: BLE001  # whatever it is, what serves is told
         error = as_error(problem)
+    with shielded():
+        return ended(engine, result, error, before)
+
+
+def ended(engine: Engine, result: dict[str, Any], error: ReleaseError | None, before: Record | None) -> dict[str, Any]:
+    """What serves is remembered, published and returned. `before` is the record that the release began with."""
     left = [part["left"] for part in (result, result.get("runner", {})) if "left" in part]
     if error is None:
         try:
@@ -210,7 +219,9 @@ def release(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
             left.append(f"remember: {problem}")
     result |= serves(engine.server) | {"kept_off_server": engine.publish()}
     if error is not None:
-        partly = result["changed"] and error.outcome is not Outcome.unknown
+        if error.outcome is None and before not in (None, engine.server.record()):  # asked to stop when all was done
+            error.outcome = Outcome.unclean
+        partly = result["changed"] and error.outcome in (Outcome.failed, None)
         return result | failure(error, Outcome.partly if partly else error.outcome, left)
     if left:
         return result | failure(ReleaseError("left", ""), Outcome.unclean, left)
@@ -242,7 +253,7 @@ def perform(arguments: argparse.Namespace, server: Server) -> dict[str, Any]:
         if arguments.command == "ensure":
             return engine.ensure()
         if arguments.command == "services":
-            return Services(server, say, who()).apply(tuple(arguments.names) or BASE)
+            return Services(server, say, who(), shielded).apply(tuple(arguments.names) or BASE)
         return release(engine, arguments)
 
 

@@ -240,10 +240,14 @@ class Engine:
         if state < LEAST_STATE_MB:
             raise ReleaseError("not_enough_disk", f"{state} MB are free in {self.settings.state_dir}, {LEAST_STATE_MB} MB are needed.")
 
-    def refusal(self, plan: Plan, image: str) -> str:
-        """Why this plan would be refused now; empty when it would not."""
+    def refusal(self, image: str, plan: Plan | None = None, *, runner: bool = False) -> str:
+        """Why this would be refused now; empty when it would not."""
         try:
-            self._check(plan, image)
+            if plan:
+                self._check(plan, image)
+            else:
+                self.permit(image, runner)
+                self._check_disk()
         except ReleaseError as error:
             return str(error)
         return ""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -30,8 +31,14 @@ REDIS_GOES_BACK_TO = {
 class Services:
     """Exchanges what differs from the compose file, one service after the other."""
 
-    def __init__(self, server: Server, tell: Callable[[str], None], by: str = "") -> None:
-        self.server, self.tell, self.by = server, tell, by
+    def __init__(
+        self,
+        server: Server,
+        tell: Callable[[str], None],
+        by: str = "",
+        shield: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
+        self.server, self.tell, self.by, self.shield = server, tell, by, shield
         self.settings = server.settings
         self.keys: list[int] = []
         # what Redis held before its exchange, if it could be asked
@@ -51,27 +58,31 @@ class Services:
             self.remember()
             return {"changed": False, "reason": f"{', '.join(names)}: as the compose file wants"}
         for name in todo:
-            began = self.server.clock()
             try:
+                began = self.server.clock()
                 getattr(self, f"_{name}")()
                 self.server.learn(name)
+                seconds[name] = round(self.server.clock() - began, 2)
             except Exception as problem:  # whatever it is, the way back is the same
                 error = as_error(problem)
-                error.outcome = Outcome.failed
-                try:
-                    error.logs = error.logs or self.server.said(f"platform-{name}")
-                    self._back(error, name)
-                except Exception as second:  # noqa: BLE001  # it is told beside the first
-                    error.outcome = Outcome.unknown
-                    error.args = (f"{error} Then going back failed: {second}",)
+                with self.shield():
+                    self._undo(error, name)
                 raise error from problem
-            seconds[name] = round(self.server.clock() - began, 2)
         self.server.audit({"at": self.server.now(), "by": self.by, "outcome": "exchanged", "seconds": seconds})
         try:
             self.remember()
         except (ReleaseError, OSError) as problem:
             raise ReleaseError("left", f"What is to be gone back to could not be kept: {problem}", outcome=Outcome.unclean) from problem
         return {"changed": True, "seconds": seconds} | ({"redis_keys": self.keys} if self.keys else {})
+
+    def _undo(self, error: ReleaseError, name: str) -> None:
+        error.outcome = Outcome.failed
+        try:
+            error.logs = error.logs or self.server.said(f"platform-{name}")
+            self._back(error, name)
+        except Exception as second:  # noqa: BLE001  # it is told beside the first
+            error.outcome = Outcome.unknown
+            error.args = (f"{error} Then going back failed: {second}",)
 
     def remember(self) -> None:
         """What runs well now is what a failed exchange returns to."""

@@ -37,20 +37,21 @@ class Walk:
 
     def through(self, steps: Sequence[Step]) -> None:
         """Every step in order. A failure before the release is recorded is raised when everything is undone; a later one ends the walk and is kept."""
-        for number, step in enumerate(steps):
-            began = self.clock()
-            self.tell(step.name)
-            self.begun.append(step.name)
-            try:
+        try:
+            for step in steps:
+                began = self.clock()
+                self.tell(step.name)
+                self.begun.append(step.name)
                 step.do()
-            except Exception as problem:  # whatever it is, the way back is the same
-                error = as_error(problem)
-                if step.after:
-                    self.problem = error
-                    return
-                self._back(steps[: number + 1], error)
-                raise error from problem
-            self.seconds[step.name] = round(self.clock() - began, 2)
+                self.seconds[step.name] = round(self.clock() - began, 2)
+        except Exception as problem:  # whatever it is, and between two steps too: a request to stop comes at any time
+            error, begun = as_error(problem), steps[: len(self.begun)]
+            if begun and begun[-1].after:
+                self.problem = error
+                return
+            if begun:
+                self._back(begun, error)
+            raise error from problem
 
     def _back(self, steps: Sequence[Step], error: ReleaseError) -> None:
         with self.shield():
