@@ -214,13 +214,14 @@ FIRST_BOOT = datetime.timedelta(minutes=4)
 
 
 class Known(t.NamedTuple):
-    """What the API says: ok or why not, the server's status, an address, where they are, and whether the server was made a moment ago."""
+    """What the API says: ok or why not, the server's status, an address, where they are, whether the server was made a moment ago, and what guards it."""
 
     api: str
     server: t.Optional[str]
     address: t.Optional[str]
     location: str = ""
     young: bool = False
+    firewalls: tuple[int, ...] = ()
 
 
 class Images:
@@ -245,15 +246,38 @@ def known(params: dict[str, t.Any]) -> Known:
     """Ask the API; its failure is part of the diagnosis."""
     labels = {str(key): str(value) for key, value in params["labels"].items()}
     try:
-        client = Client(params["api_token"] or "", params["api_endpoint"] or ENDPOINT, timeout=API_PATIENCE, retry_budget=API_PATIENCE)
+        client = connected(params)
         server = find(client, Wanted(params["name"], labels, tuple(labels), (), "", ""))
         if server:
-            age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(server["created"])
-            return Known("ok", str(server["status"]), (server["public_net"]["ipv4"] or {}).get("ip"), server["location"]["name"], age < FIRST_BOOT)
+            age, net = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(server["created"]), server["public_net"]
+            guards = tuple(int(one["id"]) for one in net.get("firewalls") or [])
+            return Known("ok", str(server["status"]), (net["ipv4"] or {}).get("ip"), server["location"]["name"], age < FIRST_BOOT, guards)
         kept = client.all("/primary_ips", "primary_ips", [("name", params["name"])])
     except HetznerError as error:
         return Known(str(error.code), None, None)
     return Known("ok", None, kept[0]["ip"], kept[0]["location"]["name"]) if kept else Known("ok", None, None)
+
+
+def connected(params: dict[str, t.Any]) -> Client:
+    """Return a client that gives up soon. Raises HetznerError."""
+    return Client(params["api_token"] or "", params["api_endpoint"] or ENDPOINT, timeout=API_PATIENCE, retry_budget=API_PATIENCE)
+
+
+def shut(params: dict[str, t.Any], firewalls: t.Sequence[int]) -> bool:
+    """Whether Hetzner's firewalls of the server let nobody in where visitors come. What cannot be asked is taken for open."""
+    try:
+        client = connected(params)
+        rules = [rule for number in firewalls for rule in client.get(f"/firewalls/{number}")["firewall"]["rules"]]
+    except HetznerError:
+        return False
+    return bool(firewalls) and not any(admits(rule) for rule in rules)
+
+
+def admits(rule: dict[str, t.Any]) -> bool:
+    """Whether a rule lets somebody in by HTTPS."""
+    first, _dash, last = str(rule.get("port") or "").partition("-")
+    covers = first == "any" or (first.isdecimal() and int(first) <= 443 <= int(last or first))
+    return rule["direction"] == "in" and rule["protocol"] == "tcp" and covers and bool(rule.get("source_ips"))
 
 
 def main() -> None:
@@ -303,8 +327,10 @@ def main() -> None:
             known_now.append(facts)
             expected.write_text(f"{facts.address} {given['host_key']}\n" if facts.address and given["host_key"] else "", encoding="utf-8")
             seen = look(module.run_command, facts.api, facts.server, facts.address, target, facts.young, patient)
+            # The rest is asked only where it decides.
+            if seen.origin_down and seen.login != "ok":
+                seen = seen._replace(shut=shut(given, facts.firewalls))
             choice = choose(seen, history, given["told"] or "", given["elsewhere"])
-            # Asked only where it decides.
             if patient and choice.cure in DISK_LOSING and seen.server not in MISSING and images.wanted:
                 seen = seen._replace(images=images.state())
                 choice = choose(seen, history, given["told"] or "", given["elsewhere"])

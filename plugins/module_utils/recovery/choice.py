@@ -44,6 +44,7 @@ class Situation(t.NamedTuple):
     `kept`: whether Hetzner keeps an address for a server that is missing. `proxy`: whether this machine reaches the web by a proxy only.
     `trouble`: what the server says of itself that no action here can repair, with what to do; `parts`: containers that do not run.
     `images`: ok, why the container images cannot be pulled, or None when nobody asked.
+    `shut`: whether Hetzner's firewall lets no visitor in, so that the edge gets no answer whatever the server does.
     """
 
     api: str
@@ -62,6 +63,7 @@ class Situation(t.NamedTuple):
     trouble: str = ""
     parts: str = ""
     images: t.Optional[str] = None
+    shut: bool = False
 
     @property
     def served(self) -> bool:
@@ -70,8 +72,8 @@ class Situation(t.NamedTuple):
 
     @property
     def origin_down(self) -> bool:
-        """Whether the edge itself says that it got no answer out of the server."""
-        return self.edge in ORIGIN_DOWN and self.edge_marked and not self.challenged
+        """Whether the edge itself says that it got no answer out of the server, and no firewall explains it."""
+        return self.edge in ORIGIN_DOWN and self.edge_marked and not self.challenged and not self.shut
 
 
 class History(t.NamedTuple):
@@ -177,7 +179,8 @@ def _guarded(wanted: Choice, seen: Situation, history: History, insisted: bool =
     if len(found) < needed and not insisted:
         return Choice("stop", _unproven(wanted, seen, found, needed))
     if wanted.cure in DISK_LOSING and seen.server not in MISSING and seen.images not in (None, "ok"):
-        return Choice("stop", f"{wanted.cure.upper()} is the next step, but the server could not be filled again: {seen.images}")
+        unless = "-e platform_recovery_check_images=false does not ask"
+        return Choice("stop", f"{wanted.cure.upper()} is the next step, but the server could not be filled again: {seen.images} ({unless})")
     return wanted._replace(proofs=found)
 
 
@@ -244,6 +247,8 @@ def _for_running(seen: Situation, history: History, elsewhere: bool) -> Choice:
         return _for_served(seen)
     if seen.login == "ok":
         return Choice("converge", f"the server itself works; what runs on it, or in front of it, does not{': ' if seen.parts else ''}{seen.parts}")
+    if seen.shut:
+        return Choice("converge", "Hetzner's firewall lets no visitor in, which site sets right; the server itself may be well")
     if seen.young and seen.login not in DISK and "wait" not in history.tried:
         return Choice("wait", "it was made a moment ago and is still at its first boot")
     if seen.login in DISK:
@@ -251,8 +256,8 @@ def _for_running(seen: Situation, history: History, elsewhere: bool) -> Choice:
     if seen.login in (UNKNOWN_KEY, OTHER_KEY):
         views, checks = _views(seen)
         return Choice("stop", f"this machine does not know the server ({seen.login}), so it cannot judge or repair it. {views}. {checks}")
-    reason = {"denied": "it lives, but does not let its owner in", "no root": "it lives, but its owner may not become root there",
-              "unclear": "it lives, but does not answer as it should"}  # fmt: skip
+    reason = {"denied": "it is alive, but refuses the login", "no root": "it is alive, but sudo is refused there",
+              "unclear": "it is alive, but a login does not answer as it should"}  # fmt: skip
     return _next(("reset", "rebuild", "recreate"), history, reason.get(seen.login, "it has power, but does nothing"), elsewhere)
 
 

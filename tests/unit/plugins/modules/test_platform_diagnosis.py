@@ -17,6 +17,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 from hcloud import Client
 
+from ansible_collections.quetrex.platform.plugins.module_utils.http_probe import Answer
+from ansible_collections.quetrex.platform.plugins.module_utils.recovery import look
 from ansible_collections.quetrex.platform.plugins.modules import platform_diagnosis
 from lab.api.hetzner.testing import HetznerApi
 
@@ -135,3 +137,30 @@ def test_images_are_asked_for_before_the_disk_is_lost(hetzner: HetznerApi, diagn
     found = diagnose(told="rebuild", images=["127.0.0.254:1/app:1"], registry=registry)
     assert (found["cure"], "does not reach the registry" in found["reason"]) == ("stop", True)
     assert diagnose(told="reset", images=["127.0.0.254:1/app:1"], registry=registry)["cure"] == "reset"
+
+
+RULE = {"direction": "in", "protocol": "tcp", "source_ips": ["0.0.0.0/0"], "destination_ips": []}
+
+
+@pytest.mark.parametrize(
+    ("ports", "shut"), [(["443"], False), (["80-443"], False), (["any"], False), (["22"], True), (["22", "80-442", "444-500"], True), ([], True)]
+)
+def test_a_firewall_that_lets_no_visitor_in_explains_the_edges_error(hetzner: HetznerApi, ports: list[str], shut: bool) -> None:
+    rules = [{**RULE, "port": port} for port in ports] + [{**RULE, "protocol": "udp", "port": "443"}]
+    made = Client(hetzner.token, api_endpoint=hetzner.url).request("POST", "/firewalls", json={"name": "app", "rules": rules})
+    params = {"api_token": hetzner.token, "api_endpoint": hetzner.url}
+    assert platform_diagnosis.shut(params, [made["firewall"]["id"]]) is shut
+    assert platform_diagnosis.shut(params, []) is False, "no firewall lets everybody in"
+    assert platform_diagnosis.shut({**params, "api_token": "0" * 64}, [made["firewall"]["id"]]) is False
+
+
+def test_where_the_firewall_is_shut_the_server_is_left_alone(hetzner: HetznerApi, diagnose: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = order(hetzner)
+    monkeypatch.setattr(AnsibleModule, "run_command", lambda _module, _argv, **_more: (255, "", "Connection timed out"))
+    monkeypatch.setattr(platform_diagnosis, "FIRST_BOOT", datetime.timedelta(0))
+    monkeypatch.setattr(look, "ask", lambda _question: Answer(522, {"cf-ray": "1"}, "", None, "192.0.2.1"))
+    assert diagnose()["cure"] == "reset"
+    wall = {"name": "app", "rules": [{**RULE, "port": "22"}], "apply_to": [{"type": "server", "server": {"id": number}}]}
+    Client(hetzner.token, api_endpoint=hetzner.url).request("POST", "/firewalls", json=wall)
+    found = diagnose()
+    assert (found["cure"], "firewall lets no visitor in" in found["reason"], found["proofs"]) == ("converge", True, [])

@@ -49,6 +49,7 @@ LOGINS = {
 HETZNER = {
     "running": {"server": "running"},
     "new": {"server": "running", "young": True},
+    "shut": {"server": "running", "shut": True},
     "off": {"server": "off"},
     "missing": {"server": None},
     "all missing": {"server": "deleting", "kept": False},
@@ -56,7 +57,7 @@ HETZNER = {
     "API error that passes": {"api": "unreachable", "server": None},
     "API error": {"api": "unauthorized", "server": None},
 }
-ALSO = {"new": "running", "API error that passes": "API error"}
+ALSO = {"new": "running", "shut": "running", "API error that passes": "API error"}
 STEPS = ("power_on", "reset", "rebuild", "recreate")
 
 
@@ -134,7 +135,7 @@ def test_the_runbook_says_what_is_decided() -> None:
 def dead_by_any_word(seen: Situation, past: History) -> int:
     """How many independent words there are that the server is dead, counted in this test's own way."""
     vendor = seen.api == "ok" and seen.server in (None, "deleting", "off")
-    edge = seen.edge in range(520, 526) and seen.edge_marked and not seen.challenged
+    edge = seen.edge in range(520, 526) and seen.edge_marked and not seen.challenged and not seen.shut
     inside = seen.server == "running" and seen.login.startswith("disk")
     ended = set(past.done + past.failed) & ({"recreate"} if seen.server in (None, "deleting") else {*STEPS} if vendor or edge else {"rebuild"})
     return vendor + edge + inside + bool(ended and (vendor or edge or inside))
@@ -194,6 +195,9 @@ def test_what_this_machine_reaches_of_the_server_does_not_decide() -> None:
         (DEAD._replace(edge_marked=False), history(), "stop"),
         # a disk that is full while the page's answer does not come from a dead origin
         (DEAD._replace(edge=503, login="disk full"), history(), "stop"),
+        # nobody gets in by Hetzner's firewall, this machine least of all
+        (DEAD._replace(shut=True), history(), "converge"),
+        (DEAD._replace(shut=True), history(reset="done"), "converge"),
         # the token belongs to another project
         (HEALTHY._replace(server=None), history(), "stop"),
         (BLIND._replace(server=None, kept=False), history(), "stop"),
