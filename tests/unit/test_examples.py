@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,3 +31,28 @@ def test_renovate_finds_every_image_of_the_inventory_and_nothing_else_names_one(
     images = re.compile(r"@sha256:|image: \S+/\S+:\S+")
     named = [path for path in (*ROOT.glob("roles/*/defaults/*.yml"), *ROOT.glob("roles/*/vars/*.yml")) if images.search(path.read_text())]
     assert named == [], "an image by digest or tag outside the inventory"
+
+
+def jobs() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "examples/github/release.yml").read_text())["jobs"]
+    return found
+
+
+def foreign(job: dict[str, Any]) -> list[str]:
+    return [step["uses"] for step in job["steps"] if "uses" in step and not step["uses"].startswith("actions/")]
+
+
+def test_no_credential_where_actions_of_others_run() -> None:
+    there = [job for job in jobs().values() if foreign(job)]
+    assert there
+    for job in there:
+        text = json.dumps(job)
+        assert "secrets." not in text
+        assert "docker login" not in text
+        assert "upload-artifact" not in text, "what is pushed must not have passed through them"
+        assert "outputs" not in job
+
+
+def test_nothing_is_pushed_before_the_scan() -> None:
+    (push,) = [name for name, job in jobs().items() if "docker push" in json.dumps(job)]
+    assert foreign(jobs()[jobs()[push]["needs"]])
