@@ -13,6 +13,8 @@ author:
   - Quetrex (@quetrex)
 description:
   - Looks at all C(platform_*) settings together and says for each wrong one what is wrong and how to put it right.
+  - Values for the roles' own variables are looked at by their specifications, on every host - text that is no switch, number, list or mapping where one is
+    wanted would mean something else to the role.
   - Unknown names are wrong as well, and so are values that cannot be made, as when a file is not there. Values of secrets are never shown.
 options:
   _terms:
@@ -39,6 +41,7 @@ from typing import Any, Optional
 
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.quetrex.platform.plugins.plugin_utils import options
 from ansible_collections.quetrex.platform.plugins.plugin_utils.reading import read_settings
 from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import problems
 
@@ -48,4 +51,6 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[str], variables: Optional[Mapping[str, Any]] = None, **kwargs: Any) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
-        return problems(*read_settings(variables or {}, self._templar, terms))
+        given = variables or {}
+        found = problems(*read_settings(given, self._templar, terms))
+        return found + options.problems(options.given_for_roles(given), options.specifications())

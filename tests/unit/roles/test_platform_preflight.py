@@ -56,7 +56,7 @@ class Player:
         self.folder, self.tree = folder, tree
         self.trace = folder / "touched"
 
-    def play(self, role: str, variables: dict[str, Any]) -> tuple[int, str]:
+    def play(self, role: str, variables: dict[str, Any], *arguments: str) -> tuple[int, str]:
         play = {
             "hosts": "localhost",
             "connection": "local",
@@ -71,7 +71,7 @@ class Player:
         hosts = {"all": {"hosts": {"localhost": {"ansible_python_interpreter": sys.executable}}, "vars": variables}}
         (self.folder / "hosts.yml").write_text(json.dumps(hosts))
         done = subprocess.run(
-            [Path(sys.executable).parent / "ansible-playbook", "-vvv", "-i", "hosts.yml", "play.yml"],
+            [Path(sys.executable).parent / "ansible-playbook", "-vvv", "-i", "hosts.yml", "play.yml", *arguments],
             cwd=self.folder,
             env={
                 **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},
@@ -116,6 +116,16 @@ def test_all_that_is_wrong_is_said_at_once_and_nothing_is_touched(player: Player
     told = "\n".join(lines)
     assert [name for name in wrong if name not in told] == []
     assert SECRET not in output
+
+
+def test_text_that_a_role_would_read_as_something_else(player: Player, settings: dict[str, Any]) -> None:
+    """As the command line gives it."""
+    words = ("app_stack_server_names=a.b", "ssh_hardening_tcp_forwarding=maybe", "app_stack_web_port=3e3", "host_baseline_swap_size_mb=512")
+    code, output = player.play("platform_preflight", settings, *(part for word in words for part in ("-e", word)))
+    assert code == 2, output
+    assert "Settings that are wrong: 3" in output
+    assert "app_stack_server_names is no list" in output
+    assert not player.trace.exists()
 
 
 def test_a_required_setting_that_is_missing_is_named_with_the_fix(player: Player, settings: dict[str, Any]) -> None:
