@@ -115,11 +115,16 @@ def platform(built: Platform, request: pytest.FixtureRequest) -> Iterator[Platfo
         print(restored(built, "site"))
 
 
+def with_copies(lab: Lab) -> None:
+    """A place for copies of the state, and an inventory that names it."""
+    lab.path("offsite.json").write_text(json.dumps({"platform_backup": offsite.up(lab)}))
+
+
 @pytest.fixture(scope="session")
 def mortal_lab(new_lab: NewLab) -> Iterator[Mortal]:
     """A platform with copies elsewhere; two runs of `site.yml` were killed on the way to it. Tests ask for `mortal`."""
     with new_lab("rec") as lab:
-        lab.path("offsite.json").write_text(json.dumps({"platform_backup": offsite.up(lab)}))
+        with_copies(lab)
         platform = Mortal(lab)
         for name in ("server", "engine"):
             mortal.cut_short(platform, mortal.MOMENTS[name])
@@ -147,6 +152,8 @@ def restored(platform: Platform, *playbooks: str) -> str:
         return f"The failed test left: {left}."
     cloud.down(platform.lab)
     cloud.up(platform.lab, print)
+    if isinstance(platform, Mortal):
+        with_copies(platform.lab)
     again = platform.play("site")
     assert again.code == 0, again.explain()
     return f"The failed test left what could not be repaired; the platform was built again. {left}"
