@@ -179,10 +179,10 @@ def types(tree: Tree) -> str:
 # command does that for the artifact's playbooks, which load every role. There is no option for it; a planted defect would tell if this stopped working.
 LINT_WITHOUT_SYNTAX_CHECK = """
 import sys
-from ansiblelint import config
 from ansiblelint.__main__ import main
+from ansiblelint.runner import Runner
 
-config.options._skip_ansible_syntax_check = True
+Runner._run_syntax_check_phase = lambda runner, matches: []
 sys.exit(main())
 """
 

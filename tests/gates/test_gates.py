@@ -74,12 +74,13 @@ class TestArtifact:
         assert not found, found
         foreign = tmp_path / "elsewhere"
         foreign.mkdir()
-        playbooks = sorted(path.stem for path in (tree.root / "playbooks").glob("*.yml"))
+        names = sorted(path.name for path in (tree.root / "playbooks").glob("*.yml"))
         paths = {"ANSIBLE_COLLECTIONS_PATH": f"{tmp_path / 'installed'}:{kit.SITE_PACKAGES}"}
-        names = [f"quetrex.platform.{name}" for name in playbooks]
-        code, output = tree.run("ansible-playbook", "--syntax-check", *names, cwd=foreign, extra=paths)
+        words = [f"quetrex.platform.{name.removesuffix('.yml')}" for name in names]
+        code, output = tree.run("ansible-playbook", "--syntax-check", *words, cwd=foreign, extra=paths)
         assert code == 0, output
-        assert [line.partition("playbook: ")[2] for line in output.splitlines() if line.startswith("playbook: ")] == names
+        checked = [Path(line.partition("playbook: ")[2]) for line in output.splitlines() if line.startswith("playbook: ")]
+        assert checked == [tmp_path / "installed" / "ansible_collections" / "quetrex" / "platform" / "playbooks" / name for name in names]
 
     def test_passes_the_importer(self, artifact: tuple[kit.Tree, Path]) -> None:
         found = kit.importer(*artifact)
