@@ -65,7 +65,8 @@ def launch(awx: httpx.Client, playbook: str, **body: Any) -> int:
     return int(answer.json()["job"])
 
 
-def test_every_playbook_has_a_template_with_credentials_and_who_is_told(awx: httpx.Client) -> None:
+def test_templates(awx: httpx.Client) -> None:
+    """Every playbook has a template with credentials and who is told."""
     templates = awx.get("job_templates/", params={"page_size": 100}).json()["results"]
     playbooks = {path.name for path in Path("playbooks").glob("*.yml")} - {"awx.yml"}
     assert {Path(one["playbook"]).name for one in templates} == playbooks
@@ -77,7 +78,8 @@ def test_every_playbook_has_a_template_with_credentials_and_who_is_told(awx: htt
         assert one["allow_simultaneous"] is False
 
 
-def test_the_workflow_plans_waits_for_a_person_and_applies(awx: httpx.Client) -> None:
+def test_workflow(awx: httpx.Client) -> None:
+    """The workflow plans waits for a person and applies."""
     workflow = named(awx, "workflow_job_templates", "quetrex lab: plan, approve, site, verify")
     nodes = {one["identifier"]: one for one in awx.get("workflow_job_template_nodes/", params={"workflow_job_template": workflow["id"]}).json()["results"]}
     follows = {name: awx.get(f"workflow_job_template_nodes/{node['id']}/success_nodes/").json()["results"] for name, node in nodes.items()}
@@ -102,7 +104,8 @@ def test_a_second_run_changes_nothing(described: tuple[Platform, Run, tuple[str,
     assert (again.code, again.changed_tasks) == (0, []), again.explain()
 
 
-def test_a_cancelled_site_job_is_finished_by_the_next_one(described: tuple[Platform, Run, tuple[str, ...]], awx: httpx.Client) -> None:
+def test_cancelled_job(described: tuple[Platform, Run, tuple[str, ...]], awx: httpx.Client) -> None:
+    """A cancelled site job is finished by the next one."""
     platform = described[0]
     nodes = controller.Controller(platform.lab)
     seen: list[str] = []

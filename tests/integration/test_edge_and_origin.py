@@ -61,13 +61,15 @@ def test_www_is_sent_to_the_apex(platform: Platform) -> None:
     assert answer.stdout == f"301 https://{platform.lab.domain}/a?b=c"
 
 
-def test_the_edges_address_alone_does_not_open_the_origin(platform: Platform) -> None:
+def test_origin_pull_certificate(platform: Platform) -> None:
+    """The edge's address alone does not open the origin."""
     assert from_the_edge(platform) == "403"
     client = platform.lab.path("pki", "origin-pull")
     assert from_the_edge(platform, "--cert", str(client / "client.pem"), "--key", str(client / "client.key")) == "200"
 
 
-def test_the_log_shows_the_visitor_not_the_edge(platform: Platform) -> None:
+def test_visitor_in_log(platform: Platform) -> None:
+    """The log shows the visitor not the edge."""
     mark = f"/visitor-{time.time_ns()}"
     platform.curl(f"https://{platform.lab.domain}{mark}", "--interface", platform.lab.control, "--header", "CF-Connecting-IP: 203.0.113.9")
     lines = platform.on_server(f"docker logs --tail 200 platform-nginx 2>/dev/null | grep -F {mark}").splitlines()
@@ -76,7 +78,8 @@ def test_the_log_shows_the_visitor_not_the_edge(platform: Platform) -> None:
     assert seen["edge"] in (platform.lab.edge, platform.lab.address6(1))
 
 
-def test_the_edge_reaches_the_origin_by_both_families(platform: Platform) -> None:
+def test_both_address_families(platform: Platform) -> None:
+    """The edge reaches the origin by both families."""
     mark = f"/families-{time.time_ns()}"
     for dummy in range(6):
         platform.status(mark)
@@ -84,14 +87,15 @@ def test_the_edge_reaches_the_origin_by_both_families(platform: Platform) -> Non
     assert {json.loads(line)["edge"] for line in lines} == {platform.lab.edge, platform.lab.address6(1)}
 
 
-def test_the_application_limits_the_visitor_not_the_edge(platform: Platform) -> None:
+def test_visitor_seen_by_application(platform: Platform) -> None:
     """What a rate limit counts by is the visitor's address, whatever the visitor claims."""
     claims = [word for name in ("CF-Connecting-IP", "X-Real-IP", "X-Forwarded-For") for word in ("--header", f"{name}: 203.0.113.9")]
     answer = platform.curl(f"https://{platform.lab.domain}/api/echo", "--interface", platform.lab.control, "--data", "x", *claims)
     assert json.loads(answer.stdout)["visitor"] == platform.lab.control
 
 
-def test_a_certificate_is_renewed_before_its_threshold_and_nobody_notices(platform: Platform) -> None:
+def test_renewal_under_load(platform: Platform) -> None:
+    """A certificate is renewed before its threshold and nobody notices."""
     old = served_serial(platform)
     untouched = platform.play("certificate_renew")
     assert (untouched.code, untouched.changed, served_serial(platform)) == (0, 0, old), untouched.explain()
@@ -107,7 +111,7 @@ def test_a_certificate_is_renewed_before_its_threshold_and_nobody_notices(platfo
 
 
 @pytest.mark.long
-def test_the_old_certificate_stays_when_the_new_one_is_not_served(platform: Platform) -> None:
+def test_renewal_not_served(platform: Platform) -> None:
     """nginx refuses its configuration: the run ends there, and the next one finishes what it began."""
     old = served_serial(platform)
     broken = platform.play("certificate_renew", "-e", "origin_certificate_renew_before=366", "-e", "origin_certificate_reload=false")
@@ -122,7 +126,7 @@ def test_the_old_certificate_stays_when_the_new_one_is_not_served(platform: Plat
 
 
 @pytest.mark.long
-def test_the_certificate_of_a_machine_that_is_gone_is_revoked_and_nobody_elses(platform: Platform) -> None:
+def test_certificate_of_lost_machine(platform: Platform) -> None:
     """A new machine has neither key nor certificate of the one before; only the zone's list still tells of it."""
     dead, foreign = served_serial(platform), issued_elsewhere(platform)
     platform.on_server("rm /opt/platform/nginx/tls/origin.key /opt/platform/nginx/tls/origin.pem")
@@ -147,7 +151,7 @@ def test_the_key_never_leaves_the_server(platform: Platform) -> None:
     assert found == ""
 
 
-def test_site_changes_everything_under_load_and_prints_no_secret(platform: Platform) -> None:
+def test_site_under_load_prints_no_secret(platform: Platform) -> None:
     """Origin pulls go off and on again, the certificate is renewed, every file of the stack is written again: no request fails, not even at -vvv is
     a secret in the output."""
     old = served_serial(platform)
@@ -172,7 +176,8 @@ def touched(platform: Platform) -> tuple[int, Any]:
     return len([line for line in platform.exchanges("hetzner") if line["method"] != "GET"]), (state["zones"], state["certificates"])
 
 
-def test_a_token_that_is_none_is_refused_before_anything_is_touched(platform: Platform) -> None:
+def test_invalid_token(platform: Platform) -> None:
+    """A token that is none is refused before anything is touched."""
     before = touched(platform)
     run = platform.play("site", "-e", "cloudflare_zone_api_token=" + "0" * 40)
     assert run.code != 0
@@ -180,7 +185,7 @@ def test_a_token_that_is_none_is_refused_before_anything_is_touched(platform: Pl
     assert touched(platform) == before
 
 
-def test_each_missing_permission_is_named_before_anything_is_touched(platform: Platform) -> None:
+def test_missing_permissions(platform: Platform) -> None:
     """Cloudflare answers some kinds of calls as to a token without their permission; the run names those and no other."""
     refused = {"success": False, "errors": [{"code": 10000, "message": "Authentication error"}], "messages": [], "result": None}
     lacking = {"DNS Edit": "/dns_records$", "Bot Management Edit": "/bot_management$", "SSL and Certificates Edit": "/certificates$"}

@@ -73,7 +73,8 @@ def holds(image: Path, words: str) -> bool:
     return False
 
 
-def test_it_is_made_with_the_key_and_a_second_run_changes_nothing(sealed: Sealed) -> None:
+def test_first_and_second_run(sealed: Sealed) -> None:
+    """It is made with the key and a second run changes nothing."""
     sealed.give(platform_volume_key=WORDS)
     built = sealed.done("site", "--diff")
     assert WORDS not in built.output
@@ -83,7 +84,8 @@ def test_it_is_made_with_the_key_and_a_second_run_changes_nothing(sealed: Sealed
     assert again.changed == 0, again.explain()
 
 
-def test_after_a_loss_of_power_it_is_back_by_itself(sealed: Sealed) -> None:
+def test_power_loss(sealed: Sealed) -> None:
+    """After a loss of power it is back by itself."""
     sealed.on_server("sync; sleep 1.1; sync")
     Machines(sealed.lab).lose_power(sealed.server)
     api(sealed).servers.get_by_id(sealed.server).power_on().wait_until_finished()
@@ -110,7 +112,8 @@ def test_the_volume_alone_tells_nothing(sealed: Sealed, tmp_path: Path) -> None:
     assert "Required key not available" in seen
 
 
-def test_without_its_key_or_with_another_nothing_is_touched(sealed: Sealed) -> None:
+def test_missing_or_wrong_key(sealed: Sealed) -> None:
+    """Without its key or with another nothing is touched."""
     for settings, words in (({}, "is encrypted and there is no key"), ({"platform_volume_key": OTHER_WORDS}, "is encrypted with another key")):
         sealed.give(**settings)
         refused = sealed.play("site")
@@ -121,7 +124,8 @@ def test_without_its_key_or_with_another_nothing_is_touched(sealed: Sealed) -> N
     sealed.give(platform_volume_key=WORDS)
 
 
-def test_a_server_without_its_key_starts_no_container_on_what_it_cannot_read(sealed: Sealed) -> None:
+def test_server_without_key(sealed: Sealed) -> None:
+    """A server without its key starts no container on what it cannot read."""
     sealed.on_server("rm /etc/platform/volume.key")
     client = api(sealed).servers.get_by_id(sealed.server)
     client.power_off().wait_until_finished()
@@ -133,7 +137,8 @@ def test_a_server_without_its_key_starts_no_container_on_what_it_cannot_read(sea
     assert sealed.state() == [CONTENT, CACHED]
 
 
-def test_an_image_holds_no_key_and_nothing_that_looks_for_one(sealed: Sealed) -> None:
+def test_image_without_key(sealed: Sealed) -> None:
+    """An image holds no key and nothing that looks for one."""
     key = sealed.on_server("cat /etc/platform/volume.key").strip()
     assert len(key) == 128
     sealed.done("image_build")
@@ -144,7 +149,7 @@ def test_an_image_holds_no_key_and_nothing_that_looks_for_one(sealed: Sealed) ->
     assert [path for path in (disk / "upper/etc").rglob("*") if "volume-key" in path.name or "volume.key" in path.name] == []
 
 
-def test_deleted_it_is_back_with_its_volume_and_all_that_is_on_it(sealed: Sealed) -> None:
+def test_deleted_server(sealed: Sealed) -> None:
     """From that image."""
     server, volume = sealed.server, sealed.volume
     sealed.on_server("sync; sleep 1.1; sync")
@@ -157,7 +162,7 @@ def test_deleted_it_is_back_with_its_volume_and_all_that_is_on_it(sealed: Sealed
 REPLACE = ("-e", "platform_tier=scale", "-e", "platform_scale_mode=replace")
 
 
-def test_before_a_second_server_is_made_the_key_is_looked_at(sealed: Sealed) -> None:
+def test_replace_checks_key_first(sealed: Sealed) -> None:
     """With one that does not open the volume, or none, neither server could mount it once the first had let go."""
     asked = len(sealed.exchanges("hetzner"))
     for settings, words in (({}, "is encrypted and there is no key"), ({"platform_volume_key": OTHER_WORDS}, "is encrypted with another key")):
@@ -170,7 +175,8 @@ def test_before_a_second_server_is_made_the_key_is_looked_at(sealed: Sealed) -> 
     assert sealed.status("/api/health") == 200
 
 
-def test_a_second_server_gives_it_back_when_it_cannot_have_it_and_takes_it_over_when_it_can(sealed: Sealed) -> None:
+def test_replace_failed_and_done(sealed: Sealed) -> None:
+    """A second server gives it back when it cannot have it and takes it over when it can."""
     server, volume = sealed.server, sealed.volume
     no = {"status": 422, "body": {"error": {"code": "invalid_input", "message": "injected"}}}
     faults(sealed, "hetzner", {"match": {"method": "POST", "path": "/volumes/[0-9]+/actions/attach"}, "effect": no, "times": 1})
@@ -187,7 +193,7 @@ def test_a_second_server_gives_it_back_when_it_cannot_have_it_and_takes_it_over_
     assert again.changed == 0, again.explain()
 
 
-def test_another_key_comes_with_another_volume_and_the_last_copy(sealed: Sealed) -> None:
+def test_new_key_new_volume(sealed: Sealed) -> None:
     """As docs/secrets.md says it."""
     before = sealed.volume
     sealed.on_server("docker stop --time 30 $(docker ps --quiet) && platform-backup backup")
@@ -200,7 +206,7 @@ def test_another_key_comes_with_another_volume_and_the_last_copy(sealed: Sealed)
     assert again.changed == 0, again.explain()
 
 
-def test_no_image_is_made_of_a_server_that_has_a_key(sealed: Sealed) -> None:
+def test_no_image_with_key(sealed: Sealed) -> None:
     """The last story: it leaves a server that nobody logs into."""
     clean = (CHECKOUT / "roles/golden_image/files/clean.sh").read_text()
     told = sealed.on_server(f"set +e\n( {clean}\n) 2>&1\necho ended with $?")

@@ -19,7 +19,8 @@ from lab.platform import Platform
 pytestmark = [pytest.mark.lab]
 
 
-def test_the_example_inventory_names_every_value_to_fill_in_and_touches_nothing(platform: Platform, tmp_path: Path) -> None:
+def test_example_inventory(platform: Platform, tmp_path: Path) -> None:
+    """The example inventory names every value to fill in and touches nothing."""
     example = tmp_path / "platform"
     shutil.copytree(CHECKOUT / "inventories" / "production", example)
     (example / "group_vars/all/vault.yml.example").rename(example / "group_vars/all/vault.yml")
@@ -34,7 +35,8 @@ def test_the_example_inventory_names_every_value_to_fill_in_and_touches_nothing(
     assert len(platform.exchanges("cloudflare")) == before
 
 
-def test_a_lab_of_the_same_name_in_another_checkout_is_left_alone(lab: Lab, tmp_path: Path) -> None:
+def test_lab_of_another_checkout(lab: Lab, tmp_path: Path) -> None:
+    """A lab of the same name in another checkout is left alone."""
     elsewhere = type("Elsewhere", (Lab,), {"root": property(lambda _self: tmp_path / "lab")})(
         **{field.name: getattr(lab, field.name) for field in dataclasses.fields(lab)}
     )

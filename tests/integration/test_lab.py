@@ -62,7 +62,8 @@ def ssh_answers(address: str) -> bool:
 
 
 @pytest.mark.long
-def test_two_labs_side_by_side_and_nothing_left(platform: Platform, second: Lab) -> None:
+def test_two_labs(platform: Platform, second: Lab) -> None:
+    """Two labs side by side and nothing left."""
     try:
         cloud.up(second, print)
         cloud.up(second, print)

@@ -130,7 +130,7 @@ def test_random_kills(absent_lab: Callable[[str], Lab]) -> None:
 
 
 @pytest.mark.long
-def test_another_preset_locks_nobody_out_between_any_two_tasks(solo: Solo) -> None:
+def test_other_preset(solo: Solo) -> None:
     """From `standard` to `strict`: the settings of SSH server and firewall really change."""
     presets = dict.fromkeys(("host_baseline_preset", "ssh_hardening_preset", "host_firewall_preset"), "strict")
     assert stopping_at_every_task(solo, presets) > 15
@@ -141,7 +141,8 @@ def test_another_preset_locks_nobody_out_between_any_two_tasks(solo: Solo) -> No
     assert "pam_faillock" not in solo.root("cat /etc/pam.d/common-auth")
 
 
-def test_killed_between_any_two_tasks_ends_in_the_same_place(solo: Solo) -> None:
+def test_stopped_at_every_task(solo: Solo) -> None:
+    """Killed between any two tasks ends in the same place."""
     assert solo.reachable(5)
     assert solo.root("systemctl is-system-running || true").strip() in ("running", "degraded")
 
@@ -153,7 +154,8 @@ def test_only_the_owners_key_opens(solo: Solo) -> None:
     assert solo.ssh("true").returncode == 0
 
 
-def test_settings_that_lock_out_fail_and_return(solo: Solo) -> None:
+def test_lockout_reverted(solo: Solo) -> None:
+    """Settings that lock out fail and return."""
     others_key = {"ssh_hardening_admin_public_keys": [solo.stranger_key.with_suffix(".pub").read_text().strip()]}
     wrong: tuple[tuple[Mapping[str, Any], str], ...] = (
         (LOCKED_OUT, "ssh_hardening"),
@@ -170,14 +172,16 @@ def test_settings_that_lock_out_fail_and_return(solo: Solo) -> None:
 
 
 @pytest.mark.parametrize(("variables", "role", "guard"), [SSH, pytest.param(*FIREWALL, marks=pytest.mark.long)])
-def test_the_server_undoes_what_a_dead_controller_left(solo: Solo, variables: Mapping[str, Any], role: str, guard: str) -> None:
+def test_dead_controller(solo: Solo, variables: Mapping[str, Any], role: str, guard: str) -> None:
+    """The server undoes what a dead controller left."""
     armed_and_dead(solo, variables, role, guard)
     assert until(lambda: not waits(solo, guard), GUARD + 15, step=0.5)
     assert solo.reachable(5)
 
 
 @pytest.mark.parametrize(("variables", "role", "guard"), [pytest.param(*SSH, marks=pytest.mark.long), FIREWALL])
-def test_a_power_cut_before_the_proof_returns_to_the_old_settings(solo: Solo, variables: Mapping[str, Any], role: str, guard: str) -> None:
+def test_power_cut(solo: Solo, variables: Mapping[str, Any], role: str, guard: str) -> None:
+    """A power cut before the proof returns to the old settings."""
     armed_and_dead(solo, dict(variables) | {"ssh_hardening_guard_seconds": 600, "host_firewall_guard_seconds": 600}, role, guard)
     solo.reboot()
     assert solo.reachable(30)
@@ -257,7 +261,8 @@ def test_what_docker_publishes_stays_inside(solo: Solo, probe: None) -> None:
         assert open_ports(solo, space, *watched) == [{22}, {22}]
 
 
-def test_new_ssh_connections_have_a_rate_for_each_sender(solo: Solo) -> None:
+def test_ssh_rate(solo: Solo) -> None:
+    """New SSH connections have a rate for each sender."""
     assert solo.play(GUARDS | {"host_firewall_ssh_burst": 10, "host_firewall_ssh_rate": "6/minute"}, ["host_firewall"]).code == 0
     knock = (
         "import socket,select,sys\n"
@@ -292,7 +297,8 @@ def metadata_service(solo: Solo) -> Iterator[None]:
                 run("ip", "-netns", server, "link", "delete", "meta0")
 
 
-def test_only_root_of_the_server_reaches_the_metadata_service(solo: Solo, probe: None) -> None:
+def test_metadata_service(solo: Solo, probe: None) -> None:
+    """Only root of the server reaches the metadata service."""
     ask = "http://169.254.169.254/"
     look = f"curl -s -o /dev/null -m 1 {ask} && echo yes || echo no"
     inside = f"import urllib.request; urllib.request.urlopen('{ask}', timeout=1)"
@@ -313,7 +319,7 @@ def test_only_root_of_the_server_reaches_the_metadata_service(solo: Solo, probe:
 
 
 @pytest.mark.long
-def test_an_upgrade_of_the_engine_loses_no_request(solo: Solo, probe: None) -> None:
+def test_engine_upgrade(solo: Solo, probe: None) -> None:
     """The packages' own scripts stop and start engine and containerd, while somebody asks a container without pause."""
     before = solo.root("docker inspect -f '{{.State.Pid}}' probe; systemctl show -p MainPID docker containerd")
     # at the container's own address, as nginx asks the application
@@ -344,7 +350,8 @@ def test_a_working_engine_is_never_exchanged(solo: Solo, probe: None, source: st
 
 # the other two of the four pairs: pipelining without injection is what every other test runs with
 @pytest.mark.parametrize(("pipelining", "injection"), [pytest.param("0", "0", marks=pytest.mark.long), ("1", "1")])
-def test_runs_the_same_with_and_without_pipelining_and_injected_facts(solo: Solo, pipelining: str, injection: str) -> None:
+def test_pipelining_and_injected_facts(solo: Solo, pipelining: str, injection: str) -> None:
+    """Runs the same with and without pipelining and injected facts."""
     ways = {"ANSIBLE_PIPELINING": pipelining, "ANSIBLE_INJECT_FACT_VARS": injection}
     again = solo.play(GUARDS, environment=ways)
     assert (again.code, again.count("changed")) == (0, 0), again.output[-2000:]

@@ -100,7 +100,8 @@ def test_a_registry_that_refuses_the_login_stops_before_the_disk_goes(mortal: Mo
     assert (mortal.server, mortal.status("/api/health")) == (server, 200)
 
 
-def test_killed_under_a_writer_it_comes_back_with_all_that_was_acknowledged(mortal: Mortal) -> None:
+def test_power_loss_under_writer(mortal: Mortal) -> None:
+    """Killed under a writer it comes back with all that was acknowledged."""
     writer, identity = Writer(mortal), host_key(mortal)
     writer.start()
     assert mortal.eventually(writer.busy, 60)
@@ -117,7 +118,8 @@ def test_killed_under_a_writer_it_comes_back_with_all_that_was_acknowledged(mort
     assert host_key(mortal) == identity
 
 
-def test_deleted_and_its_recovery_killed_half_way_it_is_back_on_its_address_with_its_volume(mortal: Mortal) -> None:
+def test_deleted_and_recovery_killed(mortal: Mortal) -> None:
+    """Deleted and its recovery killed half way it is back on its address with its volume."""
     server, address, identity = mortal.server, mortal.server_ipv4, host_key(mortal)
     mortal.on_server(f"echo kept > {WORKSPACE}/kept && sync")
     client = api(mortal)
@@ -140,7 +142,8 @@ def test_afterwards_site_has_nothing_to_do(mortal: Mortal) -> None:
 
 
 @pytest.mark.long
-def test_from_a_golden_image_visitors_are_served_before_zone_and_database_are_looked_after(mortal: Mortal) -> None:
+def test_golden_image(mortal: Mortal) -> None:
+    """From a golden image visitors are served before zone and database are looked after."""
     built = mortal.play("image_build")
     assert built.code == 0, built.explain()
     server, identity, asked = mortal.server, host_key(mortal), len(mortal.exchanges("supabase"))
@@ -158,7 +161,8 @@ def test_from_a_golden_image_visitors_are_served_before_zone_and_database_are_lo
 
 
 @pytest.mark.long
-def test_where_a_reset_brings_back_the_visitors_and_not_the_login_its_owner_chooses_when_they_wait_for_the_rest(mortal: Mortal) -> None:
+def test_lost_login(mortal: Mortal) -> None:
+    """Where a reset brings back the visitors and not the login its owner chooses when they wait for the rest."""
     deaf_to_ssh(mortal)
     stopped = mortal.play("recover")
     assert stopped.code != 0
@@ -171,7 +175,8 @@ def test_where_a_reset_brings_back_the_visitors_and_not_the_login_its_owner_choo
 
 
 @pytest.mark.long
-def test_where_no_cure_can_be_given_the_server_is_cut_off_and_all_is_elsewhere_with_the_state_of_the_copy(mortal: Mortal) -> None:
+def test_relocate(mortal: Mortal) -> None:
+    """Where no cure can be given the server is cut off and all is elsewhere with the state of the copy."""
     server, address, identity = mortal.server, mortal.server_ipv4, host_key(mortal)
     mortal.on_server(f"echo copied > {WORKSPACE}/copied && echo 'SET copied yes' | {' '.join(redis_cli(mortal))} && platform-backup backup")
     assert json.loads(mortal.on_server("platform-backup status"))["age_seconds"] < 60
@@ -203,7 +208,8 @@ def test_where_no_cure_can_be_given_the_server_is_cut_off_and_all_is_elsewhere_w
 
 
 @pytest.mark.long
-def test_elsewhere_site_has_nothing_to_do_either_and_says_where_the_inventory_is_wrong(mortal: Mortal) -> None:
+def test_site_after_relocate(mortal: Mortal) -> None:
+    """Elsewhere site has nothing to do either and says where the inventory is wrong."""
     again = mortal.play("site", "--diff")
     assert (again.code, again.changed) == (0, 0), again.explain()
     assert "location is hil, wanted is ash" in " ".join(again.output.split())

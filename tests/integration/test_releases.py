@@ -168,7 +168,8 @@ def test_nothing_is_lost_whatever_is_released(platform: Platform, short: None, v
     assert streams
 
 
-def test_a_sick_service_gives_way_to_what_ran_before(platform: Platform) -> None:
+def test_sick_service(platform: Platform) -> None:
+    """A sick service gives way to what ran before."""
     visitors = Visitors(platform.lab, platform.server_ipv4, through={"session": 3})
     try:
         with serving(visitors, OLD):
@@ -185,7 +186,8 @@ def test_a_sick_service_gives_way_to_what_ran_before(platform: Platform) -> None
         visitors.kill()
 
 
-def test_a_new_server_and_the_inventory_know_what_was_released_elsewhere(platform: Platform, tmp_path: Path) -> None:
+def test_later_release_kept(platform: Platform, tmp_path: Path) -> None:
+    """A new server and the inventory know what was released elsewhere."""
     web = images(platform)
     runner = images(platform, "runner")[NEW]
     assert engine(platform, "deploy", web[NEW], "--runner", runner)["kept_off_server"] is True
@@ -198,7 +200,8 @@ def test_a_new_server_and_the_inventory_know_what_was_released_elsewhere(platfor
 
 
 @pytest.mark.parametrize(("setting", "code"), [("least_memory_mb", "not_enough_memory"), ("least_disk_mb", "not_enough_disk")])
-def test_what_does_not_fit_is_refused_before_anything_is_touched(platform: Platform, setting: str, code: str) -> None:
+def test_not_enough_room(platform: Platform, setting: str, code: str) -> None:
+    """What does not fit is refused before anything is touched."""
     before = engine(platform, "status")
     platform.on_server(f"""cp /opt/platform/release.json /tmp/release.json; sed -i 's/"{setting}": [0-9]*/"{setting}": 99999999/' /opt/platform/release.json""")
     try:
@@ -210,7 +213,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_touched(platform: Platf
     assert engine(platform, "status") == before
 
 
-def test_limits_that_do_not_add_up_to_the_machine_are_refused(platform: Platform, tmp_path: Path) -> None:
+def test_limits_beyond_machine(platform: Platform, tmp_path: Path) -> None:
+    """Limits that do not add up to the machine are refused."""
     limits = {name: {"memory_mb": 9_999_999 if name == "runner" else 512, "cpus": 1} for name in ("web", "redis", "runner", "nginx")}
     before = platform.on_server("cat /opt/platform/compose.yml")
     refused = stack(platform, tmp_path, "-e", json.dumps({"app_stack_limits": limits}), code=2)
@@ -219,7 +223,8 @@ def test_limits_that_do_not_add_up_to_the_machine_are_refused(platform: Platform
 
 
 @pytest.mark.long
-def test_the_applications_migrations_run_before_the_switch_or_nothing_does(platform: Platform, tmp_path: Path) -> None:
+def test_migrations(platform: Platform, tmp_path: Path) -> None:
+    """The application's migrations run before the switch or nothing does."""
     web, file = images(platform), "/opt/platform/release.json"
     serving = engine(platform, "status")["current"]["version"]
     other = NEW if serving == OLD else OLD
@@ -249,7 +254,8 @@ def test_logs_of_every_service(platform: Platform) -> None:
     assert "choose web, runner, redis or nginx" in platform.play("logs", "-e", "logs_service=nothing").output
 
 
-def test_killed_in_the_engine_the_next_release_works(platform: Platform) -> None:
+def test_killed_engine(platform: Platform) -> None:
+    """Killed in the engine the next release works."""
     dice, web = random.Random(SEED), images(platform)
     visitors = Visitors(platform.lab, platform.server_ipv4, through=dict.fromkeys(("get", "post", "slow"), 2))
     try:
@@ -264,7 +270,8 @@ def test_killed_in_the_engine_the_next_release_works(platform: Platform) -> None
 
 
 @pytest.mark.long
-def test_killed_anywhere_it_goes_on_serving_and_the_next_one_works(platform: Platform) -> None:
+def test_killed_anywhere(platform: Platform) -> None:
+    """Killed anywhere it goes on serving and the next one works."""
     dice, web, at = random.Random(SEED), images(platform), f"seed {SEED}"
     visitors = Visitors(platform.lab, platform.server_ipv4, through=dict.fromkeys(("get", "post", "slow"), 2))
     try:
@@ -305,7 +312,7 @@ def test_killed_anywhere_it_goes_on_serving_and_the_next_one_works(platform: Pla
 
 @pytest.mark.long
 @pytest.mark.usefixtures("short")
-def test_killed_between_switch_and_record_the_next_one_loses_nothing(platform: Platform) -> None:
+def test_killed_before_record(platform: Platform) -> None:
     """The next one undoes it, and makes the very colour anew that visitors are at. The server is busy, so that nginx hears of it late."""
     web = images(platform)
     assert engine(platform, "deploy", web[NEW])["current"]["version"] == NEW
@@ -344,7 +351,7 @@ def test_the_deploy_key_can_do_nothing_else(platform: Platform) -> None:
 
 
 @pytest.mark.long
-def test_the_workflow_builds_with_public_variables_and_pushes_by_digest(platform: Platform) -> None:
+def test_workflow_build(platform: Platform) -> None:
     """Its steps `Build` and `Push` as they are, with the server's Docker and the lab's registry; only checking out and scanning need GitHub."""
     build, push = (text for text in kit.scripts(CHECKOUT / "examples/github/release.yml") if "docker build" in text or "docker push" in text)
     registry = f"{platform.facts['registry']['host']}/ci"
@@ -371,7 +378,7 @@ def test_the_workflow_builds_with_public_variables_and_pushes_by_digest(platform
 
 
 @pytest.mark.long
-def test_the_workflow_releases_reports_and_rolls_back(platform: Platform, tmp_path: Path) -> None:
+def test_workflow_release(platform: Platform, tmp_path: Path) -> None:
     """The very step of the example workflow, with the key, the host key and the forced command of the platform."""
     for action in ("deploy", "rollback", "rollback-runner", "status"):
         folder = tmp_path / action

@@ -79,7 +79,8 @@ def answers(address: str, port: int) -> bool:
     return True
 
 
-def test_one_user_one_runner_and_a_row_that_is_true(platform: Platform) -> None:
+def test_runner_of_a_user(platform: Platform) -> None:
+    """One user one runner and a row that is true."""
     users = Users(platform)
     user, other = users.sign_up(), users.sign_up()
     mine = ["-e", f"runner_user_id={user}"]

@@ -54,7 +54,8 @@ def writes(platform: Platform, since: int) -> list[dict[str, object]]:
     return [one for one in platform.exchanges("hetzner")[since:] if one["method"] != "GET"]
 
 
-def test_a_failed_image_leaves_nothing_and_costs_nothing(growing: Growing) -> None:
+def test_image_failed(growing: Growing) -> None:
+    """A failed image leaves nothing and costs nothing."""
     looked = growing.play("image_build", "--check")
     assert looked.code == 0, looked.explain()
     assert "A throw-away server would be prepared" in " ".join(looked.output.split())
@@ -66,7 +67,8 @@ def test_a_failed_image_leaves_nothing_and_costs_nothing(growing: Growing) -> No
     assert growing.api.images.get_all(type=["snapshot"]) == []
 
 
-def test_the_golden_image_has_no_secret_and_no_identity(growing: Growing) -> None:
+def test_image_has_no_secret(growing: Growing) -> None:
+    """The golden image has no secret and no identity."""
     built = growing.play("image_build")
     assert built.code == 0, built.explain()
     (image,) = growing.api.images.get_all(type=["snapshot"])
@@ -91,7 +93,8 @@ def test_the_golden_image_has_no_secret_and_no_identity(growing: Growing) -> Non
     assert [path.name for path in (upper / "srv").rglob("*")] == []
 
 
-def test_an_image_that_cannot_be_kept_costs_nothing_and_leaves_the_one_before(growing: Growing) -> None:
+def test_image_not_kept(growing: Growing) -> None:
+    """An image that cannot be kept costs nothing and leaves the one before."""
     (before,) = growing.api.images.get_all(type=["snapshot"])
     told = growing.told("golden_image")
     faults(growing, "hetzner", {"effect": {"domain": "action", "command": "create_image", "code": "action_failed"}})
@@ -106,7 +109,8 @@ def test_an_image_that_cannot_be_kept_costs_nothing_and_leaves_the_one_before(gr
     assert growing.told("golden_image") == told
 
 
-def test_a_new_server_starts_from_it_and_is_as_the_roles_want_it(growing: Growing) -> None:
+def test_server_from_image(growing: Growing) -> None:
+    """A new server starts from it and is as the roles want it."""
     built = growing.play("site")
     assert built.code == 0, built.explain()
     (image,) = growing.api.images.get_all(type=["snapshot"])
@@ -118,7 +122,8 @@ def test_a_new_server_starts_from_it_and_is_as_the_roles_want_it(growing: Growin
     assert (again.code, again.changed) == (0, 0), again.explain()
 
 
-def test_a_look_beforehand_says_the_way_and_touches_nothing(growing: Growing) -> None:
+def test_scale_check_mode(growing: Growing) -> None:
+    """A look beforehand says the way and touches nothing."""
     before, asked = growing.account(), len(growing.exchanges("hetzner"))
     looked = growing.play("scale", "--check", "-e", "platform_tier=scale", "-e", "platform_scale_mode=replace")
     assert looked.code == 0, looked.explain()
@@ -143,7 +148,8 @@ def test_up_in_place_under_load(growing: Growing) -> None:
     assert (again.code, again.changed) == (0, 0), again.explain()
 
 
-def test_a_hand_over_that_fails_leaves_everything_with_the_old_server(growing: Growing) -> None:
+def test_switchover_failed(growing: Growing) -> None:
+    """A hand over that fails leaves everything with the old server."""
     server, records = growing.server, growing.records()
     no = {"status": 422, "body": {"error": {"code": "invalid_input", "message": "injected"}}}
     faults(growing, "hetzner", {"match": {"method": "POST", "path": "/volumes/[0-9]+/actions/attach"}, "effect": no, "times": 1})
@@ -154,7 +160,8 @@ def test_a_hand_over_that_fails_leaves_everything_with_the_old_server(growing: G
     assert growing.kept_words() == ("kept", "kept")
 
 
-def test_down_by_a_second_server_killed_half_way_and_repeated(growing: Growing) -> None:
+def test_replace_killed(growing: Growing) -> None:
+    """Down by a second server killed half way and repeated."""
     first, key = growing.server, growing.on_server("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
     words = ["-e", "platform_tier=starter", "-e", "platform_scale_mode=replace"]
     asked = len(growing.exchanges("hetzner"))
@@ -248,7 +255,8 @@ def test_a_rehearsal_touches_nothing_and_leaves_nothing(serving: Growing) -> Non
     assert 0 < told["seconds"] <= told["budget"] == 600
 
 
-def test_a_rehearsal_that_was_killed_and_one_that_fails_leave_nothing_either(serving: Growing) -> None:
+def test_rehearsal_killed_and_failed(serving: Growing) -> None:
+    """A rehearsal that was killed and one that fails leave nothing either."""
     growing, asked = serving, len(serving.exchanges("supabase"))
     before = production(growing)
     assert growing.killed("recover_rehearse", when=lambda _said: bool(changed_at(growing, "supabase", asked)))

@@ -105,7 +105,8 @@ def open_ports(address: str, *ports: int) -> list[int]:
     return found
 
 
-def test_the_budget_stops_the_run_before_anything_is_bought(life: Life) -> None:
+def test_budget(life: Life) -> None:
+    """The budget stops the run before anything is bought."""
     run = life.platform.play("site", "-e", "platform_monthly_budget=10")
     words = " ".join(run.output.split())
     assert run.code != 0
@@ -142,7 +143,8 @@ def test_made_with_both_families(life: Life) -> None:
     assert ipv6 in done.stdout, done.stdout + done.stderr
 
 
-def test_check_mode_tells_a_resize_and_touches_nothing(life: Life) -> None:
+def test_resize_check_mode(life: Life) -> None:
+    """Check mode tells a resize and touches nothing."""
     before, boot = life.writes(), life.inside(STARTED)
     told = life.run("--check", "-e", "platform_tier=scale", "-e", "hetzner_server_resize=true")
     assert told.code == 0, told.explain()
@@ -150,7 +152,8 @@ def test_check_mode_tells_a_resize_and_touches_nothing(life: Life) -> None:
     assert (life.writes(), life.inside(STARTED), life.state) == (before, boot, ("cpx31", "running"))
 
 
-def test_another_size_that_cannot_be_had_is_refused_before_anything_is_touched(life: Life) -> None:
+def test_size_not_available(life: Life) -> None:
+    """Another size that cannot be had is refused before anything is touched."""
     before = life.writes()
     dear = life.platform.play("scale", "-e", "platform_tier=peak", "-e", "platform_monthly_budget=100")
     life.fault(effect={"domain": "sold_out"})
@@ -162,7 +165,8 @@ def test_another_size_that_cannot_be_had_is_refused_before_anything_is_touched(l
     assert (life.writes(), life.state) == (before, ("cpx31", "running"))
 
 
-def test_a_resize_that_the_api_refuses_leaves_it_running(life: Life) -> None:
+def test_resize_refused(life: Life) -> None:
+    """A resize that the API refuses leaves it running."""
     # it is down already when the refusal comes
     life.fault(match={"method": "POST", "path": "change_type"}, effect={"status": 422, "body": {"error": {"code": "invalid_server_type", "message": "no"}}})
     run = life.run("-e", "platform_tier=scale", "-e", "hetzner_server_resize=true")
@@ -201,7 +205,8 @@ def may_grow_while_mounted() -> bool:
     return bool(int(line.split()[1], 16) >> 24 & 1)
 
 
-def test_a_server_with_a_foreign_host_key_is_refused_at_once(life: Life) -> None:
+def test_foreign_host_key(life: Life) -> None:
+    """A server with a foreign host key is refused at once."""
     state = Path(life.facts["state_dir"])
     kept = {path: path.read_bytes() for path in state.iterdir() if path.is_file()}
     for path in kept:
@@ -216,7 +221,8 @@ def test_a_server_with_a_foreign_host_key_is_refused_at_once(life: Life) -> None
     assert "An adopted server keeps its own key" in words
 
 
-def test_a_first_boot_that_failed_is_told_and_can_be_taken_away(life: Life) -> None:
+def test_failed_first_boot(life: Life) -> None:
+    """A first boot that failed is told and can be taken away."""
     broken = ["-e", "platform_environment=broken"]
     made = life.run(*broken, "-e", '{"hetzner_server_packages": ["no-such-package-anywhere"], "hetzner_server_delete_protection": true}')
     words = " ".join(made.output.split())

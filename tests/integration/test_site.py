@@ -25,7 +25,8 @@ from .conftest import Look
 pytestmark = [pytest.mark.lab]
 
 
-def test_check_mode_on_an_empty_account_lists_what_would_be_made_and_touches_nothing(first_look: Look) -> None:
+def test_check_mode_on_empty_account(first_look: Look) -> None:
+    """Check mode on an empty account lists what would be made and touches nothing."""
     assert first_look.run.code == 0, first_look.run.explain()
     assert first_look.run.changed > 5, first_look.run.explain()
     for word in ("cpx31", "EUR a month", "column public.profiles.email", "ssl: strict", "quetrex.test/api/*", "www"):
@@ -43,22 +44,26 @@ def test_second_run_changes_nothing(platform: Platform) -> None:
     assert (again.code, again.changed) == (0, 0), again.explain()
 
 
-def test_check_mode_on_a_finished_platform_finds_nothing_to_do(platform: Platform) -> None:
+def test_check_mode_on_finished_platform(platform: Platform) -> None:
+    """Check mode on a finished platform finds nothing to do."""
     look = platform.play("site", "--check", "--diff")
     assert (look.code, look.changed) == (0, 0), look.explain()
 
 
 @pytest.mark.parametrize("path", ["/", "/api/health", "/runner/health"])
-def test_visitors_are_answered_through_the_edge(platform: Platform, path: str) -> None:
+def test_pages(platform: Platform, path: str) -> None:
+    """Visitors are answered through the edge."""
     assert platform.status(path) == 200
 
 
-def test_health_says_which_release_runs_and_that_it_reaches_redis(platform: Platform) -> None:
+def test_health(platform: Platform) -> None:
+    """Health says which release runs and that it reaches Redis."""
     health = json.loads(platform.curl(f"https://{platform.lab.domain}/api/health").stdout)
     assert (health["version"], health["checks"]["redis"]) == ("1.0.0", "ok")
 
 
-def test_the_printed_curl_line_works_as_printed(platform: Platform) -> None:
+def test_printed_curl_line(platform: Platform) -> None:
+    """The printed curl line works as printed."""
     words = [sys.executable, "-m", "lab", "address"]
     printed = subprocess.run(words, cwd=CHECKOUT / "tests", env=platform.environment, capture_output=True, text=True, check=True).stdout
     (line,) = (line for line in printed.splitlines() if line.strip().startswith("curl "))
@@ -77,7 +82,8 @@ def test_old_tls_is_refused_and_new_tls_is_not(platform: Platform) -> None:
     assert platform.curl(url, "--tlsv1.2", "--tls-max", "1.2").returncode == 0
 
 
-def test_static_assets_are_cached_and_the_api_never_is(platform: Platform) -> None:
+def test_caching(platform: Platform) -> None:
+    """Static assets are cached and the API never is."""
     page = platform.curl(f"https://{platform.lab.domain}/").stdout
     asset = page.partition('"/_next/static/')[2].partition('"')[0]
     assert asset, "the page refers to no static asset"
@@ -95,7 +101,8 @@ def open_ports(platform: Platform, space: str, address: str) -> set[str]:
     return {entry.split("/")[0] for line in lines for entry in line.split(", ")}
 
 
-def test_a_stranger_finds_only_ssh_open_on_the_server(platform: Platform) -> None:
+def test_open_ports_from_outside(platform: Platform) -> None:
+    """A stranger finds only SSH open on the server."""
     with net.visitor(platform.lab, "scan", 20) as space:
         assert open_ports(platform, space, platform.server_ipv4) == {"22"}
 
@@ -104,7 +111,8 @@ def test_the_edge_finds_https_as_well(platform: Platform) -> None:
     assert open_ports(platform, net.netns_name(platform.lab, "edge"), platform.server_ipv4) == {"22", "443"}
 
 
-def test_the_database_answers_to_the_server_and_this_machine_and_to_no_stranger(platform: Platform) -> None:
+def test_database_restrictions(platform: Platform) -> None:
+    """The database answers to the server and this machine and to no stranger."""
     knock = f"timeout 3 bash -c 'exec 3<>/dev/tcp/{platform.lab.database}/5432' 2>/dev/null && echo open || echo closed"
     with net.visitor(platform.lab, "knock", 21) as space:
         asked = subprocess.run(["nsenter", f"--net=/run/netns/{space}", "--", "sh", "-c", knock], capture_output=True, text=True, check=True)
@@ -154,7 +162,7 @@ def test_each_of_the_two_firewalls_holds_alone(platform: Platform) -> None:
         platform.on_server(own.format("restart") + "; docker rm --force published >/dev/null 2>&1 || true")
 
 
-def test_a_reboot_stops_the_stack_in_order_and_brings_it_back(platform: Platform) -> None:
+def test_reboot(platform: Platform) -> None:
     """As the window of unattended upgrades does it: systemd goes down, which stops the containers instead of killing them."""
     machines, names = Machines(platform.lab), ("nginx", "runner", "redis")
     platform.on_server("systemctl stop platform-stack.service")
@@ -175,7 +183,8 @@ def test_a_reboot_stops_the_stack_in_order_and_brings_it_back(platform: Platform
     assert platform.on_server("docker ps --quiet --filter label=platform.part=base --filter health=healthy | wc -l").strip() == "3"
 
 
-def test_a_restart_of_the_engine_leaves_the_stack_alone(platform: Platform) -> None:
+def test_engine_restart(platform: Platform) -> None:
+    """A restart of the engine leaves the stack alone."""
     pids = "docker inspect --format '{{.Name}} {{.State.Pid}}' $(docker ps --quiet) | sort"
     before = platform.on_server(pids)
     platform.on_server("systemctl restart docker.service containerd.service")
@@ -183,7 +192,8 @@ def test_a_restart_of_the_engine_leaves_the_stack_alone(platform: Platform) -> N
     assert platform.status("/api/health") == 200
 
 
-def test_a_wrong_origin_certificate_is_refused_by_the_edge(platform: Platform) -> None:
+def test_wrong_origin_certificate(platform: Platform) -> None:
+    """A wrong origin certificate is refused by the edge."""
     tls, reload = "/opt/platform/nginx/tls", "docker kill --signal HUP platform-nginx >/dev/null"
     # By rename: nginx keeps a certificate whose file has the same inode and second of change.
     put = f"for part in pem key; do cp /root/$from.$part {tls}/.new; mv {tls}/.new {tls}/origin.$part; done; {reload}"

@@ -57,7 +57,8 @@ def clean(built: Platform) -> Verdict:
     return verify(built, "status")
 
 
-def test_a_clean_platform_has_no_problem_and_nothing_was_changed(clean: Verdict) -> None:
+def test_clean_platform(clean: Verdict) -> None:
+    """A clean platform has no problem and nothing was changed."""
     assert clean.run.code == 0, clean.run.explain()
     assert [finding for finding in clean.findings if finding["state"] != "note"] == []
     assert (clean.report["ok"], sum(clean.suites.values()), clean.run.changed) == (True, 0, 0)
@@ -65,7 +66,8 @@ def test_a_clean_platform_has_no_problem_and_nothing_was_changed(clean: Verdict)
     assert clean.report["seen"]["drift"]["drift"] == []
 
 
-def test_the_page_shows_the_platform_and_refers_to_nothing_outside(clean: Verdict, platform: Platform) -> None:
+def test_status_page(clean: Verdict, platform: Platform) -> None:
+    """The page shows the platform and refers to nothing outside."""
     assert "The page: " in clean.run.output
     page = platform.lab.path("controller", "status.html").read_text()
     for words in ("All is well", "cpx31", "Database size", "Cloudflare page rules", "serves now", "quetrex.test"):
@@ -73,7 +75,8 @@ def test_the_page_shows_the_platform_and_refers_to_nothing_outside(clean: Verdic
     assert not re.search(r"(src|href)=|url\(|@import|<script", page)
 
 
-def test_monitors_are_as_described_and_the_server_says_that_all_is_well(platform: Platform) -> None:
+def test_monitors_and_heartbeat(platform: Platform) -> None:
+    """Monitors are as described and the server says that all is well."""
     monitors = json.loads(platform.lab.path("api", "monitors.json").read_text())["better"].values()
     assert {item["url"]: (item["check_frequency"], item["email"], item["sms"]) for item in monitors} == {
         f"https://{platform.lab.domain}/api/health": (60, True, True),
@@ -99,7 +102,8 @@ def test_every_planted_fault_is_named(faulty: tuple[Verdict, list[Fault], dict[s
     assert all(verdict.suites[fault.part] for fault in faults)
 
 
-def test_the_server_reports_by_itself_what_nobody_sees_from_outside(faulty: tuple[Verdict, list[Fault], dict[str, Any]]) -> None:
+def test_heartbeat_reports_faults(faulty: tuple[Verdict, list[Fault], dict[str, Any]]) -> None:
+    """The server reports by itself what nobody sees from outside."""
     _verdict, _faults, said = faulty
     assert not said["ok"]
     for words in ("tcp dport 8081 accept", "image of platform-runner was swapped", "certificate ends in", "apt-daily.timer is stopped"):
