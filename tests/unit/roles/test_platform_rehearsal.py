@@ -89,9 +89,22 @@ def test_nothing_is_written_into_productions_state_folder() -> None:
             assert overridden[name].startswith(("{{ __rehearsal_folder }}", "{{ platform_rehearsal_folder }}")), (role, name)
             found += 1
     assert found == 3
-    assert "__rehearsal_folder" in given["ansible_ssh_args"]
+    assert "__rehearsal_folder" in given["ansible_ssh_common_args"]
     (folder,) = (task for task in yaml.safe_load((ROLES / "platform_rehearsal/tasks/delete.yml").read_text()) if "ansible.builtin.file" in task)
     assert folder["ansible.builtin.file"] == {"path": "{{ platform_rehearsal_folder }}", "state": "absent"}
+
+
+def test_ssh_knows_the_rehearsals_host_key_and_all_that_the_inventory_says(playbook: RunPlaybook, tmp_path: Path) -> None:
+    """A connection that never comes about says with which words ssh was called."""
+    inventory = "-o UserKnownHostsFile={{ platform_state_dir }}/known_hosts -o User=inventory"
+    (tmp_path / "hosts").write_text(f"h1 ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1 ansible_ssh_common_args='{inventory}'\n")
+    given = {name: value for name, value in variables().items() if name in ("__rehearsal_folder", "ansible_ssh_common_args")}
+    words = {"hosts": "h1", "gather_facts": False, "vars": given, "tasks": [{"ping": {}}]}
+    (tmp_path / "play.yml").write_text(json.dumps([words]))
+    done = playbook(tmp_path / "play.yml", "-i", str(tmp_path / "hosts"), "-e", json.dumps({"platform_state_dir": f"{tmp_path}/a b"}), "-vvv")
+    (called, *_more) = [line for line in done.stdout.splitlines() if "SSH: EXEC" in line]
+    own, productions = f'UserKnownHostsFile="{tmp_path}/a b/rehearsal/known_hosts"', f"UserKnownHostsFile={tmp_path}/a"
+    assert 0 < called.index(own) < called.index(productions) < called.index("User=inventory")
 
 
 def test_the_address_is_taken_out_before_nobody_knows_it_any_more() -> None:
