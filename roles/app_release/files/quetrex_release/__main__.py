@@ -25,6 +25,7 @@ from quetrex_release.record import DIGEST, Record, canonical
 from quetrex_release.redact import redacted, words
 from quetrex_release.server import BASE, Server, Settings
 from quetrex_release.services import Services
+from quetrex_release.writers import alone
 
 BOOT_SECONDS = 60.0
 STOPS = (signal.SIGTERM, signal.SIGINT)
@@ -34,6 +35,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """The arguments."""
     parser = argparse.ArgumentParser(prog="quetrex-release", description="Blue/green releases of the web application.")
     parser.add_argument("--stack", type=Path, default=Path("/opt/platform"), help="folder of the stack")
+    parser.add_argument("--alone", action="store_true", help="keep playbooks out meanwhile, and wait for none; for whoever is no playbook")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
     commands = parser.add_subparsers(dest="command", required=True)
     deploy = commands.add_parser("deploy", help="make an image serve")
@@ -248,7 +250,10 @@ def perform(arguments: argparse.Namespace, server: Server) -> dict[str, Any]:
     server.require_state()
     if getattr(arguments, "check", False):
         return foresee(engine, arguments)
-    with only_one(server.settings.state_dir, arguments.command):
+    with contextlib.ExitStack() as held:
+        if arguments.alone:
+            held.enter_context(alone(arguments.stack, arguments.command, who(), say))
+        held.enter_context(only_one(server.settings.state_dir, arguments.command))
         server.require_state()
         if arguments.command == "ensure":
             return engine.ensure()

@@ -62,7 +62,7 @@ def run(argv: Sequence[str], asked: str) -> int:
     if (marker := Path(PROGRAM + ".json")).exists():
         stack = Path(json.loads(marker.read_text())["stack"])
     told = json.loads((stack / "release.json").read_text())
-    return main(["--stack", str(stack), "--json", *judge(argv, told["repositories"], told.get("runner_repositories", []))])
+    return main(["--stack", str(stack), "--json", "--alone", *judge(argv, told["repositories"], told.get("runner_repositories", []))])
 
 
 if __name__ == "__main__":

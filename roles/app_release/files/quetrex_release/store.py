@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 SECONDS = 5
+POOLER_OF_TRANSACTIONS = 6543
 # Fifty releases of both are a tenth of what is still read.
 FETCH = "SELECT record FROM platform.releases WHERE platform = %(platform)s AND environment = %(environment)s AND octet_length(record::text) <= 1000000"
 KEEP = (
@@ -57,19 +58,60 @@ class Store:
             cursor.execute(KEEP, {**self.names, "record": json.dumps(record)})
 
     @contextlib.contextmanager
+    def session(self) -> Iterator[Any]:
+        """A session in which each statement stands for itself, and what it locks stays locked until it ends."""
+        if int(self.connection.get("port") or 5432) == POOLER_OF_TRANSACTIONS:
+            raise StoreError("port 6543 is a pooler in transaction mode, which holds no lock; use 5432")
+        with self._opened() as opened:
+            opened.autocommit = True
+            with opened.cursor() as cursor:
+                cursor.execute(f"SET statement_timeout = '{SECONDS}s'")
+                yield Session(cursor)
+
+    @contextlib.contextmanager
     def _cursor(self) -> Iterator[Any]:
-        try:
-            import psycopg2  # late: a server without the driver releases all the same
-        except ImportError as error:
-            raise StoreError("python3-psycopg2 is not installed on the server") from error
-        try:
+        with self._opened() as opened, words_of_the_driver():
+            opened.set_session(readonly=self.read_only)
+            with opened, opened.cursor() as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout = '{SECONDS}s'")
+                yield cursor
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Any]:
+        with words_of_the_driver():
+            import psycopg2
+
             opened = psycopg2.connect(**self.connection, connect_timeout=SECONDS, application_name="quetrex-release")
-            try:
-                opened.set_session(readonly=self.read_only)
-                with opened, opened.cursor() as cursor:
-                    cursor.execute(f"SET LOCAL statement_timeout = '{SECONDS}s'")
-                    yield cursor
-            finally:
-                opened.close()
-        except psycopg2.Error as error:
-            raise StoreError(" ".join(str(error).split())[:300] or type(error).__name__) from error
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+class Session:
+    """A cursor whose errors are those of the store."""
+
+    def __init__(self, cursor: Any) -> None:
+        self.cursor = cursor
+
+    def execute(self, sql: str, values: tuple[Any, ...]) -> None:
+        """One statement."""
+        with words_of_the_driver():
+            self.cursor.execute(sql, values)
+
+    def fetchone(self) -> Any:
+        """The first row of its answer."""
+        return self.cursor.fetchone()
+
+
+@contextlib.contextmanager
+def words_of_the_driver() -> Iterator[None]:
+    """What the database's driver says, as an error of the store; a server without the driver releases all the same."""
+    try:
+        import psycopg2
+    except ImportError as error:
+        raise StoreError("python3-psycopg2 is not installed on the server") from error
+    try:
+        yield
+    except psycopg2.Error as error:
+        raise StoreError(" ".join(str(error).split())[:300] or type(error).__name__) from error
