@@ -88,11 +88,13 @@ class Inside(t.NamedTuple):
 
 
 class Edge(t.NamedTuple):
-    """The answer a visitor gets: its status (0 for none), whether it bears the mark of the edge, and whether the edge gave it by itself."""
+    """The answer a visitor gets: its status (0 for none), whether it bears the mark of the edge, whether the edge gave it by itself, and whether it
+    may only have been late."""
 
     status: int = 0
     marked: bool = True
     challenged: bool = False
+    late: bool = False
 
 
 def look(
@@ -102,10 +104,8 @@ def look(
     for a server that is expected to come back: what takes longer than its answer is not waited for.
     """
     alive = address is not None and server == "running"
-    if api == "ok" and (server == "off" or (server in MISSING and address is not None)):
-        patience = min(target.timeout + 1, DEAD_PATIENCE)
-    else:
-        patience = EDGE_PATIENCE if patient and api == "ok" else target.timeout + 1
+    gone = api == "ok" and (server == "off" or (server in MISSING and address is not None))
+    patience = min(target.timeout + 1, DEAD_PATIENCE) if gone else target.timeout + 1
     with ThreadPoolExecutor(5) as pool:
         edge, database = pool.submit(_edge, target, patience), pool.submit(_database, target)
         pinged = pool.submit(_ping, command, str(address)) if alive else None
@@ -113,6 +113,9 @@ def look(
         login = pool.submit(_login, command, str(address), target) if alive else None
         inside = login.result() if login else Inside("silent")
         visitors, proxy = edge.result(), proxy_for(_question(target, patience), target.name, "https") is not None
+        # Asked for longer only where its word decides.
+        if visitors.late and patient and inside.login != "ok" and api == "ok" and not gone and (alive or server in MISSING):
+            visitors = _edge(target, EDGE_PATIENCE)
         return Situation(
             api, server, pinged.result() if pinged else None, banner.result() if banner else "silent", inside.login, inside.origin, visitors.status,
             database.result(), young, visitors.marked, visitors.challenged, address is not None, proxy, inside.trouble, inside.parts,
@@ -152,8 +155,8 @@ def _question(target: Target, patience: float) -> Question:
 def _edge(target: Target, patience: float) -> Edge:
     try:
         answer = ask(_question(target, patience))
-    except ProbeError:
-        return Edge()
+    except ProbeError as error:
+        return Edge(late=error.code == "timeout")
     return Edge(answer.status, answer.edge_marked, bool(answer.mitigated))
 
 

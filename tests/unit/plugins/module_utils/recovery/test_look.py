@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.quetrex.platform.plugins.module_utils.http_probe import Answer, ProbeError, Question
+from ansible_collections.quetrex.platform.plugins.module_utils.recovery import look
 from ansible_collections.quetrex.platform.plugins.module_utils.recovery.choice import NOTHING_YET, Choice, History, Situation, choose
 from ansible_collections.quetrex.platform.plugins.module_utils.recovery.look import Inside, Target, look_until, script, understood
 
@@ -248,3 +250,33 @@ def test_only_the_last_looks_after_an_action_wait_for_a_slow_edge() -> None:
 
     look_until(see, 6, 2, clock, clock.sleep)
     assert patience == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("server", "login", "patient", "asked"),
+    [
+        ("running", (255, "", "Connection timed out"), True, [5, 105]),
+        ("running", (255, "", "Connection timed out"), False, [5]),
+        ("running", (0, "disk ok\norigin 000", ""), True, [5]),
+        ("off", (255, "", ""), True, [2]),
+        ("rebuilding", (255, "", ""), True, [5]),
+    ],
+)
+def test_a_slow_edge_is_waited_for_where_its_word_decides(
+    monkeypatch: pytest.MonkeyPatch, server: str, login: tuple[int, str, str], patient: bool, asked: list[int]
+) -> None:
+    """The edge says 522 after 19 s."""
+    patience: list[float] = []
+
+    def ask(question: Question) -> Answer:
+        patience.append(question.answer_timeout or 0)
+        if patience[-1] < 19:
+            raise ProbeError("timeout", "no answer")
+        return Answer(522, {"cf-ray": "1"}, "", None, "192.0.2.1")
+
+    monkeypatch.setattr(look, "ask", ask)
+    monkeypatch.setattr(look, "_banner", lambda _address, _timeout: "silent")
+    monkeypatch.setattr(look, "_ping", lambda _command, _address: None)
+    target = Target("app.example", "/", None, None, "ops", "key", (), None, 5432, None, timeout=4)
+    seen = look.look(lambda *_args, **_more: login, "ok", server, "192.0.2.1", target, patient=patient)
+    assert (patience, seen.edge) == (asked, 522 if len(asked) == 2 else 0)
