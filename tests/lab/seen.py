@@ -82,6 +82,7 @@ def plant(seen: dict[str, Any], fault: str) -> None:
         "other configuration": lambda: redis["labels"].update({"platform.config": "c2"}),
         "container down": lambda: redis.update(running=False),
         "container sick": lambda: redis.update(health="unhealthy"),
+        "out of memory": lambda: redis.update(out_of_memory=True),
         "container gone": lambda: box["containers"].update(items=[]),
         "stranger": lambda: box["containers"]["items"].append({**redis, "name": "miner", "image": "x"}),
         "published port": lambda: redis.update(published=["6379/tcp"]),

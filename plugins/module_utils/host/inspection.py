@@ -171,10 +171,25 @@ def _container(item: Json) -> Json:
         "health": (state.get("Health") or {}).get("Status", ""),
         "restarts": int(item.get("RestartCount") or 0),
         "started": state.get("StartedAt", ""),
-        "out_of_memory": bool(state.get("OOMKilled")),
+        "out_of_memory": bool(state.get("OOMKilled")) or kills(state.get("Pid") or 0) > 0,
         "labels": {name: value for name, value in labels.items() if name.startswith("platform.")},
         "published": sorted(port for port, bound in ((item.get("HostConfig") or {}).get("PortBindings") or {}).items() if bound),
     }
+
+
+def kills(pid: int, root: str = "/") -> int:
+    """Processes that the kernel killed for memory in a process's control group. Docker says so only of a container's first process."""
+    for line in _text(f"{root}proc/{pid}/cgroup").splitlines() if pid else []:
+        _number, controllers, place = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        folder, name = (f"{root}sys/fs/cgroup/memory", "memory.oom_control") if controllers else (f"{root}sys/fs/cgroup", "memory.events")
+        # a container's control group may be told from further up than this system sees
+        for inside in (place, "/" + "/".join(place.split("/")[-2:])):
+            found = re.search(r"^oom_kill (\d+)$", _text(f"{folder}{inside}/{name}"), re.MULTILINE)
+            if found:
+                return int(found.group(1))
+    return 0
 
 
 def _wanted(run: RunProgram, places: Places) -> Json:

@@ -281,9 +281,13 @@ def _container(item: Json, target: Json, limits: Limits) -> list[Finding]:
     config = target["labels"].get("platform.config")
     if described and config not in (None, "", "unset") and item["labels"].get("platform.config") != config:
         found.append(Finding("containers", "problem", f"{name} runs with another configuration than its files", fix="Run site"))
-    if item["restarts"] > limits.restarts or item["out_of_memory"]:
-        why = "ran out of memory" if item["out_of_memory"] else f"was restarted {item['restarts']} times"
-        found.append(Finding("containers", "warning", f"{name} {why}", fix=f"docker logs --tail 50 {name}; app_stack_limits"))
+    if item["out_of_memory"]:
+        # a user's code may be too large for the runner at any time; of the others each such moment cost visitors their requests
+        state = "warning" if target["labels"].get("platform.part") == "base" and name.endswith("-runner") else "problem"
+        fix = f"Raise the memory of {name.split('-')[1]} in app_stack_limits and run site; the next start of the container clears this"
+        found.append(Finding("containers", state, f"{name} ran out of memory", "the kernel killed a process of it", fix))
+    elif item["restarts"] > limits.restarts:
+        found.append(Finding("containers", "warning", f"{name} was restarted {item['restarts']} times", fix=f"docker logs --tail 50 {name}"))
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.quetrex.platform.plugins.module_utils.host import inspection
-from ansible_collections.quetrex.platform.plugins.module_utils.host.inspection import PARTS, Places, inspect
+from ansible_collections.quetrex.platform.plugins.module_utils.host.inspection import PARTS, Places, inspect, kills
 
 RULE = {"rule": {"family": "inet", "table": "platform", "chain": "inbound", "handle": 7, "expr": [{"counter": {"packets": 3}}, {"accept": None}]}}
 OPENED = {"rule": {"family": "inet", "table": "platform", "chain": "inbound", "handle": 9, "expr": [{"match": {"right": 8081}}, {"accept": None}]}}
@@ -110,6 +110,21 @@ def test_containers_are_put_beside_what_the_files_and_the_record_want(tmp_path: 
     assert (web["name"], web["restarts"], web["published"], web["labels"]) == ("platform-web-green", 2, ["3000/tcp"], {"platform.config": "h1"})
     assert seen["wanted"]["platform-web-green"] == {"image": digest, "labels": {"platform.config": "h1"}, "image_id": "sha256:77"}
     assert seen["wanted"]["platform-redis"]["image_id"] == "sha256:5"
+
+
+@pytest.mark.parametrize(
+    ("line", "folder", "text"),
+    [
+        ("0::/system.slice/docker-1.scope\n", "sys/fs/cgroup/system.slice/docker-1.scope/memory.events", "low 0\noom 4\noom_kill 3\noom_group_kill 0\n"),
+        ("9:cpu:/x\n4:memory:/machine/up/docker/1\n", "sys/fs/cgroup/memory/docker/1/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"),
+    ],
+)
+def test_a_killed_worker_is_counted_where_the_first_process_lives_on(tmp_path: Path, line: str, folder: str, text: str) -> None:
+    for path, content in ((tmp_path / "proc" / "7" / "cgroup", line), (tmp_path / folder, text)):
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
+    assert kills(7, f"{tmp_path}/") == 3
+    assert kills(8, f"{tmp_path}/") == kills(0, f"{tmp_path}/") == 0
 
 
 def test_timers_tell_whether_they_are_to_run_and_do(tmp_path: Path) -> None:

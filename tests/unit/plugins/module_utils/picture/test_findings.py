@@ -36,6 +36,7 @@ def test_a_clean_platform_has_no_finding() -> None:
         ("other configuration", "containers", "another configuration"),
         ("container down", "containers", "platform-redis does not run"),
         ("container sick", "containers", "platform-redis is unhealthy"),
+        ("out of memory", "containers", "platform-redis ran out of memory"),
         ("container gone", "containers", "platform-redis is not there"),
         ("stranger", "containers", "miner runs beside the platform"),
         ("published port", "firewall", "publishes 6379/tcp"),
@@ -80,6 +81,14 @@ def test_what_is_no_danger_yet_is_a_warning_and_fails_nothing() -> None:
     assert document(found, seen)["ok"]
     assert summary(found) == "3 warnings, 1 note; nothing that has to be mended now."
     assert judged(seen, certificate_days=25)[0].what == "the origin's certificate ends in 20.0 days"
+
+
+def test_a_users_code_that_is_too_large_is_a_warning() -> None:
+    seen = clean()
+    containers = inside(seen)["containers"]
+    containers["wanted"]["platform-runner"] = containers["wanted"].pop("platform-redis")
+    containers["items"][0].update(name="platform-runner", out_of_memory=True)
+    assert [(item.state, item.what) for item in judged(seen)] == [("warning", "platform-runner ran out of memory")]
 
 
 def test_a_part_that_cannot_be_looked_at_hides_no_other() -> None:
