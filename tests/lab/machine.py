@@ -24,6 +24,11 @@ from lab.shell import run
 
 _DISK = ("upper", "docker", "containerd")
 _INSIDE = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
+# What a kernel of its own shows in /dev by itself: a file can be mounted.
+_LOOPS = (
+    "[ -e /dev/loop-control ] || mknod -m 660 /dev/loop-control c 10 237; "
+    "n=0; while [ $n -lt 96 ]; do [ -e /dev/loop$n ] || mknod -m 660 /dev/loop$n b 7 $n; n=$((n+1)); done"
+)
 
 
 class Machines:
@@ -133,8 +138,9 @@ class Machines:
             network,
             *rights,
             *binds,
-            "/usr/lib/lab-guest",
-            "init",
+            "/bin/sh",
+            "-c",
+            f"{_LOOPS}; exec /usr/lib/lab-guest init",
         ]
 
     def _write_volumes(self, server: int) -> None:
@@ -220,7 +226,7 @@ class Machines:
         (self._folder(server) / "server.json").write_text(json.dumps(self._facts(server) | {"volumes": dict(volumes)}))
         self._write_volumes(server)
         if self.running(server):
-            self.enter(server, "/usr/lib/lab-guest", "volumes")
+            self.enter(server, "/bin/sh", "-c", f"/usr/lib/lab-guest volumes; {_LOOPS}")
 
     def init_pid(self, server: int) -> int:
         """Process id, seen from outside, of the server's own init."""

@@ -20,7 +20,7 @@ rest=$(running platform-)
 
 for _try in 1 2 3 4 5 6 7 8 9 10; do
   mountpoint --quiet "$state" || exit 0
-  umount "$state" 2>/dev/null && exit 0
+  umount --recursive "$state" 2>/dev/null && exit 0
   sleep 0.3
 done
 echo "$state is still in use: $(fuser --mount --verbose "$state" 2>&1 || true)" >&2

@@ -17,6 +17,7 @@ from ansible.template import Templar, trust_as_template
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "app_stack"
 SECRET = "s3cr'et$1"
 SHARED = {
+    "ansible_check_mode": False,
     "platform_domain": "example.com",
     "platform_state_dir": "/nonexistent",
     "platform_edge_cidrs": ["192.0.2.0/24"],
@@ -165,3 +166,27 @@ def test_a_time_means_the_same_to_nginx_docker_systemd_and_releases(text: Any, s
 @pytest.mark.parametrize(("given", "wanted"), [({}, ""), ({"NODE_OPTIONS": "--enable-source-maps"}, " --enable-source-maps")])
 def test_node_takes_headers_as_large_as_nginx_passes_on(given: dict[str, str], wanted: str) -> None:
     assert f"NODE_OPTIONS='--max-http-header-size=65536{wanted}'\n" in files(app_stack_web_environment=given)["/opt/platform/env/web.env"]["content"]
+
+
+def test_folders_in_memory_have_a_size_and_are_writable_whoever_owns_them_in_the_image() -> None:
+    found = compose(files(app_stack_web_tmpfs=["/tmp", "/app/cache:size=1g", "/x:uid=5,mode=700"]))["services"]
+    wanted = ["/tmp:size=64m,mode=1777", "/app/cache:size=1g,mode=1777", "/x:uid=5,mode=700,size=64m"]
+    assert found["web-blue"]["tmpfs"] == found["web-green"]["tmpfs"] == wanted
+    for name, service in found.items():
+        assert all("size=" in folder for folder in service.get("tmpfs", [])), name
+
+
+def test_no_container_of_users_code_or_the_application_is_an_account_of_the_server(found: dict[str, Any]) -> None:
+    """Accounts are below 65536 everywhere, those of systemd among them, and subordinate numbers begin at 100000."""
+    users = {name: int(service["user"].partition(":")[0]) for name, service in compose(found)["services"].items() if name not in ("nginx", "redis")}
+    assert set(users) == {"web-blue", "web-green", "runner"}
+    assert all(65536 <= number < 100000 for number in users.values())
+    assert len(set(users.values())) == 2
+    assert "user" not in compose(files(app_stack_web_uid=0))["services"]["web-blue"]
+
+
+def test_nginx_comes_first_and_users_code_last_when_processors_are_short(found: dict[str, Any]) -> None:
+    shares = {name: service.get("cpu_shares", 1024) for name, service in compose(found)["services"].items()}
+    assert max(shares, key=lambda name: shares[name]) == "nginx"
+    assert min(shares, key=lambda name: shares[name]) == "runner"
+    assert compose(found)["services"]["nginx"]["cpus"] >= 1
