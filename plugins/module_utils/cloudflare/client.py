@@ -108,11 +108,17 @@ class Client:
         """The zone of this name."""
         found = [zone for zone in self.call("GET", "/zones", query={"name": name}) if zone.get("name") == name]
         if not found:
-            raise CloudflareError(
-                f"There is no zone {name} that this token can see. Add the domain at Cloudflare, or give the token Zone Read for it.", code="zone_not_found"
-            )
+            raise CloudflareError(f"There is no zone {name} that this token can see. {self._instead_of(name)}", code="zone_not_found")
         zone: Json = found[0]
         return zone
+
+    def _instead_of(self, name: str) -> str:
+        """What to do about a zone that is not there: a name below a zone is no zone."""
+        labels = name.split(".")
+        for above in (".".join(labels[start:]) for start in range(1, len(labels) - 1)):
+            if any(zone.get("name") == above for zone in self.call("GET", "/zones", query={"name": above})):
+                return f"{name} is a name in the zone {above}: name the zone itself (platform_domain, cloudflare_zone_name), and {name} among its names."
+        return "Add the domain at Cloudflare, or give the token Zone Read for it."
 
     def _once(self, what: str, method: str, path: str, body: Json | None, query: Json | None) -> Json:
         """One exchange."""

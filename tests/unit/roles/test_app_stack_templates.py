@@ -50,7 +50,7 @@ def templar(**more: Any) -> Templar:
     variables: dict[str, Any] = {}
     for part in ("defaults", "vars"):
         variables |= trusted(yaml.safe_load((ROLE / part / "main.yml").read_text()))
-    variables |= trusted(SHARED | more) | {"role_path": str(ROLE)}
+    variables |= trusted(SHARED | more) | {"role_path": str(ROLE), "ansible_check_mode": False}
     loader = DataLoader()
     loader.set_basedir(str(ROLE))
     return Templar(loader, {**variables, "ansible_search_path": [str(ROLE)]})

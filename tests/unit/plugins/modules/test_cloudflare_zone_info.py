@@ -61,3 +61,10 @@ def test_a_permission_nobody_knows_is_refused_before_anything_is_asked(cloudflar
 
 def test_an_unknown_zone_is_named(run_cloudflare: Run) -> None:
     assert run_cloudflare("zone_info", zone="example.com")["failure"]["code"] == "zone_not_found"
+
+
+def test_a_name_below_a_zone_is_told_its_zone(run_cloudflare: Run) -> None:
+    zone = run_cloudflare("zone_info")["zone"]["name"]
+    result = run_cloudflare("zone_info", zone=f"app.{zone}")
+    assert result["failure"]["code"] == "zone_not_found"
+    assert f"app.{zone} is a name in the zone {zone}" in result["msg"]
