@@ -237,6 +237,41 @@ def bad_playbook_names(root: Path) -> list[str]:
     return [f"playbooks/{path.name}: small letters and underscores, .yml" for path in names if not re.fullmatch(r"[a-z_]+\.yml", path.name)]
 
 
+def plays_of(playbook: Path) -> list[dict[str, Any]]:
+    """All plays in their order, those of imported playbooks included."""
+    found: list[dict[str, Any]] = []
+    for play in read_yaml(playbook) or []:
+        imported = play.get("ansible.builtin.import_playbook")
+        found += plays_of(playbook.parent / imported) if imported else [play]
+    return found
+
+
+def looks_whose_it_is(task: dict[str, Any]) -> str:
+    """The entry point of platform_preflight that a task or a role of a play is; empty when it is something else."""
+    role = task.get("ansible.builtin.import_role") or ({"name": task["role"]} if "role" in task else {})
+    return str(role.get("tasks_from", "main")) if role.get("name") == "quetrex.platform.platform_preflight" else ""
+
+
+def playbooks_that_ask_nobody_whose(root: Path) -> list[str]:
+    """A playbook with plays on servers begins with platform_preflight, and before a play on the platform's group that group has been found not empty."""
+    found = []
+    for path in playbooks(root):
+        begun = certain = False
+        for play in plays_of(path):
+            hosts, tasks = str(play["hosts"]), [task for key in ("pre_tasks", "roles", "tasks") for task in play.get(key) or []]
+            if not begun and (hosts != "localhost" or any("ansible.builtin.assert" not in task for task in tasks)):
+                first: dict[str, Any] = next((task for task in tasks if "ansible.builtin.assert" not in task), {})
+                begun = hosts == "localhost" and bool(looks_whose_it_is(first))
+                if not begun and any(one["hosts"] != "localhost" for one in plays_of(path)):
+                    found.append(f"playbooks/{path.name}: has to begin with platform_preflight on localhost: whose servers are these?")
+                    break
+            certain = certain or (hosts == "localhost" and any(looks_whose_it_is(task).startswith("identity") for task in tasks))
+            if re.search(r"platform_(hosts|servers)", hosts) and not certain:
+                found.append(f"playbooks/{path.name}: the play '{play['name']}' would do nothing on an empty group; see platform_preflight's identity")
+                break
+    return found
+
+
 def paths_outside_the_artifact(root: Path) -> list[str]:
     """Roles and playbooks may not read what an installed collection does not have."""
     outside = re.compile(r"(inventories|tests|molecule|tools)/[a-z]")
@@ -446,6 +481,7 @@ TREE_RULES: list[Rule] = [
     unknown_roles,
     unknown_settings,
     bad_playbook_names,
+    playbooks_that_ask_nobody_whose,
     paths_outside_the_artifact,
     paths_not_expanded,
     truths_of_words,

@@ -17,6 +17,7 @@ from gates.unchanged import PINS, inputs
 # what a gate catches depends on the gate, on the tool's version and on the tool's settings
 planted = inputs("tests/gates", "tests/contract/rules.py", ".yamllint", ".config", "mypy.ini", "meta/runtime.yml", "changelogs/config.yaml", *PINS)
 HEADER = rules.HEADER
+BEGINS = "---\n- hosts: localhost\n  roles: [{role: quetrex.platform.platform_preflight}]\n"
 MODULE = (
     "#!/usr/bin/python\n"
     + HEADER
@@ -304,6 +305,8 @@ def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path)
         (rules.awx_templates, {"roles/awx_controller/vars/main.yml": AWX, "playbooks/planted.yml": "---\n[]\n"}, "no template for playbooks/planted.yml"),
         (rules.awx_templates, {"roles/awx_controller/vars/main.yml": AWX}, "no playbook site"),
         (rules.bad_playbook_names, {"playbooks/re-cover.yml": "---\n[]\n"}, "re-cover"),
+        (rules.playbooks_that_ask_nobody_whose, {"playbooks/a.yml": "---\n- hosts: '{{ platform_hosts }}'\n  name: A\n"}, "has to begin"),
+        (rules.playbooks_that_ask_nobody_whose, {"playbooks/a.yml": BEGINS + "- hosts: platform_servers\n  name: Planted\n"}, "the play 'Planted' would do"),
         (rules.paths_outside_the_artifact, {"playbooks/a.yml": "---\n- vars_files: [../inventories/lab/x.yml]\n"}, "inventories/"),
         (rules.versions_agree, {"requirements.yml": "---\ncollections: []\n"}, "hetzner.hcloud"),
         (rules.versions_agree, {"docs/start.md": "pip install 'ansible-core>=2.17'\n", "meta/runtime.yml": '---\nrequires_ansible: ">=2.18.0"\n'}, "2.17"),
