@@ -14,7 +14,8 @@ description:
   - A failure of the API is an error with its true reason, never an inventory without hosts, whatever C(any_unparsed_is_failed) says.
   - A valid cache is used without asking the API.
   - Pages are fetched in parallel, and the rate limit is waited for.
-  - Options may be templates; variables given with C(-e), C(inventory_file) and C(inventory_dir) can be used in them.
+  - Options may be templates; variables of C(group_vars/all) beside the file, those given with C(-e), C(inventory_file) and C(inventory_dir) can
+    be used in them.
   - The configuration file's name has to end with C(hcloud.yml) or C(hcloud.yaml).
 author:
   - Quetrex (@quetrex)
@@ -71,7 +72,10 @@ options:
     type: list
     elements: str
   label_selector:
-    description: Only servers with these labels, in Hetzner's notation, for example V(platform=quetrex,environment=production).
+    description:
+      - Only servers with these labels, in Hetzner's notation, for example V(role=app).
+      - Where the inventory says C(platform_name) and C(platform_environment), in C(group_vars/all) beside the file or with C(-e), only servers
+        labelled with these are meant; a selector that says something else of the labels C(platform) and C(environment) is refused.
     default: ""
     type: str
   network:
@@ -114,9 +118,8 @@ options:
 """
 
 EXAMPLES = r"""
-# The servers of one platform; the token is in the environment as HCLOUD_TOKEN.
+# The servers of one platform, found by platform_name and platform_environment of group_vars/all; the token is in the environment as HCLOUD_TOKEN.
 plugin: quetrex.platform.hcloud
-label_selector: platform=quetrex,environment=production
 groups:
   platform_servers: hcloud_labels.role == 'app'
 
@@ -142,12 +145,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible import constants
 from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.inventory.group import Group
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable, get_cache_plugin
+from ansible.plugins.loader import vars_loader
 
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.hosts import Selection, hosts_of, native_groups
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.options import problem
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.options import SETTINGS, SelectorError, compose_selector, problem
 
 SHAPE = 1
 """Part of the cache's key: raised when what is cached changes its shape."""
@@ -164,9 +169,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """Configuration, cache and what Ansible is told; fetching and shaping is in module_utils."""
 
     NAME = "quetrex.platform.hcloud"
+    _users_setting: t.ClassVar[list[t.Any]] = []
 
     def verify_file(self, path: str) -> bool:
         """Say whether the file may be one of ours."""
+        # asked for every source: a failure of an earlier one says nothing about this one
+        while self._users_setting:
+            vars(constants)["INVENTORY_ANY_UNPARSED_IS_FAILED"] = self._users_setting.pop()
         return bool(super().verify_file(path)) and path.endswith(("hcloud.yaml", "hcloud.yml"))
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
@@ -176,6 +185,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._parse(path, cache=cache)
         except Exception:
             # The core makes a warning of it and goes on without hosts, exit status 0, unless it is told that this is an error.
+            if not self._users_setting:
+                self._users_setting.append(vars(constants)["INVENTORY_ANY_UNPARSED_IS_FAILED"])
             vars(constants)["INVENTORY_ANY_UNPARSED_IS_FAILED"] = True
             raise
 
@@ -194,8 +205,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _options_of(self, path: str) -> dict[str, t.Any]:
         """Return the options with templates resolved."""
-        directory = path.rpartition("/")[0]
-        self.templar.available_variables = {**(self._vars or {}), "inventory_file": path, "inventory_dir": directory or "."}
+        directory = path.rpartition("/")[0] or "."
+        variables = {**self._shared(directory), **(self._vars or {}), "inventory_file": path, "inventory_dir": directory}
+        self.templar.available_variables = variables
         options = {}
         for name in _TEMPLATED:
             value = self.get_option(name)
@@ -205,7 +217,18 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         wrong = problem(options)
         if wrong:
             raise AnsibleParserError(wrong)
+        settings = {name: self.templar.template(variables[name]) for name in SETTINGS.values() if name in variables}
+        try:
+            options["label_selector"] = compose_selector(str(options["label_selector"] or ""), settings)
+        except SelectorError as error:
+            raise AnsibleParserError(f"{path}: {error}") from None
         return options
+
+    def _shared(self, directory: str) -> dict[str, t.Any]:
+        """Return what the inventory says of all hosts: in group_vars beside the file, and in sources that were read before it."""
+        everybody = t.cast("t.Any", self.inventory).groups.get("all")
+        found = vars_loader.get("host_group_vars").get_vars(self.loader, directory, [Group("all")])
+        return {**(everybody.vars if everybody else {}), **found}
 
     def _key(self, path: str, options: dict[str, t.Any]) -> str:
         """Return the cache's key: whatever changes the answer is in it, tokens only as a hash."""

@@ -53,3 +53,46 @@ def _projects_problem(projects: t.Any) -> str | None:
         if not all(isinstance(value, str) for value in project.values() if value is not None):
             return f"{where}: all values have to be text"
     return None
+
+
+SETTINGS = {"platform": "platform_name", "environment": "platform_environment"}
+"""Labels that say whose a server is, and the settings they are made of."""
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+
+class SelectorError(ValueError):
+    """A selector that cannot be meant, with what to do about it."""
+
+
+def compose_selector(given: str, settings: t.Mapping[str, t.Any]) -> str:
+    """Return a label selector for the servers of the platform that the settings name, and what was given beside.
+
+    Without these settings the inventory is not one of this platform, and the selector is the one given.
+    """
+    named = {label: settings.get(setting) for label, setting in SETTINGS.items()}
+    if all(value is None for value in named.values()):
+        return given
+    for label, value in named.items():
+        if not isinstance(value, str) or not _LABEL.fullmatch(value):
+            raise SelectorError(f"{SETTINGS[label]} is {value!r}; the servers are found by it. Write it into group_vars/all beside this file")
+    rest = [part for part in _parts(given) if not _repeats(part, named)]
+    return ",".join([*(f"{label}={value}" for label, value in named.items()), *rest])
+
+
+def _parts(selector: str) -> list[str]:
+    """Split at commas, but not within the parentheses of a set."""
+    return [part.strip() for part in re.split(r",(?![^(]*\))", selector) if part.strip()]
+
+
+def _repeats(part: str, named: t.Mapping[str, t.Any]) -> bool:
+    """Return whether a part says what the settings say; refuse one that says something else of the same label."""
+    found = re.match(r"!?\s*([\w./-]+)", part)
+    label = found[1] if found else ""
+    if label not in named:
+        return False
+    if re.fullmatch(rf"{label}\s*==?\s*{re.escape(named[label])}", part):
+        return True
+    raise SelectorError(
+        f"label_selector: {part!r} is not what {SETTINGS[label]} says, which is {named[label]!r}. Remove it from label_selector: "
+        f"{','.join(f'{key}={value}' for key, value in named.items())} is made of {' and '.join(SETTINGS.values())}"
+    )

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
@@ -323,3 +324,65 @@ def test_no_token_lies_in_the_cache(fleet: Fleet, cached: dict[str, Any]) -> Non
     fleet.inventory(**cached)
     for path in (fleet.lab.root / "cache").iterdir():
         assert hetzner.token("scratch") not in path.read_text() + path.name
+
+
+# --- one name for the platform
+
+
+def settings(fleet: Fleet, text: str, name: str = "group_vars/all/platform.yml") -> None:
+    path = fleet.lab.root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_the_servers_are_those_of_the_settings_beside_the_file(fleet: Fleet) -> None:
+    fleet.order("ours", platform="quetrex", environment="staging", role="app")
+    fleet.order("production", platform="quetrex", environment="production", role="app")
+    fleet.order("joined", platform="quetrex-staging", environment="x", role="app")
+    settings(fleet, "platform_name: quetrex\nplatform_environment: \"{{ 'stag' ~ 'ing' }}\"\n")
+    assert list(fleet.inventory().hosts) == ["ours"]
+    assert list(fleet.inventory(label_selector="role=db").hosts) == []
+    assert list(fleet.inventory(label_selector="platform=quetrex,environment==staging, role in (app, db)").hosts) == ["ours"]
+
+
+@pytest.mark.parametrize(
+    "selector", ["environment=production", "platform=quetrex,environment!=staging", "!environment", "environment in (staging, x)", "platform"]
+)
+def test_a_selector_that_says_something_else_is_refused(fleet: Fleet, selector: str) -> None:
+    settings(fleet, "{platform_name: quetrex, platform_environment: staging}", "group_vars/all.yml")
+    before = fleet.requests()
+    with pytest.raises(AnsibleError, match=r"is not what platform_\w+ says, .* Remove it from label_selector: platform=quetrex,environment=staging is made"):
+        fleet.inventory(label_selector=selector)
+    assert fleet.requests() == before
+
+
+@pytest.mark.parametrize(
+    "text", ["platform_name: quetrex", "{platform_name: quetrex, platform_environment: 'x-'}", "{platform_name: '', platform_environment: x}"]
+)
+def test_half_a_name_is_refused(fleet: Fleet, text: str) -> None:
+    settings(fleet, text)
+    with pytest.raises(AnsibleError, match=r"the servers are found by it. Write it into group_vars/all beside this file"):
+        fleet.inventory()
+
+
+def test_what_is_given_on_the_command_line_goes_first(fleet: Fleet, collection_tree: Path) -> None:
+    fleet.order("ours", platform="quetrex", environment="other", role="app")
+    settings(fleet, "{platform_name: quetrex, platform_environment: staging}")
+    (fleet.lab.root / "hcloud.yml").write_text(yaml.safe_dump({"plugin": OURS, **fleet.options}))
+    (fleet.lab.root / "ansible.cfg").touch()
+    names = {"ANSIBLE_CONFIG": str(fleet.lab.root / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(collection_tree)}
+    command = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", str(fleet.lab.root / "hcloud.yml"), "--list"]
+    done = subprocess.run([*command, "-e", "platform_environment=other"], env={**os.environ, **names}, capture_output=True, text=True, check=False, timeout=60)
+    assert list(json.loads(done.stdout)["_meta"]["hostvars"]) == ["ours"], done.stderr
+    assert json.loads(done.stdout)["_meta"]["hostvars"]["ours"]["platform_name"] == "quetrex"
+
+
+def test_a_failure_leaves_the_users_setting_for_other_inventories(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.inventory()
+    monkeypatch.setattr(constants, "INVENTORY_ANY_UNPARSED_IS_FAILED", False)
+    for _twice in range(2):
+        with pytest.raises(AnsibleError):
+            fleet.inventory(status=["asleep"])
+        assert vars(constants)["INVENTORY_ANY_UNPARSED_IS_FAILED"] is True
+    fleet.inventory()
+    assert vars(constants)["INVENTORY_ANY_UNPARSED_IS_FAILED"] is False
