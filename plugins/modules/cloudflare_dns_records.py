@@ -81,6 +81,11 @@ records:
   returned: success
   type: list
   elements: dict
+former:
+  description: The records of the names given, before.
+  returned: success
+  type: list
+  elements: dict
 steps:
   description: What was written, or in check mode would be, in order.
   returned: success
@@ -142,7 +147,7 @@ def run(module: AnsibleModule, client: Client) -> None:
         return sorted((dns.view(record) for record in records), key=lambda row: (row["name"], row["type"], row["content"]))
 
     outcome = converge(fetch, lambda records: dns.plan(zone, records, desired), apply, check=module.check_mode)
-    finish(module, outcome, shown, client.requests, records=shown(outcome.after), zone_id=found.id)
+    finish(module, outcome, shown, client.requests, records=shown(outcome.after), former=shown(outcome.before), zone_id=found.id)
 
 
 def main() -> None:

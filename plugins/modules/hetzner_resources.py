@@ -138,6 +138,11 @@ volume:
   description: The volume as the API shows it; null when there is none yet.
   returned: success
   type: dict
+other_addresses:
+  description: Addresses in this project that are labelled as other platforms' or environments'.
+  returned: success
+  type: list
+  elements: str
 steps:
   description: What was done, or would be in check mode, in words.
   returned: success
@@ -197,7 +202,14 @@ def keep(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     if steps and not module.check_mode:
         raise HetznerError("not_settled", f"still to do after {ROUNDS} rounds: {'; '.join(step.text for step in steps)}")
     result = {kind: current[kind] for kind in SHOWN}
-    return {"changed": bool(done), **result, "steps": done, "drift": drift(current, wanted), "diff": _diff(before, current, steps, done)}
+    return {
+        "changed": bool(done),
+        **result,
+        "other_addresses": current["others"],
+        "steps": done,
+        "drift": drift(current, wanted),
+        "diff": _diff(before, current, steps, done),
+    }
 
 
 def _diff(before: Current, after: Current, planned: list[Step], done: list[str]) -> dict[str, t.Any]:

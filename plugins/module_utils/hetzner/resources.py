@@ -15,7 +15,7 @@ from ipaddress import ip_network
 
 from .client import Answer, Client
 from .errors import HetznerError
-from .ownership import of_name, of_role
+from .ownership import belongs_to_another, of_name, of_role
 
 ROUNDS = 4
 """Create, then protect and name; one more for a lost answer, one to see that all is done."""
@@ -23,7 +23,7 @@ SECOND_LOOK = 2.0
 
 Rule = dict[str, t.Any]
 Current = dict[str, t.Any]
-"""firewall, ipv4, ipv6, volume: the API's resource or None; server: the server they are for, or None."""
+"""firewall, ipv4, ipv6, volume: the API's resource or None; server: the server they are for, or None; others: addresses of other owners."""
 
 
 class Wanted(t.NamedTuple):
@@ -179,7 +179,7 @@ def fetch(client: Client, wanted: Wanted, server: t.Callable[[], Answer | None])
         owner = pool.submit(server if wanted.ipv4 or wanted.ipv6 or wanted.volume_size else lambda: None)
         rows = dict(zip(kinds, pool.map(lambda kind: client.all(f"/{kind}", kind), kinds), strict=True))
         found = owner.result()
-    return {"server": found, **choose(rows, wanted, found)}
+    return {"server": found, "others": addresses_of_others(rows["primary_ips"], wanted.labels), **choose(rows, wanted, found)}
 
 
 def choose(rows: dict[str, list[Answer]], wanted: Wanted, server: Answer | None) -> Current:
@@ -206,6 +206,12 @@ def choose(rows: dict[str, list[Answer]], wanted: Wanted, server: Answer | None)
 
     current: Current = {"firewall": one("firewalls", guarded), "volume": one("volumes", attached("server"))}
     return {**current, "ipv4": address("ipv4"), "ipv6": address("ipv6")}
+
+
+def addresses_of_others(rows: list[Answer], labels: dict[str, str]) -> list[str]:
+    """Return the project's addresses that other platforms and environments have: DNS records may lead to them for a reason."""
+    theirs = [row for row in rows if belongs_to_another(row, labels)]
+    return sorted(row["ip"] if row["type"] == "ipv4" else row["ip"].partition("/")[0] + "1" for row in theirs)
 
 
 def apply(client: Client, steps: list[Step], budget: float) -> None:

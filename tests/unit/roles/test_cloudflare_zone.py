@@ -101,6 +101,19 @@ def test_a_server_without_ipv6_leaves_no_address_of_the_one_before(role: Role) -
     assert len(role.api.writes()) == 1
 
 
+def test_visitors_are_not_taken_from_another_environment(role: Role) -> None:
+    """A copied inventory with a server of its own and production's domain: the zone stays as it is. In one zone, other names are its own."""
+    role.run(cloudflare_zone_origin_ipv4="192.0.2.99")
+    before = json.dumps(role.zone("quetrex.test"), sort_keys=True)
+    role.api.forget()
+    text = role.run(cloudflare_zone_foreign_addresses=["192.0.2.99"], cloudflare_zone_settings={"ssl": "full"}, ok=False)
+    assert "quetrex.test, www.quetrex.test leads to 192.0.2.99, which is labelled as another environment's" in " ".join(text.split())
+    assert (role.api.writes(), json.dumps(role.zone("quetrex.test"), sort_keys=True)) == ([], before)
+    role.run(cloudflare_zone_foreign_addresses=["192.0.2.99"], cloudflare_zone_proxied_names=["staging"])
+    names = {("quetrex.test", "A", "192.0.2.99"), ("www.quetrex.test", "A", "192.0.2.99"), ("staging.quetrex.test", "A", "192.0.2.1")}
+    assert role.records("quetrex.test") == names
+
+
 def test_the_engine_changes_there_and_back(role: Role) -> None:
     role.run()
     role.run(cloudflare_zone_cache_engine="cache_rules")

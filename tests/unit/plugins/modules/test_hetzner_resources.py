@@ -151,6 +151,13 @@ def test_a_resource_of_the_name_without_the_labels_is_refused(
     assert hetzner.writes() == []
 
 
+def test_addresses_of_other_environments_are_told(hetzner: HetznerApi, run_hetzner: Run) -> None:
+    theirs = run_hetzner("resources", **{**WANTED, "name": "theirs", "labels": {**LABELS, "environment": "production"}})
+    assert theirs["other_addresses"] == []
+    ours = run_hetzner("resources", **WANTED)
+    assert ours["other_addresses"] == sorted([theirs["ipv4"]["ip"], theirs["ipv6"]["dns_ptr"][0]["ip"]])
+
+
 def test_what_was_renamed_is_found_by_its_labels(hetzner: HetznerApi, run_hetzner: Run) -> None:
     made = run_hetzner("resources", **WANTED)
     for kind in ("firewall", "volume", "ipv4", "ipv6"):
