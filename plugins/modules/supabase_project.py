@@ -51,10 +51,34 @@ options:
     type: bool
   allowed_networks:
     description:
-      - Addresses and networks (IPv4 and IPv6) that may connect to the database; nobody else may.
+      - Addresses and networks (IPv4 and IPv6) that may connect to the database. What O(networks_record) says that this environment has added before
+        is taken out when it is not given any more; what others have added is up to O(foreign_networks).
       - V(0.0.0.0/0) and V(::/0) lift the restrictions. Not given means left alone.
     type: list
     elements: str
+  foreign_networks:
+    description:
+      - What is done with networks that are let in, not given, and not in O(networks_record). Another environment that shares the project may live by
+        them, so V(refuse) fails before anything is changed, V(keep) leaves them and V(remove) takes them out.
+      - A database that is open to all is closed only when no other environment has released to it, or with V(remove).
+    type: str
+    choices: [refuse, keep, remove]
+    default: refuse
+  networks_record:
+    description: File on the controller that keeps which networks this environment has added. Without it every network that is not given is another's.
+    type: path
+  owner:
+    description: The environment this is for, to know which others use the database.
+    type: dict
+    suboptions:
+      platform:
+        description: Name of the platform.
+        type: str
+        required: true
+      environment:
+        description: Its environment.
+        type: str
+        required: true
   proof:
     description:
       - A login to the database, with the options of M(quetrex.platform.supabase_schema). It is tried from here when O(allowed_networks) changed;
@@ -203,6 +227,9 @@ def argument_spec() -> dict[str, Any]:
         "wait": {"type": "bool", "default": True},
         "ssl_enforced": {"type": "bool"},
         "allowed_networks": {"type": "list", "elements": "str"},
+        "foreign_networks": {"type": "str", "choices": ["refuse", "keep", "remove"], "default": "refuse"},
+        "networks_record": {"type": "path"},
+        "owner": {"type": "dict", "options": {name: {"type": "str", "required": True} for name in ("platform", "environment")}},
         "proof": {"type": "dict", "options": connection_spec()},
         "expected_keys": {"type": "dict", "default": {}, "no_log": True},
         "keys": {"type": "bool", "default": False, "no_log": False},
@@ -210,12 +237,24 @@ def argument_spec() -> dict[str, Any]:
 
 
 def wanted_of(parameters: dict[str, Any]) -> project.Wanted:
-    names = ("ref", "name", "organization", "region", "wake", "wait", "ssl_enforced", "allowed_networks")
-    login = parameters["proof"]
+    names = (
+        "ref",
+        "name",
+        "organization",
+        "region",
+        "wake",
+        "wait",
+        "ssl_enforced",
+        "allowed_networks",
+        "foreign_networks",
+        "networks_record",
+    )
+    login, owner = parameters["proof"], parameters["owner"]
     return project.Wanted(
         password=parameters["database_password"],
         make=parameters["create"],
         proof=target(login, "supabase_project") if login else None,
+        owner=(owner["platform"], owner["environment"]) if owner else None,
         **{name: parameters[name] for name in names},
     )
 
@@ -239,7 +278,12 @@ def result(found: dict[str, Any] | None, changes: list[project.Change]) -> dict[
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec(), supports_check_mode=True, required_one_of=[("ref", "name")], mutually_exclusive=[("ref", "name")])
+    module = AnsibleModule(
+        argument_spec(),
+        supports_check_mode=True,
+        required_one_of=[("ref", "name")],
+        mutually_exclusive=[("ref", "name")],
+    )
     wanted = wanted_of(module.params)
     changes: list[project.Change] = []
     told: dict[str, Any] = {}

@@ -38,7 +38,8 @@ from ansible_collections.quetrex.platform.plugins.plugin_utils.checks import (
 __all__ = ["RENAMED", "SETTINGS", "SUPABASE_TOKEN", "Setting", "kinds", "problems", "sealed"]
 
 TIERS = ("starter", "growth", "scale", "peak")
-NAME = r"[a-z][a-z0-9-]{0,30}"
+NAME = r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?"
+NAMED = "use at most 31 small letters, digits and -, beginning with a letter and ending with a letter or digit"
 DOMAIN = r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{0,58}[a-z0-9])"
 IMAGE = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?(/[a-z0-9]+((\.|_{1,2}|-+)[a-z0-9]+)*)+(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?@sha256:[0-9a-f]{64}"
 RESERVED = frozenset(
@@ -174,8 +175,12 @@ SUPABASE_TOKEN = "platform_supabase_api_token"  # noqa: S105 - a name
 IMAGE_SETTING = Setting(image, required=True)
 
 SETTINGS: dict[str, Setting] = {
-    "platform_name": Setting(matches(NAME, "use small letters, digits and -, beginning with a letter"), required=True),
-    "platform_environment": Setting(matches(NAME, "use small letters, digits and -, beginning with a letter"), required=True),
+    "platform_name": Setting(
+        matches(NAME, "use at most 31 small letters, digits and -, beginning with a letter and ending with a letter or digit"), required=True
+    ),
+    "platform_environment": Setting(
+        matches(NAME, "use at most 31 small letters, digits and -, beginning with a letter and ending with a letter or digit"), required=True
+    ),
     "platform_domain": Setting(domain, required=True),
     "platform_location": Setting(matches(r"[a-z]{3}\d?", "write a location of Hetzner Cloud, for example ash or fsn1"), required=True),
     "platform_tier": Setting(one_of(*TIERS), required=True),
@@ -255,6 +260,7 @@ SETTINGS: dict[str, Setting] = {
         )
     ),
     "platform_supabase_allowed_networks": Setting(networks),
+    "platform_supabase_foreign_networks": Setting(one_of("refuse", "keep", "remove")),
     "platform_app_environment": Setting(all_of(environment, no_secret, not_reserved)),
     "platform_app_secrets": Setting(all_of(secret_environment, not_public, not_reserved)),
     "platform_uptime_provider": Setting(one_of("uptimerobot", "betterstack")),

@@ -9,7 +9,8 @@ import ipaddress
 
 from .errors import Failure
 from .management import Api
-from .project import ANYWHERE, Change, Wanted, apply, find, networks, read_settings
+from .networks import ANYWHERE, networks
+from .project import Change, Wanted, apply, find, read_settings
 
 
 def after(current: list[str], given: list[str], *, present: bool) -> list[str]:

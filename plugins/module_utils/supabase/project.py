@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from typing import Any
 
 from .database import Database, Target
 from .errors import Failure
 from .management import Api, Unanswered
+from .networks import ANYWHERE, is_open, networks, now_owned, plan, present, read_record, refuse_to_close, write_record
 
 HEALTHY = "ACTIVE_HEALTHY"
 # A project in one of these gets no further by itself.
@@ -19,7 +19,6 @@ LOST = {"INIT_FAILED", "REMOVED", "GOING_DOWN", "RESTORE_FAILED", "PAUSE_FAILED"
 ASLEEP = {"INACTIVE", "RESTORE_FAILED"}
 POLL = 5.0
 SERVICES = ("auth", "db", "pooler", "rest")
-ANYWHERE = ("0.0.0.0/0", "::/0")
 # How often a login is tried after the networks changed, and what may pass by itself meanwhile.
 LOGINS = 4
 PASSING = {"starting", "refused", "timeout", "connection"}
@@ -39,6 +38,12 @@ class Wanted:
     wait: bool = True
     ssl_enforced: bool | None = None
     allowed_networks: list[str] | None = None
+    # What is done with networks that are let in and that this environment has not added.
+    foreign_networks: str = "refuse"
+    # File with the networks that this environment has added.
+    networks_record: str | None = None
+    # Platform and environment, to know which others use the database.
+    owner: tuple[str, str] | None = None
     # A login that has to work from here also with the new networks.
     proof: Target | None = None
 
@@ -68,33 +73,32 @@ def _organization(project: dict[str, Any]) -> str:
     return str(project.get("organization_slug") or project["organization_id"])
 
 
-def networks(given: list[str]) -> list[str]:
-    """Addresses and networks in the API's form, sorted; an empty list would shut out everybody and is refused."""
-    try:
-        found = {str(ipaddress.ip_network(item, strict=False)) for item in given}
-    except ValueError as error:
-        raise Failure(f"allowed_networks: {error}.", "network") from error
-    if not found:
-        raise Failure(f"allowed_networks is empty: nobody could connect any more. To lift all restrictions give {' and '.join(ANYWHERE)}.", "network")
-    return sorted(found)
-
-
-def settings_plan(wanted: Wanted, current: dict[str, Any]) -> list[Change]:
+def settings_plan(wanted: Wanted, current: dict[str, Any], owned: list[str] | None = None) -> list[Change]:
     """current: {ssl_enforced, allowed_networks} as the API has them. Pure."""
     changes = []
     if wanted.ssl_enforced is not None and wanted.ssl_enforced != current["ssl_enforced"]:
         changes.append(Change("ssl_enforced", current["ssl_enforced"], wanted.ssl_enforced))
-    if wanted.allowed_networks is not None and networks(wanted.allowed_networks) != sorted(current["allowed_networks"]):
-        changes.append(Change("allowed_networks", sorted(current["allowed_networks"]), networks(wanted.allowed_networks)))
-    return changes
+    before = after = sorted(current["allowed_networks"])
+    if wanted.allowed_networks is not None:
+        after = plan(before, networks(wanted.allowed_networks), owned or [], wanted.foreign_networks)
+    return [*changes, Change("allowed_networks", before, after)] if after != before else changes
 
 
 def read_settings(api: Api, ref: str) -> dict[str, Any]:
-    config = api.get(f"/v1/projects/{ref}/network-restrictions")["config"]
     return {
         "ssl_enforced": bool(api.get(f"/v1/projects/{ref}/ssl-enforcement")["currentConfig"]["database"]),
-        "allowed_networks": sorted([*config.get("dbAllowedCidrs", []), *config.get("dbAllowedCidrsV6", [])]),
+        "allowed_networks": present(api.get(f"/v1/projects/{ref}/network-restrictions")),
     }
+
+
+def others(login: Target, owner: tuple[str, str]) -> list[str]:
+    """Other environments that have released to this database, in words; their rehearsals are not others."""
+    platform, environment = owner
+    with Database(login) as database:
+        if not database.run("SELECT pg_catalog.to_regclass('platform.releases') IS NOT NULL")[0][0]:
+            return []
+        rows = database.run("SELECT platform, environment FROM platform.releases ORDER BY 1, 2")
+    return [f"{row[0]}/{row[1]}" for row in rows if (row[0], row[1].removesuffix("-rehearsal")) != (platform, environment)]
 
 
 def create(api: Api, wanted: Wanted) -> dict[str, Any]:
@@ -144,6 +148,8 @@ def apply(api: Api, ref: str, change: Change) -> None:
     if change.what == "ssl_enforced":
         api.send("PUT", f"/v1/projects/{ref}/ssl-enforcement", {"requestedConfig": {"database": change.after}})
     elif change.what == "allowed_networks":
+        if not change.after:
+            raise Failure("Two empty lists would shut out everybody, and are never sent.", "network")
         # A family that is not named would be left without any address, so both always are.
         body = {
             "dbAllowedCidrs": [item for item in change.after if ":" not in item],
@@ -163,10 +169,12 @@ def prove(api: Api, ref: str, change: Change, login: Target) -> None:
             if error.code in PASSING and attempt < LOGINS:
                 api.wait(POLL, f"no login yet with the new networks: {error.message}")
                 continue
-            apply(api, ref, Change(change.what, change.after, change.before))
+            back = "the former ones let in nobody and are not put back"
+            if change.before:
+                apply(api, ref, Change(change.what, change.after, change.before))
+                back = "so the former ones are back"
             message = (
-                f"With the networks {', '.join(change.after)} this machine cannot log in to the database, so the former ones are back. "
-                f"Add this machine's address. {error.message}"
+                f"With the networks {', '.join(change.after)} this machine cannot log in to the database, {back}. Add this machine's address. {error.message}"
             )
             raise Failure(message, "locked_out", networks=change.after, cause=error.code) from error
         return
@@ -206,7 +214,10 @@ def _present(api: Api, wanted: Wanted, *, check: bool, changes: list[Change]) ->
 def _set(api: Api, ref: str, wanted: Wanted, *, check: bool, changes: list[Change]) -> None:
     if wanted.ssl_enforced is None and wanted.allowed_networks is None:
         return
-    for change in settings_plan(wanted, read_settings(api, ref)):
+    current, owned = read_settings(api, ref), read_record(wanted.networks_record, ref)
+    planned = settings_plan(wanted, current, owned)
+    _ask_others(wanted, current["allowed_networks"], planned, check=check)
+    for change in planned:
         changes.append(change)
         if check:
             continue
@@ -220,3 +231,20 @@ def _set(api: Api, ref: str, wanted: Wanted, *, check: bool, changes: list[Chang
             except Failure:
                 changes.remove(change)
                 raise
+    if not check and wanted.allowed_networks is not None:
+        write_record(wanted.networks_record, ref, now_owned(current["allowed_networks"], networks(wanted.allowed_networks), owned))
+
+
+def _ask_others(wanted: Wanted, found: list[str], planned: list[Change], *, check: bool) -> None:
+    """Before a database that is open to all is closed: whom that would shut out."""
+    closing = [change for change in planned if change.what == "allowed_networks" and is_open(found) and not is_open(change.after)]
+    if not closing or not wanted.proof or not wanted.owner:
+        return
+    try:
+        known = others(wanted.proof, wanted.owner)
+    except Failure:
+        # a look beforehand need not be able to log in
+        if check:
+            return
+        raise
+    refuse_to_close(found, closing[0].after, known, wanted.foreign_networks)

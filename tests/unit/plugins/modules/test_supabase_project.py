@@ -90,7 +90,7 @@ def test_a_block_is_sat_out(capfd: pytest.CaptureFixture[str], management: Manag
 def test_the_budget_is_never_exceeded(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
     for number in range(12):
         networks = [f"203.0.113.{number}"]
-        assert "failed" not in run(capfd, management, ref=management.ref, allowed_networks=networks)
+        assert "failed" not in run(capfd, management, ref=management.ref, allowed_networks=networks, foreign_networks="remove")
     assert management.statuses.count(429) <= 2
 
 
@@ -155,6 +155,65 @@ def test_whoever_would_lock_herself_out_is_let_in_again(capfd: pytest.CaptureFix
     assert there["restrictions"] == {"v4": ["203.0.113.7/32"], "v6": []}
     # Nothing to change, nothing to prove.
     assert run(capfd, management, ref=management.ref, allowed_networks=["203.0.113.7"], proof={**login, "host": str(tmp_path)})["changed"] is False
+
+
+# --- two environments on one project
+
+
+def side_by_side(tmp_path: Path, environment: str, *networks: str) -> dict[str, Any]:
+    return {"allowed_networks": list(networks), "networks_record": str(tmp_path / f"{environment}.json")}
+
+
+def test_nobody_takes_another_environments_addresses_out(capfd: pytest.CaptureFixture[str], management: ManagementServer, tmp_path: Path) -> None:
+    there = management.projects[management.ref]
+    production = side_by_side(tmp_path, "production", "198.51.100.1", "2001:db8::1", "203.0.113.9")
+    staging = side_by_side(tmp_path, "staging", "198.51.100.2", "203.0.113.9")
+    assert run(capfd, management, ref=management.ref, **production)["changed"] is True
+    before = dict(there["restrictions"])
+    for check in (True, False):
+        refused = run(capfd, management, check=check, ref=management.ref, ssl_enforced=True, **staging)
+        assert refused["failure"] == {"code": "foreign_networks", "details": {"networks": ["198.51.100.1/32", "2001:db8::1/128"]}}
+        assert "platform_supabase_foreign_networks): keep leaves it, remove takes it out" in refused["msg"]
+        assert (there["restrictions"], there["ssl"], (tmp_path / "staging.json").exists()) == (before, False, False)
+
+    assert run(capfd, management, ref=management.ref, **staging, foreign_networks="keep")["changed"] is True
+    assert there["restrictions"]["v4"] == ["198.51.100.1/32", "198.51.100.2/32", "203.0.113.9/32"]
+    assert there["restrictions"]["v6"] == ["2001:db8::1/128"]
+    for one in (production, staging):
+        assert run(capfd, management, ref=management.ref, **one, foreign_networks="keep")["changed"] is False
+
+    # Its own former address goes; the one that was there before it came is not its own.
+    moved = side_by_side(tmp_path, "staging", "198.51.100.3")
+    assert run(capfd, management, ref=management.ref, **moved, foreign_networks="keep")["changed"] is True
+    assert there["restrictions"]["v4"] == ["198.51.100.1/32", "198.51.100.3/32", "203.0.113.9/32"]
+
+
+def test_a_platform_from_before_the_record_has_nothing_to_say(capfd: pytest.CaptureFixture[str], management: ManagementServer, tmp_path: Path) -> None:
+    assert run(capfd, management, ref=management.ref, allowed_networks=["198.51.100.1", "203.0.113.9"])["changed"] is True
+    same = side_by_side(tmp_path, "production", "198.51.100.1", "203.0.113.9")
+    assert run(capfd, management, check=True, ref=management.ref, **same)["changed"] is False
+    assert not (tmp_path / "production.json").exists()
+    assert run(capfd, management, ref=management.ref, **same)["changed"] is False
+    assert run(capfd, management, ref=management.ref, **side_by_side(tmp_path, "production", "198.51.100.7", "203.0.113.9"))["changed"] is True
+    assert management.projects[management.ref]["restrictions"]["v4"] == ["198.51.100.7/32", "203.0.113.9/32"]
+
+
+def test_a_database_that_is_open_is_not_closed_to_an_environment_that_uses_it(
+    capfd: pytest.CaptureFixture[str], management: ManagementServer, tmp_path: Path
+) -> None:
+    login = {"host": str(management.cluster.socket_dir), "port": management.cluster.port, "sslmode": "disable", "password": PASSWORD}
+    wanted = {"ref": management.ref, "proof": login, "owner": {"platform": "quetrex", "environment": "staging"}, **side_by_side(tmp_path, "s", "198.51.100.2")}
+    releases = "CREATE SCHEMA platform; CREATE TABLE platform.releases (platform text, environment text); INSERT INTO platform.releases VALUES "
+    there = management.projects[management.ref]
+    management.cluster.execute(f"{releases} ('quetrex', 'staging'), ('quetrex', 'staging-rehearsal'), ('quetrex', 'production')")
+    try:
+        refused = run(capfd, management, **wanted)
+        assert refused["failure"] == {"code": "foreign_networks", "details": {"others": ["quetrex/production"]}}
+        assert there["restrictions"] == {"v4": ["0.0.0.0/0"], "v6": ["::/0"]}
+        management.cluster.execute("DELETE FROM platform.releases WHERE environment = 'production'")
+        assert run(capfd, management, **wanted)["changed"] is True
+    finally:
+        management.cluster.execute("DROP SCHEMA platform CASCADE")
 
 
 def test_address_and_keys(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
