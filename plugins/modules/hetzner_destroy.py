@@ -11,7 +11,8 @@ module: hetzner_destroy
 short_description: Delete what one environment has at Hetzner Cloud
 version_added: "1.0.0"
 description:
-  - Deletes servers and firewalls with exactly the given labels. Volumes and Primary IPs stay unless they are named in O(also).
+  - Deletes servers and firewalls with exactly the given labels. Volumes, Primary IPs, snapshots and SSH keys with them stay unless they are
+    named in O(also).
   - Honours delete protection. When part of what would go is protected, nothing is deleted unless O(lift_protection=true).
   - In check mode it tells what would go and what stays.
 extends_documentation_fragment:
@@ -33,10 +34,10 @@ options:
     type: dict
     required: true
   also:
-    description: What goes as well. V(volumes) are the data, V(addresses) are the Primary IPs.
+    description: What goes as well. V(volumes) are the data, V(addresses) are the Primary IPs, V(snapshots) are golden images.
     type: list
     elements: str
-    choices: [addresses, volumes]
+    choices: [addresses, snapshots, ssh_keys, volumes]
     default: []
   lift_protection:
     description: Whether delete protection is lifted.
@@ -74,6 +75,11 @@ kept:
   returned: success
   type: list
   elements: str
+servers:
+  description: The servers that went, or would go, as C(name), C(labels) and C(addresses).
+  returned: success
+  type: list
+  elements: dict
 protected:
   description: What is, or was, protected of what goes.
   returned: success
@@ -91,7 +97,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.destroy import find, refuse_protected, remove
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.destroy import find, refuse_protected, remove, server
 
 
 def destroy(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
@@ -105,8 +111,15 @@ def destroy(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
         remove(client, things, params["action_budget"])
     deleted, kept = [thing.words for thing in going], [thing.words for thing in things if not thing.goes]
     diff = {"before": {"there": deleted + kept}, "after": {"there": kept}} if going else {}
-    said = {"protected": [one.words for one in going if one.protected], "addresses": [one.address for one in going if one.address]}
-    return {"changed": bool(going), "deleted": deleted, "kept": kept, **said, "diff": diff}
+    return {
+        "changed": bool(going),
+        "deleted": deleted,
+        "kept": kept,
+        "servers": [server(thing) for thing in going if thing.kind == "servers"],
+        "addresses": [thing.row["ip"] for thing in going if thing.kind == "primary_ips"],
+        "protected": [thing.words for thing in going if thing.protected],
+        "diff": diff,
+    }
 
 
 def main() -> None:
@@ -114,7 +127,7 @@ def main() -> None:
     spec = {
         **ARGUMENTS,
         "labels": {"type": "dict", "required": True},
-        "also": {"type": "list", "elements": "str", "choices": ["addresses", "volumes"], "default": []},
+        "also": {"type": "list", "elements": "str", "choices": ["addresses", "snapshots", "ssh_keys", "volumes"], "default": []},
         "lift_protection": {"type": "bool", "default": False},
         "action_budget": {"type": "float", "default": 300},
     }

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from .client import Answer, Client
 from .errors import HetznerError
 
-ORDER = ("servers", "firewalls", "primary_ips", "volumes")
-KEPT = {"primary_ips": "addresses", "volumes": "volumes"}
-"""What stays unless it is named: losing the one changes DNS records, losing the other loses data."""
+ORDER = ("servers", "firewalls", "primary_ips", "volumes", "images", "ssh_keys")
+KEPT = {"primary_ips": "addresses", "volumes": "volumes", "images": "snapshots", "ssh_keys": "ssh_keys"}
+"""What stays unless it is named: addresses are in DNS records, volumes are the data, a new server starts from a snapshot."""
 _RETRIES = 20
 
 
@@ -25,7 +25,7 @@ class Thing(t.NamedTuple):
     words: str
     protected: bool
     goes: bool
-    address: str = ""
+    row: Answer
 
 
 def find(client: Client, labels: dict[str, str], also: t.Collection[str]) -> list[Thing]:
@@ -34,13 +34,14 @@ def find(client: Client, labels: dict[str, str], also: t.Collection[str]) -> lis
         raise HetznerError("invalid_input", "labels have to name one environment; without any, all of the project would be meant")
     selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
     with ThreadPoolExecutor(len(ORDER)) as pool:
+        # the catalogue of images has the vendor's own as well, which have no labels
         rows = list(pool.map(lambda kind: client.all(f"/{kind}", kind, [("label_selector", selector)]), ORDER))
     return [_thing(kind, row, also) for kind, found in zip(ORDER, rows, strict=True) for row in by_name(found) if row.get("status") != "deleting"]
 
 
 def by_name(rows: list[Answer]) -> list[Answer]:
     """The API promises no order, and a list that is read twice should be the same."""
-    return sorted(rows, key=lambda row: str(row["name"]))
+    return sorted(rows, key=lambda row: str(row["name"] or row["description"]))
 
 
 def _thing(kind: str, row: Answer, also: t.Collection[str]) -> Thing:
@@ -49,9 +50,19 @@ def _thing(kind: str, row: Answer, also: t.Collection[str]) -> Thing:
         "firewalls": lambda: f"firewall {row['name']}",
         "primary_ips": lambda: f"Primary IP {row['name']} ({row['ip']})",
         "volumes": lambda: f"volume {row['name']} ({row['size']} GB)",
+        "images": lambda: f"snapshot {row['id']} ({row['description']}, {row['image_size'] or 0:.1f} GB)",
+        "ssh_keys": lambda: f"SSH key {row['name']}",
     }
     goes = kind not in KEPT or KEPT[kind] in also
-    return Thing(kind, row["id"], details[kind](), bool(row.get("protection", {}).get("delete")), goes, row["ip"] if kind == "primary_ips" else "")
+    return Thing(kind, row["id"], details[kind](), bool(row.get("protection", {}).get("delete")), goes, row)
+
+
+def server(thing: Thing) -> dict[str, t.Any]:
+    """Return a server by name, labels and addresses: of an IPv6 network the one that the server has."""
+    public = thing.row["public_net"]
+    found = [public["ipv4"]["ip"]] if public["ipv4"] else []
+    found += [f"{public['ipv6']['ip'].partition('/')[0]}1"] if public["ipv6"] else []
+    return {"name": thing.row["name"], "labels": thing.row["labels"], "addresses": found}
 
 
 def refuse_protected(things: list[Thing]) -> None:

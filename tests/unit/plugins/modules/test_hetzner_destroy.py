@@ -58,6 +58,29 @@ def test_four_ways(hetzner: HetznerApi, run_hetzner: Run, platform: Callable[...
     assert all("production" in name for names in there(hetzner).values() for name in names)
 
 
+def test_what_stays_is_named_and_goes_when_it_is_named(hetzner: HetznerApi, run_hetzner: Run, platform: Callable[..., None]) -> None:
+    """Golden images are charged, and SSH keys let somebody in on the next server: neither is left without a word."""
+    from hcloud import Client
+
+    platform()
+    client = Client(hetzner.token, api_endpoint=hetzner.url)
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJ2bJ0yQ5c0q8o8x2pQp3b9xvX1m5s0o5hQm5Jm8Jk1 me"
+    run_hetzner("server", name="b", labels={**LABELS, "role": "image"}, types=["cpx11"], location="ash", ssh_public_keys=[key])
+    number = client.request("GET", "/servers", params={"name": "b"})["servers"][0]["id"]
+    hetzner.hardware.on.discard(number)
+    run_hetzner("image", server="b", labels={**LABELS, "role": "image"}, description="golden")
+    theirs = client.request("POST", "/ssh_keys", json={"name": "theirs", "public_key": key.replace("GJ2b", "GJ2c"), "labels": {}})["ssh_key"]["id"]
+    told = run_hetzner("destroy", check=True, **WHOSE)
+    assert [one.split(" (")[0].split(" me-")[0] for one in told["kept"]][-2:] == [f"snapshot {hetzner.project.all('images')[0]['id']}", "SSH key"]
+    assert {one["name"]: one["labels"]["role"] for one in told["servers"]} == {"b": "image", "quetrex-test-app": "app"}
+    assert [len(one["addresses"]) for one in told["servers"]] == [2, 2]
+    assert all(one["addresses"][1].endswith("::1") for one in told["servers"])
+    run_hetzner("destroy", **WHOSE, also=["snapshots", "ssh_keys"])
+    assert hetzner.project.all("images") == []
+    assert [one["id"] for one in hetzner.project.all("ssh_keys")] == [theirs]
+    assert len(there(hetzner)["volumes"]) == 1
+
+
 def test_nothing_goes_when_part_of_it_is_protected(hetzner: HetznerApi, run_hetzner: Run, platform: Callable[..., None]) -> None:
     platform(protected=True)
     before = there(hetzner)
