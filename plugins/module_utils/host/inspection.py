@@ -165,7 +165,7 @@ def _container(item: Json) -> Json:
     labels = config.get("Labels") or {}
     return {
         "name": str(item.get("Name", "")).lstrip("/"),
-        "image": config.get("Image", ""),
+        "image": _plain(config.get("Image", "")),
         "image_id": item.get("Image", ""),
         "running": bool(state.get("Running")) and not state.get("Restarting"),
         "health": (state.get("Health") or {}).get("Status", ""),
@@ -199,23 +199,24 @@ def _wanted(run: RunProgram, places: Places) -> Json:
         return {}
     services = _json(output, {}).get("services") or {}
     wanted = {
-        service.get("container_name", name): {"image": service.get("image", ""), "labels": service.get("labels") or {}} for name, service in services.items()
+        service.get("container_name", name): {"image": _plain(service.get("image", "")), "labels": service.get("labels") or {}}
+        for name, service in services.items()
     }
     current = _json(_text(f"{places.state}/releases.json"), {}).get("current") or {}
     if current:
         colour, config = current.get("colour"), current.get("config")
-        wanted[f"platform-web-{colour}"] = {"image": current.get("image", ""), "labels": {"platform.config": config} if config else {}}
+        wanted[f"platform-web-{colour}"] = {"image": _plain(current.get("image", "")), "labels": {"platform.config": config} if config else {}}
     images = sorted({item["image"] for item in wanted.values() if item["image"]})
     ids = {}
     for image in _json(run(["docker", "image", "inspect", *images])[1], []) if images else []:
         ids.update({name: image.get("Id", "") for name in image.get("RepoDigests") or []})
-    return {name: {**item, "image_id": ids.get(_plain(item["image"]), "")} for name, item in wanted.items()}
+    return {name: {**item, "image_id": ids.get(item["image"], "")} for name, item in wanted.items()}
 
 
 def _plain(image: str) -> str:
-    """name@digest of name:tag@digest."""
+    """name@digest of name:tag@digest: a container, the compose file and the release record may name one image in two ways."""
     name, at, digest = image.partition("@")
-    return re.sub(r":[\w.-]+$", "", name) + at + digest
+    return re.sub(r":[\w.-]+$", "", name) + at + digest if at else image
 
 
 def units(run: RunProgram, _places: Places) -> Json:

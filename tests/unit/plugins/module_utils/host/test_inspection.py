@@ -89,7 +89,7 @@ def test_containers_are_put_beside_what_the_files_and_the_record_want(tmp_path: 
             "Name": "/platform-web-green",
             "Image": "sha256:77",
             "RestartCount": 2,
-            "Config": {"Image": digest, "Labels": {"platform.config": "h1", "other": "x"}},
+            "Config": {"Image": digest.replace("@", ":1.0.0@"), "Labels": {"platform.config": "h1", "other": "x"}},
             "State": {"Running": True, "Health": {"Status": "healthy"}, "StartedAt": "2026-11-23T00:00:00Z"},
             "HostConfig": {"PortBindings": {"3000/tcp": [{"HostPort": "3000"}]}},
         }
@@ -109,6 +109,7 @@ def test_containers_are_put_beside_what_the_files_and_the_record_want(tmp_path: 
     (web,) = seen["items"]
     assert (web["name"], web["restarts"], web["published"], web["labels"]) == ("platform-web-green", 2, ["3000/tcp"], {"platform.config": "h1"})
     assert seen["wanted"]["platform-web-green"] == {"image": digest, "labels": {"platform.config": "h1"}, "image_id": "sha256:77"}
+    assert web["image"] == digest, "with a tag it is the same image"
     assert seen["wanted"]["platform-redis"]["image_id"] == "sha256:5"
 
 
