@@ -42,8 +42,8 @@ def recover(api: HetznerApi, playbook: RunPlaybook, tmp_path: Path) -> Recover:
             "platform_hetzner_api_token": api.token, "platform_hetzner_api_url": api.url, "platform_state_dir": str(tmp_path),
             "platform_name": "quetrex", "platform_environment": "test", "platform_domain": "quetrex.test", "platform_location": "ash",
             "platform_public_address": NOWHERE, "platform_admin_ssh_private_key_file": str(tmp_path / "key"),
-            "platform_web_image": f"{NOWHERE}:1/web:1", "platform_runner_image": f"{NOWHERE}:1/runner:1", "platform_redis_image": "redis",
-            "platform_nginx_image": "nginx", "platform_recovery_boot_wait": 0, "platform_recovery_rebuild_wait": 0,
+            "platform_web_image": f"{NOWHERE}:1/web:1", "platform_runner_image": f"{NOWHERE}:1/runner:1", "platform_redis_image": f"{NOWHERE}:1/redis:1",
+            "platform_nginx_image": f"{NOWHERE}:1/nginx:1", "platform_recovery_boot_wait": 0, "platform_recovery_rebuild_wait": 0,
         }  # fmt: skip
         play = [{"hosts": "localhost", "gather_facts": False, "vars": settings, "roles": ["quetrex.platform.platform_recovery"]}]
         (tmp_path / "play.yml").write_text(json.dumps(play))
@@ -70,3 +70,19 @@ def test_after_the_last_attempt_it_fails_and_says_so(api: HetznerApi, recover: R
     said = recover("-e", '{"__platform_recovery_attempts": 1}')
     assert "After 1 attempts nothing more is tried" in said
     assert "POWER_ON did not work" in said
+
+
+def test_what_hetzner_failed_at_leads_on_and_stops_where_the_images_cannot_be_pulled(api: HetznerApi, recover: Recover) -> None:
+    api.hardware.on.discard(order(api))
+    api.fault({"domain": "action", "command": "start_server", "code": "action_failed"})
+    said = recover()
+    assert f"REBUILD is the next step, but the server could not be filled again: this machine does not reach the registry {NOWHERE}:1" in said
+    assert [one for one in api.writes() if "rebuild" in one] == []
+
+
+def test_what_hetzner_was_never_asked_for_leads_no_further(api: HetznerApi, recover: Recover) -> None:
+    api.hardware.on.discard(order(api))
+    api.fault({"status": 403, "body": {"error": {"code": "token_readonly", "message": "the token may only read"}}}, times=None, method="POST")
+    said = recover()
+    assert "power_on could not be done, which is no reason for a stronger action" in said
+    assert "the token may only read" in said
