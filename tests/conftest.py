@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shared by all tests: the collection is importable from any checkout, and API contract violations fail the test that caused them."""
+"""Shared by all tests: the collection is importable from any checkout, and an exchange that breaks a contract fails the test that caused it."""
 
 from __future__ import annotations
 
@@ -49,14 +49,17 @@ def collection_tree() -> Path:
 
 
 class Violations:
-    """New lines in the labs' contract-violations.jsonl since this run began."""
+    """New lines in the contract-violations.jsonl of the labs, and of the local APIs that this process serves, since this run began."""
 
     def __init__(self, labs: Path) -> None:
         self.labs = labs
         self.seen = {path: path.stat().st_size for path in self._files()}
 
     def _files(self) -> list[Path]:
-        return sorted(self.labs.glob("*/contract-violations.jsonl"))
+        # not imported: most tests need none of it
+        kit = sys.modules.get("lab.api.kit")
+        served = kit.violations_files() if kit else []
+        return sorted({*self.labs.glob("*/contract-violations.jsonl"), *(path for path in served if path.exists())})
 
     def new(self) -> list[str]:
         lines: list[str] = []
@@ -185,4 +188,4 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     found = _VIOLATIONS.new()
     yield
     if found:
-        pytest.fail("exchanges with a local API broke the vendor's document:\n" + "\n".join(found[:20]), pytrace=False)
+        pytest.fail("exchanges with a local API broke a contract (docs/contracts.md):\n" + "\n".join(found[:20]), pytrace=False)

@@ -13,7 +13,8 @@ import time
 import urllib.request
 from typing import Any
 
-from lab import cloud, process, serve
+from lab import cloud, process
+from lab.api.contract import VENDORS
 from lab.config import Lab, LabError
 from lab.machine import Machines
 
@@ -100,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     command("status", _status, "what runs, and how to look at it").add_argument("--json", action="store_true")
     command("address", _address, "where the platform answers, and a curl line that works as printed")
     fault = command("fault", _fault, "show, set (a JSON list) or clear the faults of one API")
-    fault.add_argument("api", choices=sorted(serve.CONTRACTS))
+    fault.add_argument("api", choices=sorted(VENDORS))
     fault.add_argument("rules", nargs="?")
     fault.add_argument("--clear", action="store_true")
     kill = command("kill-server", _kill_server, "cut a server's power (default: every server's)")

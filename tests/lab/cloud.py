@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import base, disks, dns, edge, net, pki, process, registry, serve
+from lab.api.contract import VENDORS
 from lab.config import CHECKOUT, Lab, LabError
 from lab.machine import Machines
 from lab.shell import run
@@ -85,7 +86,7 @@ def _start_parts(lab: Lab, say: Say) -> dict[str, Any]:
 
 def _describe(lab: Lab, parts: dict[str, Any]) -> dict[str, Any]:
     """Writes `lab.json`, which `inventories/lab` reads: addresses, tokens and image digests of this lab."""
-    apis = {api: {"url": lab.url(api), "token": importlib.import_module(f"lab.api.{api}").token_of(lab)} for api in serve.CONTRACTS}
+    apis = {api: {"url": lab.url(api), "token": importlib.import_module(f"lab.api.{api}").token_of(lab)} for api in VENDORS}
     database, images = parts["database"], parts["registry and images"]
     dns.publish(lab, "supabase", {name: [address] for name, address in database.get("names", {}).items()})
     facts = {

@@ -16,16 +16,9 @@ from collections.abc import Iterator
 import uvicorn
 
 from lab import edge, process
+from lab.api.contract import VENDORS
 from lab.api.kit import wrap
 from lab.config import CHECKOUT, PORTS, Lab
-
-CONTRACTS = {
-    "hetzner": "hetzner-openapi.json",
-    "cloudflare": "cloudflare-openapi.json",
-    "supabase": "supabase-management-openapi.json",
-    "monitors": None,
-    "awx": None,
-}
 
 
 class _Server(uvicorn.Server):
@@ -38,12 +31,12 @@ class _Server(uvicorn.Server):
 
 async def _serve(lab: Lab) -> None:
     servers = []
-    for api, contract in CONTRACTS.items():
+    for api in VENDORS:
         vendor = importlib.import_module(f"lab.api.{api}")
         app = vendor.create_app(lab)
         if api == "cloudflare":
             edge.follow(lab, app)
-        app = wrap(app, lab, api, contract, getattr(vendor, "KNOWN_DEVIATIONS", ()))
+        app = wrap(app, lab, api)
         servers.append(_Server(uvicorn.Config(app, host=lab.control, port=PORTS[api], log_level="warning", timeout_graceful_shutdown=2)))
     loop = asyncio.get_running_loop()
 
@@ -58,7 +51,7 @@ async def _serve(lab: Lab) -> None:
 
 def answers(lab: Lab) -> bool:
     """Whether every API accepts connections."""
-    for api in CONTRACTS:
+    for api in VENDORS:
         with socket.socket() as probe:
             probe.settimeout(0.5)
             if probe.connect_ex((lab.control, PORTS[api])) != 0:

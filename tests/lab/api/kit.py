@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every local API shares: an exchange log, contract checks, fault switches and a store that survives a crash.
 
-`wrap(app, lab, "hetzner", "hetzner-openapi.json")` goes around a Starlette application. Every exchange is appended to
-`log/<api>.jsonl` in the lab's state folder; each one the vendor's document objects to is appended to `contract-violations.jsonl`,
-which fails a test run. A request is only held against the document when the API accepted it: refusing a bad one is right.
+`wrap(app, lab, "hetzner")` goes around a Starlette application. Every exchange is appended to `log/<api>.jsonl` in the lab's state
+folder; each one that the vendor's contract (`meta/contracts`, docs/contracts.md) objects to is appended to `contract-violations.jsonl`,
+which fails a test run. A request is only held to the contract when the API accepted it: refusing a bad one is right.
 """
 
 from __future__ import annotations
@@ -14,22 +14,20 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .contract import Contract, Verdict
+from .contract import contract_of, contracts
 from .faults import FaultError, Faults, response_of
 
 LOGGED_BODY = 16_384
 CONTROL_PATH, TOKENS_PATH = "/_lab/faults", "/_lab/tokens"
-Deviation = str | tuple[str, str]
 
 
 class LabPaths(Protocol):
@@ -68,27 +66,31 @@ class Store:
             draft.replace(self._file)
 
 
-def wrap(app: Starlette, lab: LabPaths, api: str, contract: str | None, known: Sequence[Deviation] = ()) -> ASGIApp:
-    """Return `app` with log, contract checks and faults around it; the app finds its faults in `app.state.faults`.
-
-    `known` are patterns of objections where the vendor is known to take or to answer more than its document says; a pair holds
-    for the calls alone whose `METHOD path` its first pattern finds.
-    """
+def wrap(app: Starlette, lab: LabPaths, api: str) -> ASGIApp:
+    """Return `app` with log, contract checks and faults around it; the app finds its faults in `app.state.faults`."""
     faults: Faults = getattr(app.state, "faults", None) or Faults()
     app.state.faults = faults
-    return _Exchange(app, Recorder(lab, api, Contract.load(contract), known), faults)
+    return _Exchange(app, Recorder(lab, api, contract_of(api)), faults)
+
+
+# Where the recorders of this process note violations.
+_VIOLATIONS: set[Path] = set()
+
+
+def violations_files() -> list[Path]:
+    """The files that this process may have noted violations in."""
+    return sorted(_VIOLATIONS)
 
 
 class Recorder:
     """Appends exchanges and violations to the lab's files."""
 
-    def __init__(self, lab: LabPaths, api: str, contract: Contract | None, known: Sequence[Deviation] = ()) -> None:
+    def __init__(self, lab: LabPaths, api: str, contract: contracts.Contract) -> None:
         self._api = api
-        pairs = [("", one) if isinstance(one, str) else one for one in known]
-        self._known = [(re.compile(call), re.compile(objection)) for call, objection in pairs]
         self._contract = contract
         self._log = lab.path("log", f"{api}.jsonl")
         self._violations = lab.path("contract-violations.jsonl")
+        _VIOLATIONS.add(self._violations)
         self._log.parent.mkdir(parents=True, exist_ok=True)
 
     def record(self, seen: _Seen) -> None:
@@ -96,28 +98,18 @@ class Recorder:
         line: dict[str, Any] = seen.describe()
         verdict = self._verdict(seen)
         objections = [f"request accepted: {one}" for one in verdict.request] if seen.status < 400 else []
-        objections = [one for one in objections + verdict.response if not self._is_known(seen, one.removeprefix("request accepted: "))]
+        objections += verdict.response
         if objections:
             line["violations"] = objections
             self._append(self._violations, {"api": self._api, **line})
         self._append(self._log, line)
 
-    def _is_known(self, seen: _Seen, objection: str) -> bool:
-        return any(call.search(f"{seen.method} {seen.path}") and known.search(objection) for call, known in self._known)
-
-    def _verdict(self, seen: _Seen) -> Verdict:
+    def _verdict(self, seen: _Seen) -> contracts.Verdict:
         """An answer a fault made up, or one that was never given, is not the API's own and is not checked."""
         unserved = seen.fault is not None and response_of(seen.fault) is not None
-        # The vendors' documents describe no answer for paths that do not exist.
-        unknown_path = seen.status in (404, 405, 410)
-        if self._contract is None or unserved or seen.status == 0:
-            return Verdict()
-        verdict = self._contract.check(
-            seen.method, seen.path, seen.query, seen.request_headers, bytes(seen.request_body), seen.status, seen.response_headers, bytes(seen.response_body)
-        )
-        if unknown_path:
-            verdict.response = [one for one in verdict.response if not one.startswith(("PathNotFound", "OperationNotFound"))]
-        return verdict
+        if unserved or seen.status == 0:
+            return contracts.Verdict()
+        return self._contract.check(contracts.Exchange(seen.method, seen.path, seen.query, bytes(seen.request_body), seen.status, bytes(seen.response_body)))
 
     @staticmethod
     def _append(path: Path, line: dict[str, Any]) -> None:

@@ -60,7 +60,7 @@ class ManagementServer:
         self.ref = identity.load(self.lab).ref
         self.url = ""
         self.statuses: list[int] = []
-        self._wrapped = wrap(self.app, self.lab, "supabase", supabase.CONTRACT, supabase.KNOWN_DEVIATIONS)
+        self._wrapped = wrap(self.app, self.lab, "supabase")
 
     @property
     def projects(self) -> dict[str, dict[str, Any]]:

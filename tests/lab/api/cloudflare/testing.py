@@ -115,7 +115,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 def cloudflare_server(root: Path) -> Iterator[CloudflareServer]:
     """Serve a fresh account whose state lives below `root`."""
     app = create_app(CloudflareLab(root))  # type: ignore[arg-type]
-    with serving(wrap(app, CloudflareLab(root), "cloudflare", "cloudflare-openapi.json")) as url:
+    with serving(wrap(app, CloudflareLab(root), "cloudflare")) as url:
         server = CloudflareServer(root, app, url)
         with contextlib.closing(server):
             yield server

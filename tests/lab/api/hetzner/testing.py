@@ -86,7 +86,7 @@ def hetzner_api(root: Path) -> Iterator[HetznerApi]:
     """Serve an empty project whose actions are over at the next look; a violation of the contract is an error."""
     lab, hardware = ScratchLab(root), hetzner.NullHardware()
     app = hetzner.create_app(lab, hardware, pace=0)
-    with serving(wrap(app, lab, "hetzner", hetzner.CONTRACT, hetzner.KNOWN_DEVIATIONS)) as url:
+    with serving(wrap(app, lab, "hetzner")) as url:
         yield HetznerApi(f"{url}/v1", app, root, hardware, Clock())
     violations = root / "contract-violations.jsonl"
     if violations.exists():

@@ -34,25 +34,9 @@ from .world import ApiError, World
 if TYPE_CHECKING:
     from lab.config import Lab
 
-CONTRACT = "supabase-management-openapi.json"
-_UNLISTED = "^ResponseNotFound: Unknown response http status: "
-_OWN = r" /v1/projects/[a-z]+"
-# The vendor's document lists 401, 403, 429 and 500 and no other error. Where a call is known to answer more:
-KNOWN_DEVIATIONS = (
-    # what belongs to nobody, or to somebody else
-    (rf"{_OWN}|/v1/organizations/", f"{_UNLISTED}404"),
-    # whatever needs a database that runs, while the project is paused
-    (rf"{_OWN}/(config/disk/util|readonly|ssl-enforcement|database/query(/read-only)?)$", f"{_UNLISTED}540"),
-    # the same while it is being made, and what a state, a plan or a statement does not allow
-    (rf"{_OWN}/(config/disk/util|readonly|ssl-enforcement|database/query(/read-only)?|pause|restore|restore/cancel|health|billing/addons)$", f"{_UNLISTED}400"),
-    (r"^POST /v1/projects$", f"{_UNLISTED}(400|402)"),
-    (rf"^PATCH {_OWN[1:]}/billing/addons$", f"{_UNLISTED}402"),
-    # The document's discriminator of region_selection names schemas that are not in it.
-    r"^region_selection: .* reference '#/components/schemas/(specific|smartGroup)' could not be resolved",
-)
 BUDGET, WINDOW = 60, 60.0
 VERSION = "15.8.1.085"
-__all__ = ["CONTRACT", "KNOWN_DEVIATIONS", "Engine", "LabEngine", "NullEngine", "create_app", "token", "token_of"]
+__all__ = ["Engine", "LabEngine", "NullEngine", "create_app", "token", "token_of"]
 
 
 def token(name: str) -> str:

@@ -23,7 +23,7 @@ KEY = "-----BEGIN OPENSSH PRIVATE " + "KEY-----\nx\n-----END OPENSSH PRIVATE KEY
 @pytest.fixture(name="api")
 def api_of_a_fresh_awx(tmp_path: Path) -> Iterator[httpx.Client]:
     lab = ScratchLab(tmp_path)
-    with serving(wrap(create_app(lab), lab, "awx", None)) as url:
+    with serving(wrap(create_app(lab), lab, "awx")) as url:
         yield httpx.Client(base_url=f"{url}/api/v2/", headers={"Authorization": f"Bearer {token('scratch')}"})
 
 

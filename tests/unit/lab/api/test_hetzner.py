@@ -67,7 +67,7 @@ class World:
 def world(tmp_path: Path) -> Iterator[World]:
     clock, hardware, lab = Clock(), hetzner.NullHardware(), ScratchLab(tmp_path)
     app = hetzner.create_app(lab, hardware, clock=clock, pace=0)
-    with serving(wrap(app, lab, "hetzner", hetzner.CONTRACT, hetzner.KNOWN_DEVIATIONS)) as url:
+    with serving(wrap(app, lab, "hetzner")) as url:
         yield World(url, app, hardware, clock, lab)
     violations = tmp_path / "contract-violations.jsonl"
     assert not violations.exists() or not violations.read_text()

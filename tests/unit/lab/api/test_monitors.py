@@ -38,7 +38,7 @@ class Client:
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
     lab = ScratchLab(tmp_path)
-    with serving(wrap(monitors.create_app(lab, clock=lambda: 1000.0, requests_per_minute=20), lab, "monitors", None)) as base:
+    with serving(wrap(monitors.create_app(lab, clock=lambda: 1000.0, requests_per_minute=20), lab, "monitors")) as base:
         yield Client(base)
 
 

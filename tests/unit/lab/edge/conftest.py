@@ -151,7 +151,7 @@ def world() -> Iterator[World]:
     try:
         net.add_namespace(lab, "origin", [lab.address(4, 200), lab.address6(4, 200)])
         app = create_app(lab)
-        with serving(wrap(app, lab, "cloudflare", "cloudflare-openapi.json")) as url:
+        with serving(wrap(app, lab, "cloudflare")) as url:
             edge.up(lab)
             edge.follow(lab, app)
             yield World(lab, CloudflareServer(lab.root, app, url))

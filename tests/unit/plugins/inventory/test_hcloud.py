@@ -60,7 +60,7 @@ class Fleet:
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
     lab = ScratchLab(tmp_path)
     app = hetzner.create_app(lab, hetzner.NullHardware(), pace=0)
-    with serving(wrap(app, lab, "hetzner", hetzner.CONTRACT, hetzner.KNOWN_DEVIATIONS)) as url:
+    with serving(wrap(app, lab, "hetzner")) as url:
         made = Fleet(url, app, lab)
         made.order("a", role="app", env="x")
         made.order("b", "fsn1", role="db")

@@ -63,7 +63,7 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account
     monkeypatch.setattr(AnsibleModule, "exit_json", end)
     monkeypatch.setattr(AnsibleModule, "fail_json", lambda module, msg, **result: end(module, msg=msg, failed=True, **result))
     lab = ScratchLab(tmp_path)
-    with serving(wrap(monitors.create_app(lab, requests_per_minute=500), lab, "monitors", None)) as base:
+    with serving(wrap(monitors.create_app(lab, requests_per_minute=500), lab, "monitors")) as base:
         made = Account(base)
         monkeypatch.setattr("time.sleep", made.slept.append)
         yield made

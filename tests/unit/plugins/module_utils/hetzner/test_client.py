@@ -39,7 +39,7 @@ class Api:
 def api(tmp_path: Path) -> Iterator[Api]:
     lab = ScratchLab(tmp_path)
     app = hetzner.create_app(lab, hetzner.NullHardware(), pace=0)
-    with serving(wrap(app, lab, "hetzner", hetzner.CONTRACT, hetzner.KNOWN_DEVIATIONS)) as url:
+    with serving(wrap(app, lab, "hetzner")) as url:
         yield Api(url, app)
     assert not (tmp_path / "contract-violations.jsonl").exists()
 
