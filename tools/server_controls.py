@@ -48,6 +48,7 @@ OFF: dict[str, dict[str, str | None]] = {
         "max_auth_tries": None,
         "max_sessions": None,
         "max_startups": None,
+        "source_startups": None,
         "login_grace_seconds": "0",
         "client_alive_seconds": "0",
         "tcp_forwarding": "true",
@@ -70,6 +71,10 @@ OFF: dict[str, dict[str, str | None]] = {
         "ping": "true",
         "log_drops": "true",
         "metadata": "true",
+        "container_ports": None,
+        "container_connections": None,
+        "database_ports": "[]",
+        "database_cidrs": '["0.0.0.0/0", "::/0"]',
     },
     "docker_engine": {
         "live_restore": "false",

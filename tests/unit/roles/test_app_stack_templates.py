@@ -190,3 +190,12 @@ def test_nginx_comes_first_and_users_code_last_when_processors_are_short(found: 
     assert max(shares, key=lambda name: shares[name]) == "nginx"
     assert min(shares, key=lambda name: shares[name]) == "runner"
     assert compose(found)["services"]["nginx"]["cpus"] >= 1
+
+
+def test_the_page_of_limits_says_what_is_set(found: dict[str, Any]) -> None:
+    """Each row's first cell stands in a file that the role writes."""
+    page = (ROLE.parents[1] / "docs" / "limits.md").read_text()
+    told = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    written = "\n".join(file["content"] or "" for file in found.values())
+    assert len(told) > 30
+    assert [text for text in told if text not in written] == []
