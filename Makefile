@@ -55,7 +55,7 @@ lint: venv ## formatters, linters, types and documentation checks (three minutes
 
 .PHONY: unit
 unit: venv ## all unit and contract tests, also those with PostgreSQL, a browser or playbook runs (minutes)
-	@cd $(root) && python -m pytest -n "$${TEST_LANES:-2}" --dist loadgroup --no-loadscope-reorder -q -m "not long" tests/unit tests/contract $(ARGS)
+	@cd $(root) && python -m pytest -n "$${TEST_LANES:-2}" --dist loadscope --no-loadscope-reorder -q -m "not long" tests/unit tests/contract $(ARGS)
 
 .PHONY: molecule
 molecule: bootstrap ## the molecule scenarios, each in a lab of its own (ARGS: a scenario's name)

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gates import unchanged
@@ -83,9 +86,6 @@ NEEDS = {"postgres": {"clusters", "cluster"}, "play": {"playbook", "player"}, "l
 PLAYED = ("plugins", "roles", "playbooks", "inventories", "examples", "tests/lab", "tests/conftest.py", "ansible.cfg", *PINS)
 """What a playbook run of a unit test can see beside the test."""
 
-SHARED = {"lab": "main", "mortal_lab": "mortal"}
-"""Platforms that the integration tests share, by the fixture that makes them."""
-
 ORDER = (
     "mortal",
     "main",
@@ -103,26 +103,47 @@ ORDER = (
 """What begins first, because it lasts longest: beginnings of groups' names."""
 
 
-def group_of(item: pytest.Item) -> str:
+@functools.cache
+def platform_of(file: str) -> str | None:
+    """Which of the platforms that integration tests share a file of them uses, by the fixtures its tests ask for."""
+    text = (ROOT / file).read_text()
+    if re.search(r"^def platform\(new_lab\b", text, re.MULTILINE):
+        return None
+    if re.search(r"\bmortal(_lab)?: Mortal\b", text):
+        return "mortal"
+    return "main" if re.search(r"^def test_\w+\([^)]*\b(platform|built): Platform\b", text, re.MULTILINE) else None
+
+
+def group_of(nodeid: str) -> str:
     """What runs in one process, one test after the other: all that shares a platform, a gate alone, a file."""
-    marker = item.get_closest_marker("xdist_group")
-    if marker:
-        return str(marker.kwargs.get("name") or marker.args[0])
-    file = item.nodeid.partition("::")[0]
+    file = nodeid.partition("::")[0]
     if file.startswith("tests/integration/"):
-        shared = [group for fixture, group in SHARED.items() if fixture in getattr(item, "fixturenames", ())]
-        return shared[0] if shared else file
-    return item.nodeid if file.startswith(("tests/gates/", "tests/molecule/")) else file
+        return platform_of(file) or file
+    return nodeid if file.startswith(("tests/gates/", "tests/molecule/")) else file
 
 
-def place(group: str) -> int:
+def place(nodeid: str) -> int:
+    """When its group begins."""
+    group = group_of(nodeid)
     return next((number for number, beginning in enumerate(ORDER) if group.startswith(beginning)), len(ORDER))
+
+
+# xdist's own groups (`--dist loadgroup`) are written into a test's id in a way that pytest 9.2 does not see.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Groups of tests as they are here, in the order in which they were collected."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Groups(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Says of every test what it needs and with which others it belongs, and puts the longest groups first."""
-    groups: dict[str, list[pytest.Item]] = {}
+    """Says of every test what it needs, and puts the longest groups first."""
     for item in items:
         file, fixtures = item.nodeid.partition("::")[0], set(getattr(item, "fixturenames", ()))
         for name, asked in NEEDS.items():
@@ -132,12 +153,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("lab")
         if file.startswith("tests/unit/") and item.get_closest_marker("play") and not item.get_closest_marker("inputs"):
             item.add_marker(pytest.mark.inputs(*PLAYED, file))
-        group = group_of(item)
-        # a test that is its own group needs no name, and xdist reads a bracket in one as the end of a test's
-        if group != item.nodeid and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(group))
-        groups.setdefault(group, []).append(item)
-    items[:] = [item for group in sorted(groups, key=place) for item in groups[group]]
+    items.sort(key=lambda item: place(item.nodeid))
 
 
 _DIGEST = pytest.StashKey[str]()
@@ -147,7 +163,6 @@ _MEMORY = unchanged.Memory(ROOT / ".cache" / "passed")
 
 
 def _name(item: pytest.Item) -> str:
-    """Without the group, which xdist adds to an item's id."""
     return f"{item.path.relative_to(ROOT)}::{item.name}"
 
 
