@@ -231,8 +231,8 @@ def serving(growing: Growing) -> Growing:
     return growing
 
 
-def test_a_rehearsal_touches_nothing_and_leaves_nothing(serving: Growing) -> None:
-    """Twice; the second time the inventory was raised to a release that nobody deployed, and has migrations, which would fail."""
+def test_rehearsal_twice(serving: Growing) -> None:
+    """Nothing of production is touched or left. The second time the inventory was raised to what nobody deployed, with migrations that would fail."""
     growing, tags = serving, serving.facts["registry"]["images"]["tags"]
     before, asked = production(growing), {api: len(growing.exchanges(api)) for api in ("hetzner", "cloudflare", "supabase")}
     looked = growing.play("recover_rehearse", "--check")
