@@ -30,7 +30,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 # Each lab's name and its number in the slot: two tests that run at the same time never use the same. `main` is shared.
-LABS = ("main", "cut", "twin", "out", "rec", "grow", "life", "awx", "run", "kil", "enc", "rot")
+LABS = ("main", "cut", "twin", "out", "rec", "grow", "life", "awx", "run", "kil", "enc", "rot", "ver")
 NewLab = Callable[[str], AbstractContextManager[Lab]]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
@@ -15,6 +16,8 @@ import pytest
 
 from lab.plant import Fault, planted
 from lab.platform import Platform, Run
+
+from .conftest import NewLab
 
 pytestmark = [pytest.mark.lab]
 
@@ -30,6 +33,16 @@ class Verdict:
     @property
     def findings(self) -> list[dict[str, Any]]:
         return list(self.report["findings"])
+
+
+@pytest.fixture(scope="module")
+def watched(new_lab: NewLab) -> Iterator[Platform]:
+    """A platform in a lab of this file's own: faults are put into it, and what others leave behind would be found."""
+    with new_lab("ver") as lab:
+        platform = Platform(lab)
+        run = platform.play("site")
+        assert run.code == 0, run.explain()
+        yield platform
 
 
 def verify(platform: Platform, playbook: str = "verify") -> Verdict:
@@ -52,9 +65,9 @@ def beat(platform: Platform) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def clean(built: Platform) -> Verdict:
+def clean(watched: Platform) -> Verdict:
     """`status.yml` looks at all that `verify.yml` looks at."""
-    return verify(built, "status")
+    return verify(watched, "status")
 
 
 def test_clean_platform(clean: Verdict) -> None:
@@ -66,31 +79,31 @@ def test_clean_platform(clean: Verdict) -> None:
     assert clean.report["seen"]["drift"]["drift"] == []
 
 
-def test_status_page(clean: Verdict, platform: Platform) -> None:
+def test_status_page(clean: Verdict, watched: Platform) -> None:
     """The page shows the platform and refers to nothing outside."""
     assert "The page: " in clean.run.output
-    page = platform.lab.path("controller", "status.html").read_text()
+    page = watched.lab.path("controller", "status.html").read_text()
     for words in ("All is well", "cpx31", "Database size", "Cloudflare page rules", "serves now", "quetrex.test"):
         assert words in page, words
     assert not re.search(r"(src|href)=|url\(|@import|<script", page)
 
 
-def test_monitors_and_heartbeat(platform: Platform) -> None:
+def test_monitors_and_heartbeat(watched: Platform) -> None:
     """Monitors are as described and the server says that all is well."""
-    monitors = json.loads(platform.lab.path("api", "monitors.json").read_text())["better"].values()
+    monitors = json.loads(watched.lab.path("api", "monitors.json").read_text())["better"].values()
     assert {item["url"]: (item["check_frequency"], item["email"], item["sms"]) for item in monitors} == {
-        f"https://{platform.lab.domain}/api/health": (60, True, True),
-        f"https://{platform.lab.domain}/runner/health": (60, True, True),
+        f"https://{watched.lab.domain}/api/health": (60, True, True),
+        f"https://{watched.lab.domain}/runner/health": (60, True, True),
     }
-    assert beat(platform)["ok"], reported(platform)
+    assert beat(watched)["ok"], reported(watched)
 
 
 @pytest.fixture(scope="module")
-def faulty(built: Platform, clean: Verdict) -> tuple[Verdict, list[Fault], dict[str, Any]]:
+def faulty(watched: Platform, clean: Verdict) -> tuple[Verdict, list[Fault], dict[str, Any]]:
     """One look while every fault is there, and what the server said of them by itself."""
     assert clean.report["ok"]
-    with planted(built.lab) as faults:
-        return verify(built), faults, beat(built)
+    with planted(watched.lab) as faults:
+        return verify(watched), faults, beat(watched)
 
 
 def test_every_planted_fault_is_named(faulty: tuple[Verdict, list[Fault], dict[str, Any]]) -> None:
@@ -110,10 +123,10 @@ def test_heartbeat_reports_faults(faulty: tuple[Verdict, list[Fault], dict[str, 
         assert words in said["text"], said["text"]
 
 
-def test_no_secret_is_in_a_report(faulty: tuple[Verdict, list[Fault], dict[str, Any]], platform: Platform) -> None:
-    facts = platform.facts
+def test_no_secret_is_in_a_report(faulty: tuple[Verdict, list[Fault], dict[str, Any]], watched: Platform) -> None:
+    facts = watched.facts
     secrets = [api["token"] for api in facts["apis"].values()] + [facts["supabase"]["password"], facts["supabase"]["service_role_key"]]
-    secrets += list(json.loads(platform.lab.path("controller", "heartbeats.json").read_text())["heartbeats"].values())
+    secrets += list(json.loads(watched.lab.path("controller", "heartbeats.json").read_text())["heartbeats"].values())
     names = ("verify.json", "verify.xml", "status.html", "status-history.jsonl")
-    texts = [platform.lab.path("controller", name).read_text() for name in names] + [faulty[0].run.output]
+    texts = [watched.lab.path("controller", name).read_text() for name in names] + [faulty[0].run.output]
     assert not [secret for secret in secrets if any(secret in text for text in texts)]
