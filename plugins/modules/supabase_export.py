@@ -15,6 +15,7 @@ description:
     privileges, policies and triggers, all of one snapshot.
   - The folder appears under its name only when it is complete and on the disk. An export is never written over.
   - With O(state=compared) it tells which tables have changed since.
+  - With O(state=finished) the exports beside it are thinned out and encrypted.
 extends_documentation_fragment:
   - quetrex.platform.database
 options:
@@ -23,10 +24,21 @@ options:
     type: path
     required: true
   state:
-    description: V(present) takes the export, V(compared) compares the database with it.
+    description:
+      - V(present) takes the export, V(compared) compares the database with it.
+      - V(finished) asks no database. It encrypts this export and those of the same folder whose name is a time, and removes the oldest of those.
     type: str
-    choices: [present, compared]
+    choices: [present, compared, finished]
     default: present
+  recipients:
+    description: Public keys (C(age1…) or of SSH) that the dumps are encrypted to with C(age). None, and they stay as they are.
+    type: list
+    elements: str
+    default: []
+  keep:
+    description: With O(state=finished) how many exports stay whose name is a time, C(20260102T030405Z); others are never removed. 0 for all.
+    type: int
+    default: 0
   managed_tables:
     description: Tables of Supabase's own whose rows belong to the platform. Rows of others are counted in RV(left_behind).
     type: list
@@ -68,6 +80,16 @@ tables:
   description: Rows per table.
   type: dict
   returned: when there is an export
+sealed:
+  description: Names of the exports that were encrypted.
+  type: list
+  elements: str
+  returned: when O(state=finished)
+removed:
+  description: Names of the exports that were removed.
+  type: list
+  elements: str
+  returned: when O(state=finished)
 left_behind:
   description: Rows of Supabase's own tables that a migration does not carry (files, sessions, jobs).
   type: dict
@@ -96,7 +118,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.run_command import RunCommand
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase import export
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import archive, export
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 
@@ -105,7 +127,9 @@ def argument_spec() -> dict[str, Any]:
     return {
         **connection_spec(),
         "path": {"type": "path", "required": True},
-        "state": {"type": "str", "choices": ["present", "compared"], "default": "present"},
+        "state": {"type": "str", "choices": ["present", "compared", "finished"], "default": "present"},
+        "recipients": {"type": "list", "elements": "str", "default": []},
+        "keep": {"type": "int", "default": 0},
         "managed_tables": {"type": "list", "elements": "str", "default": ["auth.users", "auth.identities"]},
         "bin_dir": {"type": "path"},
     }
@@ -117,12 +141,16 @@ def told(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(command: RunCommand, parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    if parameters["state"] == "finished":
+        done = archive.finish(command, Path(parameters["path"]), parameters["recipients"], parameters["keep"], only_look=check)
+        return {"changed": bool(done["sealed"] or done["removed"]), "path": parameters["path"], **done}
     source, path = target(parameters, "supabase_export"), parameters["path"]
     if parameters["state"] == "compared":
         manifest = export.read(path)
         return {"changed": False, "path": path, "moved_on": export.moved_on(source, manifest), **told(manifest)}
     if Path(path).exists():
         return {"changed": False, "path": path, **told(export.read(path))}
+    archive.check(command, parameters["recipients"])
     if check:
         return {"changed": True, "path": path}
     manifest = export.take(command, source, path, managed_tables=parameters["managed_tables"], bin_dir=parameters["bin_dir"])

@@ -29,14 +29,14 @@ def take(command: RunCommand, target: Target, path: str, *, managed_tables: list
     final = Path(path)
     if final.exists():
         raise Failure(f"{path} exists already; an export is never written over.", "exists", path=path)
-    final.parent.mkdir(parents=True, exist_ok=True)
+    final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     scratch = final.with_name(f".{final.name}.{os.getpid()}")
     scratch.mkdir(mode=0o700)
     try:
         manifest = _write(command, target, scratch, managed_tables, bin_dir)
-        _sync(scratch)
+        sync(scratch)
         scratch.rename(final)
-        _sync(final.parent)
+        sync(final.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return manifest
@@ -51,6 +51,8 @@ def _write(command: RunCommand, target: Target, folder: Path, managed_tables: li
         manifest = describe(database, target, managed_tables)
     manifest["dump"] = {"file": DUMP, "bytes": (folder / DUMP).stat().st_size, "sha256": checksum(folder / DUMP), "program": Path(program).parent.parent.name}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    for name in (DUMP, MANIFEST):
+        (folder / name).chmod(0o600)
     return manifest
 
 
@@ -103,6 +105,10 @@ def read(path: str) -> dict[str, Any]:
         raise Failure(f"{path} is no export: {error}", "no_export", path=path) from error
     if manifest.get("format") != FORMAT:
         raise Failure(f"{path} has format {manifest.get('format')}; this version reads {FORMAT}.", "format", path=path)
+    sealed = folder / f"{DUMP}.age"
+    if sealed.exists() and not (folder / DUMP).exists():
+        way = f"age --decrypt --identity <your key> --output {folder / DUMP} {sealed}"
+        raise Failure(f"{path} is encrypted; open it first: {way}", "sealed", path=path)
     if checksum(folder / DUMP) != manifest["dump"]["sha256"]:
         raise Failure(f"{path}: {DUMP} is damaged: its checksum is not the manifest's.", "damaged", path=path)
     return manifest
@@ -129,7 +135,7 @@ def checksum(path: Path) -> str:
     return found.hexdigest()
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
     """To the disk, files and names alike."""
     for path in [*(item for item in folder.iterdir() if item.is_file()), folder]:
         handle = os.open(path, os.O_RDONLY)

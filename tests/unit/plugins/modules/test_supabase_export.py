@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,3 +76,50 @@ def test_an_older_pg_dump_is_refused(capfd: pytest.CaptureFixture[str], database
     result = run(capfd, database, tmp_path / "first", bin_dir=str(old.parent))
     major = database.sql("SHOW server_version_num")[0][0][:2]
     assert (result["failure"]["code"], f"{major} or newer" in result["msg"]) == ("program", True)
+
+
+def test_exports_are_thinned_out_and_encrypted(capfd: pytest.CaptureFixture[str], database: Scratch, tmp_path: Path) -> None:
+    """The newest by the clock stay, and what somebody named or added to; an encrypted one is an export again once its owner opened it."""
+    key = tmp_path / "exports.key"
+    subprocess.run(["age-keygen", "-o", key], check=True, capture_output=True)
+    recipients = [next(line.split()[-1] for line in key.read_text().splitlines() if "public key" in line)]
+    exports = tmp_path / "exports"
+    for name in ("20260101T000000Z", "20260102T000000Z", "20260103T000000Z", "20260104T000000Z", "before-the-move"):
+        run(capfd, database, exports / name)
+    (exports / "20260101T000000Z/way_back.yml").touch()
+    assert {item.stat().st_mode & 0o777 for item in exports.rglob("database.dump")} == {0o600}
+    wanted: dict[str, Any] = {"state": "finished", "keep": 2, "recipients": recipients}
+    told = run(capfd, database, exports / "20260104T000000Z", check=True, **wanted)
+    assert (told["removed"], told["sealed"]) == (["20260102T000000Z"], ["20260103T000000Z", "20260104T000000Z"])
+    assert len(list(exports.iterdir())) == 5
+    assert run(capfd, database, exports / "20260104T000000Z", **wanted) == told
+    assert not run(capfd, database, exports / "20260104T000000Z", **wanted)["changed"]
+    assert sorted(item.name for item in exports.iterdir()) == ["20260101T000000Z", "20260103T000000Z", "20260104T000000Z", "before-the-move"]
+    newest = exports / "20260104T000000Z"
+    assert sorted(item.name for item in newest.iterdir()) == ["database.dump.age", "manifest.json"]
+    assert b"one@example.com" not in (newest / "database.dump.age").read_bytes()
+    refused = run(capfd, database, newest)
+    assert refused["failure"]["code"] == "sealed"
+    assert "age --decrypt" in refused["msg"]
+    subprocess.run(["age", "--decrypt", "-i", key, "-o", newest / "database.dump", newest / "database.dump.age"], check=True)
+    assert run(capfd, database, newest, state="compared")["moved_on"] == []
+
+
+@pytest.mark.parametrize("recipient", ["age1wrong", "-----BEGIN AGE ENCRYPTED FILE-----"])
+def test_whom_nothing_can_be_encrypted_to_is_refused_first(capfd: pytest.CaptureFixture[str], database: Scratch, tmp_path: Path, recipient: str) -> None:
+    result = run(capfd, database, tmp_path / "exports/first", recipients=[recipient])
+    assert "age:" in result["msg"]
+    assert not (tmp_path / "exports").exists()
+
+
+def test_an_encryption_that_was_killed_is_finished_by_the_next(capfd: pytest.CaptureFixture[str], database: Scratch, tmp_path: Path) -> None:
+    """Both forms are there: the open one goes."""
+    export = tmp_path / "20260101T000000Z"
+    run(capfd, database, export)
+    (export / "database.dump.age").write_bytes(b"half")
+    key = tmp_path / "exports.key"
+    subprocess.run(["age-keygen", "-o", key], check=True, capture_output=True)
+    public = next(line.split()[-1] for line in key.read_text().splitlines() if "public key" in line)
+    run(capfd, database, export, state="finished", recipients=[public])
+    assert sorted(item.name for item in export.iterdir()) == ["database.dump.age", "manifest.json"]
+    assert subprocess.run(["age", "--decrypt", "-i", key, export / "database.dump.age"], check=True, capture_output=True).stdout.startswith(b"PGDMP")
