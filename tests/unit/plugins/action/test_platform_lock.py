@@ -59,11 +59,11 @@ PLAYBOOK = """
 class Writer:
     """One run that takes the lock on its machine (a folder stands for one) and keeps it until told to end."""
 
-    def __init__(self, tmp_path: Path, tree: str, name: str, machine: str, database: dict[str, Any], **words: Any) -> None:
+    def __init__(self, tmp_path: Path, tree: str, name: str, machine: str, database: dict[str, Any], **more: Any) -> None:
         self.mark = tmp_path / f"{name}.mark"
         playbook = tmp_path / f"{name}.yml"
-        playbook.write_text(words.get("playbook", PLAYBOOK))
-        given = {"path": str(tmp_path / machine / "platform.lock"), "mark": str(self.mark), "database": database, "go_on": False, **words}
+        playbook.write_text(more.get("playbook", PLAYBOOK))
+        given = {"path": str(tmp_path / machine / "platform.lock"), "mark": str(self.mark), "database": database, "go_on": False, **more}
         self.log = tmp_path / f"{name}.log"
         environment = {
             **os.environ,
@@ -78,7 +78,7 @@ class Writer:
             "-e",
             json.dumps(given),
             "-vvv",
-            *(["--check"] if words.get("check") else []),
+            *(["--check"] if more.get("check") else []),
         ]
         self.process = subprocess.Popen(words, env=environment, stdout=self.log.open("w"), stderr=subprocess.STDOUT, cwd=tmp_path, start_new_session=True)
 

@@ -59,7 +59,7 @@ def test_a_look_mounts_nothing(device: Path, tmp_path: Path, capsys: pytest.Capt
     subprocess.run(["mkfs.ext4", "-q", "-O", "encrypt", str(device)], check=True)
     ran: list[list[str]] = []
     warned: list[str] = []
-    monkeypatch.setattr(host_volume.AnsibleModule, "warn", lambda self, words: warned.append(words))
+    monkeypatch.setattr("ansible.module_utils.basic.AnsibleModule.warn", lambda self, words: warned.append(words))
     monkeypatch.setattr(host_volume.Volume, "must", lambda self, argv: ran.append(argv))
     result = check(device, tmp_path / "mount", capsys, key=key, key_file=str(tmp_path / "volume.key"))
     assert ran == []
