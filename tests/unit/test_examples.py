@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import ansible_collections
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,3 +57,19 @@ def test_no_credential_where_actions_of_others_run() -> None:
 def test_nothing_is_pushed_before_the_scan() -> None:
     (push,) = [name for name, job in jobs().items() if "docker push" in json.dumps(job)]
     assert foreign(jobs()[jobs()[push]["needs"]])
+
+
+def test_the_execution_environment_names_tested_versions() -> None:
+    """Exactly what requirements.txt and requirements.yml want, at the versions that the tests run with."""
+    given = yaml.safe_load((ROOT / "examples/awx/execution-environment.yml").read_text())["dependencies"]
+    tested = (ROOT / "requirements-dev.txt").read_text()
+    python = [*given["python"], given["ansible_core"]["package_pip"], given["ansible_runner"]["package_pip"]]
+    assert [line for line in python if not re.search(rf"^{re.escape(line)}\s", tested, re.MULTILINE)] == []
+    wanted = re.findall(r"^([a-z0-9-]+)>=", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    assert [line.partition("==")[0] for line in given["python"]] == wanted
+    collections = {one["name"]: one["version"] for one in given["galaxy"]["collections"]}
+    assert list(collections) == [one["name"] for one in yaml.safe_load((ROOT / "requirements.yml").read_text())["collections"]]
+    for name, version in collections.items():
+        places = [Path(folder, *name.split("."), "MANIFEST.json") for folder in ansible_collections.__path__]
+        manifest = next(place for place in places if place.is_file())
+        assert json.loads(manifest.read_text())["collection_info"]["version"] == version, name
