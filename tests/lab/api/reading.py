@@ -24,6 +24,8 @@ from urllib.parse import urlsplit
 from .contract import contracts
 
 Note = Callable[[str], None]
+# An error's details are handed on as data, and are a client's own as often as a vendor's.
+DATA = ("details",)
 
 
 class Answer(dict[str, Any]):
@@ -73,7 +75,10 @@ def held(value: Any, shapes: Sequence[contracts.Shape], where: str, note: Note) 
         return value
     objects = [part for part in parts if isinstance(part, contracts.Fields)]
     names = [part.each for part in parts if isinstance(part, contracts.Names)]
-    inner = {key: held(item, [*(one.fields[key] for one in objects if key in one.fields), *names], f"{where}.{key}", note) for key, item in value.items()}
+    inner = {
+        key: item if key in DATA else held(item, [*(one.fields[key] for one in objects if key in one.fields), *names], f"{where}.{key}", note)
+        for key, item in value.items()
+    }
     return Answer(inner, frozenset().union(*(one.fields for one in objects)), where, note) if objects and not names else inner
 
 
