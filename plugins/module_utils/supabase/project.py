@@ -91,14 +91,26 @@ def read_settings(api: Api, ref: str) -> dict[str, Any]:
     }
 
 
-def others(login: Target, owner: tuple[str, str]) -> list[str]:
-    """Other environments that have released to this database, in words; their rehearsals are not others."""
-    platform, environment = owner
+def users(login: Target) -> list[tuple[str, str]]:
+    """Platform and environment of all that have released to this database; a rehearsal is its environment's."""
     with Database(login) as database:
         if not database.run("SELECT pg_catalog.to_regclass('platform.releases') IS NOT NULL")[0][0]:
             return []
-        rows = database.run("SELECT platform, environment FROM platform.releases ORDER BY 1, 2")
-    return [f"{row[0]}/{row[1]}" for row in rows if (row[0], row[1].removesuffix("-rehearsal")) != (platform, environment)]
+        rows = database.run("SELECT platform, environment FROM platform.releases")
+    return sorted({(str(row[0]), str(row[1]).removesuffix("-rehearsal")) for row in rows})
+
+
+def refuse_another(project: dict[str, Any], found: list[tuple[str, str]], owner: tuple[str, str]) -> None:
+    """A project that was found by its name alone, and that only others have used, is not this environment's."""
+    if found and owner not in found:
+        whose = ", ".join("/".join(one) for one in found)
+        raise Failure(
+            f"The project {project['name']} ({project['ref']}) was found by its name, and it is the database of {whose}, not of {'/'.join(owner)}. Nothing was "
+            "changed. Name this environment's own project (platform_supabase_project), or give the ref of this one to share it on purpose.",
+            "foreign_project",
+            ref=project["ref"],
+            users=["/".join(one) for one in found],
+        )
 
 
 def create(api: Api, wanted: Wanted) -> dict[str, Any]:
@@ -214,9 +226,14 @@ def _present(api: Api, wanted: Wanted, *, check: bool, changes: list[Change]) ->
 def _set(api: Api, ref: str, wanted: Wanted, *, check: bool, changes: list[Change]) -> None:
     if wanted.ssl_enforced is None and wanted.allowed_networks is None:
         return
+    if wanted.owner and not wanted.ref:
+        refuse_another({"name": wanted.name, "ref": ref}, _users(wanted, strict=False), wanted.owner)
     current, owned = read_settings(api, ref), read_record(wanted.networks_record, ref)
     planned = settings_plan(wanted, current, owned)
-    _ask_others(wanted, current["allowed_networks"], planned, check=check)
+    closing = any(change.what == "allowed_networks" and is_open(change.before) and not is_open(change.after) for change in planned)
+    if closing and wanted.owner:
+        others = ["/".join(one) for one in _users(wanted, strict=not check) if one != wanted.owner]
+        refuse_to_close(current["allowed_networks"], networks(wanted.allowed_networks or []), others, wanted.foreign_networks)
     for change in planned:
         changes.append(change)
         if check:
@@ -235,16 +252,11 @@ def _set(api: Api, ref: str, wanted: Wanted, *, check: bool, changes: list[Chang
         write_record(wanted.networks_record, ref, now_owned(current["allowed_networks"], networks(wanted.allowed_networks), owned))
 
 
-def _ask_others(wanted: Wanted, found: list[str], planned: list[Change], *, check: bool) -> None:
-    """Before a database that is open to all is closed: whom that would shut out."""
-    closing = [change for change in planned if change.what == "allowed_networks" and is_open(found) and not is_open(change.after)]
-    if not closing or not wanted.proof or not wanted.owner:
-        return
+def _users(wanted: Wanted, *, strict: bool) -> list[tuple[str, str]]:
+    """Who has released to the database; nobody is known without a login, which is a failure only where `strict`."""
     try:
-        known = others(wanted.proof, wanted.owner)
+        return users(wanted.proof) if wanted.proof else []
     except Failure:
-        # a look beforehand need not be able to log in
-        if check:
-            return
-        raise
-    refuse_to_close(found, closing[0].after, known, wanted.foreign_networks)
+        if strict:
+            raise
+        return []

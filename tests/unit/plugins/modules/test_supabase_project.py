@@ -210,6 +210,12 @@ def test_a_database_that_is_open_is_not_closed_to_an_environment_that_uses_it(
         refused = run(capfd, management, **wanted)
         assert refused["failure"] == {"code": "foreign_networks", "details": {"others": ["quetrex/production"]}}
         assert there["restrictions"] == {"v4": ["0.0.0.0/0"], "v6": ["::/0"]}
+        named = {**wanted, "name": "quetrex", "allowed_networks": ["0.0.0.0/0", "::/0"], "owner": {"platform": "quetrex", "environment": "preview"}}
+        del named["ref"]
+        another = run(capfd, management, **named)
+        assert another["failure"]["details"] == {"ref": management.ref, "users": ["quetrex/production", "quetrex/staging"]}
+        assert "give the ref of this one to share it on purpose" in another["msg"]
+        assert run(capfd, management, ref=management.ref, **{key: value for key, value in named.items() if key != "name"}).get("failure") is None
         management.cluster.execute("DELETE FROM platform.releases WHERE environment = 'production'")
         assert run(capfd, management, **wanted)["changed"] is True
     finally:
