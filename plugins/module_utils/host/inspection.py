@@ -198,7 +198,7 @@ def _wanted(run: RunProgram, places: Places) -> Json:
     if status != 0:
         return {}
     services = _json(output, {}).get("services") or {}
-    wanted = {
+    wanted: Json = {
         service.get("container_name", name): {"image": _plain(service.get("image", "")), "labels": service.get("labels") or {}}
         for name, service in services.items()
     }

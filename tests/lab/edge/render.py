@@ -240,6 +240,7 @@ ORIGIN = (
     "proxy_ignore_headers X-Accel-Redirect X-Accel-Expires X-Accel-Limit-Rate X-Accel-Buffering X-Accel-Charset;",
 )
 
+# The vendor takes 128 KB of headers in either direction.
 # Streams and sockets of the way to the origins go on after a reload, as an edge would not end them for it either.
 PROCESS = """user root;
 worker_processes 2;
@@ -249,6 +250,7 @@ pid {files.folder}/{name}.pid;
 error_log stderr warn;
 events {{ worker_connections 1024; }}
 http {{
+large_client_header_buffers 4 32k; proxy_buffer_size 128k; proxy_buffers 8 128k; proxy_busy_buffers_size 256k;
 access_log off;
 client_body_temp_path {files.folder}/temp/body; proxy_temp_path {files.folder}/temp/proxy; fastcgi_temp_path {files.folder}/temp/fastcgi;
 uwsgi_temp_path {files.folder}/temp/uwsgi; scgi_temp_path {files.folder}/temp/scgi;
