@@ -45,7 +45,7 @@ def test_clone_that_lies_alone_passes(tmp_path: Path) -> None:
         "HOME": str(home), "TMPDIR": str(scratch), "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CHEAP]
-    done = subprocess.run(words, cwd=clone(tmp_path / "alone" / "clone"), env=environment, capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run(words, cwd=clone(tmp_path / "alone" / "clone"), env=environment, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     skipped = re.findall(r"^SKIPPED .*", done.stdout, re.MULTILINE)
     assert [one for one in skipped if "CONTRACTS_DIR" not in one] == []

@@ -18,11 +18,12 @@ def gather(api: Api, ref: str, *, keys: bool) -> dict[str, Any]:
     """Twelve to fourteen requests; what a paused project cannot say is None."""
     project = api.get(f"/v1/projects/{ref}")
     base = f"/v1/projects/{ref}"
-    organization = api.get(f"/v1/organizations/{project.get('organization_slug') or project['organization_id']}")
+    slug = project.get("organization_slug") or project["organization_id"]
+    organization = api.get(f"/v1/organizations/{slug}")
     found: dict[str, Any] = {
         "ref": ref,
         "name": project["name"],
-        "organization": organization.get("slug") or project["organization_id"],
+        "organization": slug,
         "plan": organization.get("plan"),
         "region": project["region"],
         "status": project["status"],
