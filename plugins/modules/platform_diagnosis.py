@@ -107,6 +107,22 @@ options:
     description: Login for the images of one registry, as in C(platform_registry).
     type: dict
     default: {}
+    suboptions:
+      host:
+        description: The registry. Images of others are asked for without a login.
+        type: str
+        default: ""
+      username:
+        description: Who logs in; empty for a registry that wants no login.
+        type: str
+        default: ""
+      password:
+        description: The password or token.
+        type: str
+        default: ""
+      ca_certificate:
+        description: Certificate (PEM) of the authority behind the registry's certificate, if no public one is.
+        type: str
   registry_address:
     description: Address to connect to instead of asking the DNS for the registry's host.
     type: str

@@ -355,7 +355,8 @@ def quoted_messages(root: Path) -> list[str]:
 
 STARTS = re.compile(
     r"\bdocker\b(?!.*\bps\b).*\b(?:run|pull|create|start|restart|stop|exec|up|build|load)\b|\b(?:u?mount|modprobe|swapon|losetup|cryptsetup)\s"
-    r"|\bsystemctl\b.*\b(?:start|stop|restart|reload|enable|disable|reload-or-restart)\b|\b(?:apt-get|pip|curl|wget|tee|touch|mkdir|install|rm|mv|cp)\s|>\s*/(?!dev/null)"
+    r"|\bsystemctl\b.*\b(?:start|stop|restart|reload|enable|disable|reload-or-restart)\b"
+    r"|\b(?:apt-get|pip|curl|wget|tee|touch|mkdir|install|rm|mv|cp)\s|>\s*/(?!dev/null)"
 )
 
 

@@ -112,7 +112,8 @@ WRONG: dict[str, list[Any]] = {
     "platform_origin_pull_ca": ["", "-----BEGIN CERTIFICATE-----\nnot base64\n-----END CERTIFICATE-----", "<html>-----BEGIN CERTIFICATE-----</html>"],
     "platform_hetzner_api_token": ["h" * 64 + "\n", 12345, '"abc"', "tökén", "{{vault_x}}", None, "TODO", "ENC[AES256_GCM,data:x]"],
     "platform_hetzner_api_url": [
-        "http://api.example/v1", "ftp://api", "https://user:pw@api.example/v1", "https://:80/", "https://h:abc/v1", "https://h:99999/", "https://[::1", "https://h/?a=b",
+        "http://api.example/v1", "ftp://api", "https://user:pw@api.example/v1", "https://:80/", "https://h:abc/v1", "https://h:99999/", "https://[::1",
+        "https://h/?a=b",
     ],
     "platform_supabase_url": ["https://x.supabase.co/rest/v1", "http://x.supabase.co"],
     "platform_supabase_anon_key": ["sb_secret_x", jwt("service_role")],
