@@ -32,10 +32,12 @@ PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 # these look, or touch nothing but what they are called
 BEFORE = {
     "quetrex.platform.platform_preflight",
+    "quetrex.platform.platform_preflight/identity",
     "quetrex.platform.database_export",
     "quetrex.platform.supabase_project/settings",
     "quetrex.platform.hetzner_server/plan",
     "quetrex.platform.hetzner_destroy",
+    "quetrex.platform.cloudflare_origin_certificate_info",
     "ansible.builtin.debug",
     "ansible.builtin.assert",
     "ansible.builtin.set_fact",
