@@ -191,8 +191,10 @@ SPEC: dict[str, t.Any] = {
 def connect(params: dict[str, t.Any]) -> Service:
     """The service behind a client."""
     if params["provider"] == "uptimerobot":
-        return uptimerobot.UptimeRobot(Client("UptimeRobot", params["api_token"], params["api_url"] or uptimerobot.URL, deadline=params["timeout"]))
-    return betterstack.BetterStack(Client("Better Stack", params["api_token"], params["api_url"] or betterstack.URL, deadline=params["timeout"]))
+        url = params["api_url"] or uptimerobot.URL
+        return uptimerobot.UptimeRobot(Client("UptimeRobot", params["api_token"], url, reasons=uptimerobot.REASONS, deadline=params["timeout"]))
+    url = params["api_url"] or betterstack.URL
+    return betterstack.BetterStack(Client("Better Stack", params["api_token"], url, reasons=betterstack.REASONS, deadline=params["timeout"]))
 
 
 def converge(

@@ -12,6 +12,7 @@ from .client import Client, Json
 from .plan import Found, Step
 
 URL = "https://uptime.betterstack.com/api/v2"
+REASONS = "errors"
 STATUS = {"up": "up", "down": "down", "paused": "paused", "pending": "pending", "maintenance": "up", "validating": "pending"}
 CHANNELS = ("email", "sms", "call", "push")
 FOLDERS = {"http": "/monitors", "heartbeat": "/heartbeats"}

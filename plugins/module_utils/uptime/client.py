@@ -56,10 +56,11 @@ class Clock:
 
 
 class Client:
-    """Calls one service; every answer is the raw JSON."""
+    """Calls one service; every answer is the raw JSON. `reasons` is the field in which the service says why it refuses."""
 
-    def __init__(self, service: str, token: str, url: str, *, deadline: float = 60.0, clock: Clock | None = None) -> None:
+    def __init__(self, service: str, token: str, url: str, *, reasons: str, deadline: float = 60.0, clock: Clock | None = None) -> None:
         self.service = service
+        self._reasons = reasons
         self._clock = clock or Clock()
         self._end = self._clock.now() + deadline
         self._url = url.rstrip("/")
@@ -108,7 +109,7 @@ class Client:
             return _Trouble("429 too many requests", sent=False, wait=_seconds(retry_after))
         if status >= 500:
             return _Trouble(f"status {status}", sent=True)
-        reasons = reasons_of(text)
+        reasons = reasons_of(text, self._reasons)
         why = "; ".join(reasons) or "no reason was given"
         return UptimeError(f"{what} was refused ({status}): {why}.{ADVICE.get(status, '')}", code=str(status), details=reasons)
 
@@ -136,19 +137,16 @@ def _read(status: int, text: bytes) -> t.Any:
         raise _Trouble(f"status {status} without JSON", sent=True) from error
 
 
-def reasons_of(text: bytes) -> list[str]:
-    """Every reason in a refusal of either service: `message` as text or list, `errors` as text or by field."""
+def reasons_of(text: bytes, field: str) -> list[str]:
+    """Every reason in a refusal: text, a list of texts, or texts by the field they are about."""
     try:
         body = json.loads(text)
     except ValueError:
         return []
-    if not isinstance(body, dict):
-        return []
-    message, errors = body.get("message"), body.get("errors")
-    found = [str(item) for item in (message if isinstance(message, list) else [message]) if item]
-    if isinstance(errors, dict):
-        return found + [f"{field} {reason}" for field, reasons in errors.items() for reason in (reasons if isinstance(reasons, list) else [reasons])]
-    return found + [str(item) for item in (errors if isinstance(errors, list) else [errors]) if item]
+    given = body.get(field) if isinstance(body, dict) else None
+    if isinstance(given, dict):
+        return [f"{about} {reason}" for about, reasons in given.items() for reason in (reasons if isinstance(reasons, list) else [reasons])]
+    return [str(item) for item in (given if isinstance(given, list) else [given]) if item]
 
 
 def _seconds(text: str | None) -> float | None:

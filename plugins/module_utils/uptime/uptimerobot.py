@@ -12,6 +12,7 @@ from .client import Client, Json, UptimeError
 from .plan import Found, Step
 
 URL = "https://api.uptimerobot.com/v3"
+REASONS = "message"
 KINDS = {"HTTP": "http", "HEARTBEAT": "heartbeat"}
 STATUS = {"UP": "up", "DOWN": "down", "LOOKS_DOWN": "down", "PAUSED": "paused", "STARTED": "pending", "NOT_CHECKED_YET": "pending"}
 

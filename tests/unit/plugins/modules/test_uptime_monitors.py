@@ -135,7 +135,8 @@ def test_a_wrong_token_and_a_refusal_are_told_with_the_reason_and_the_way_out(ac
     short = account.run(provider, monitors=[{**WEB, "interval": 7}])
     assert short["failed"]
     assert "interval must be" in short["msg"] or "check_frequency is not included" in short["msg"]
-    account.fault({"match": {"method": "POST"}, "effect": {"status": 403, "body": {"message": "Your plan does not allow this interval"}}})
+    reason = {"uptimerobot": "message", "betterstack": "errors"}[provider]
+    account.fault({"match": {"method": "POST"}, "effect": {"status": 403, "body": {reason: "Your plan does not allow this interval"}}})
     plan = account.run(provider, monitors=[WEB])
     assert "Your plan does not allow this interval" in plan["msg"]
     assert "paid plans" in plan["msg"]
