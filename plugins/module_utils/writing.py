@@ -75,19 +75,6 @@ def nginx_string(value: t.Any) -> str:
     return _nginx_quoted(text)
 
 
-def nginx_exact(value: t.Any, before: str = "") -> str:
-    """Return the key of a `map` that matches `before` followed by the value and nothing else.
-
-    A plain key ignores case and has to fit the hash's buckets; a regular expression does neither.
-    """
-    return _nginx_quoted("~^" + "".join(_pcre(byte) for byte in (before + plain_text(value)).encode()) + r"\z")
-
-
-def _pcre(byte: int) -> str:
-    char = chr(byte)
-    return char if char.isascii() and char.isalnum() else f"\\x{byte:02x}"
-
-
 def _nginx_quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     if len(escaped.encode()) > NGINX_LONGEST:

@@ -154,7 +154,7 @@ def _converts(text: Text, kind: str, types: Mapping[str, str]) -> bool:
 
 # --- words of a shell ------------------------------------------------------------------------------
 
-WRITTEN = frozenset({"quote", "int", "quetrex.platform.nginx_string", "quetrex.platform.nginx_exact", "quetrex.platform.url", "hash"})
+WRITTEN = frozenset({"quote", "int", "quetrex.platform.nginx_string", "quetrex.platform.url", "hash"})
 PROGRAMS = frozenset({"origin_certificate_reload"})
 """Options that are a line of a shell."""
 

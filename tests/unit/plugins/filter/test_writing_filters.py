@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.quetrex.platform.plugins.filter import env_file, nginx_exact, nginx_string, ssh_files, url
+from ansible_collections.quetrex.platform.plugins.filter import env_file, nginx_string, ssh_files, url
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,6 @@ from ansible_collections.quetrex.platform.plugins.filter import env_file, nginx_
     [
         (env_file, "env_file", [{"B": "it's", "A": 1}], "A='1'\nB=\"it's\"\n"),
         (nginx_string, "nginx_string", ['a"b'], '"a\\"b"'),
-        (nginx_exact, "nginx_exact", ["a", "B "], '"~^B\\\\x20a\\\\z"'),
         (url, "url", [{"scheme": "redis", "host": "::1", "password": "a/b"}], "redis://:a%2Fb@[::1]"),
         (ssh_files, "ssh_files", ["/a b"], '"/a b"'),
         (ssh_files, "ssh_files", [["/a", "/b"]], '"/a" "/b"'),
