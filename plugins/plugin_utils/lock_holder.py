@@ -192,8 +192,12 @@ class Lock:
         return {"held": True, "again": True, "database": ""}
 
     def close(self) -> None:
-        """Let the session go."""
+        """Let the lock and its session go. The lock first: a database notices only later that a session has ended."""
+        import psycopg2
+
         if self.session is not None:
+            with contextlib.suppress(psycopg2.Error), self.session.cursor() as cursor:
+                cursor.execute("SELECT pg_catalog.pg_advisory_unlock_all()")
             self.session.close()
         self.session = None
 

@@ -15,6 +15,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from quetrex_release.outcome import Outcome, ReleaseError
 from quetrex_release.store import Store, StoreError
@@ -28,6 +29,12 @@ WHERE locks.locktype = 'advisory' AND locks.granted AND locks.objsubid = 1
 def key_of(name: str) -> int:
     """The number that stands for a lock's name in the database, the same as for playbooks."""
     return int.from_bytes(hashlib.sha256(f"quetrex.platform {name}".encode()).digest()[:8], "big", signed=True)
+
+
+def give_back(session: Any, key: int) -> None:
+    """Let playbooks in at once."""
+    with contextlib.suppress(StoreError):
+        session.execute("SELECT pg_catalog.pg_advisory_unlock(%s)", (key,))
 
 
 @contextlib.contextmanager
@@ -50,6 +57,8 @@ def alone(stack: Path, command: str, by: str, tell: Callable[[str], None]) -> It
                 found = session.fetchone()
                 other = (found[0] if found else "") or "a playbook"
                 raise ReleaseError("locked", f"{other} is writing to the platform; wait until it ends.", outcome=Outcome.locked)
+            # given back by name: a database notices only later that a session has ended
+            held.callback(give_back, session, key)
         except StoreError as error:
             tell(f"the platform's lock cannot be asked for, a playbook would not see this release: {error}")
         yield
