@@ -122,7 +122,7 @@ def test_522_when_nothing_answers(site: World) -> None:
 
 
 def test_520_and_the_origins_own_errors(site: World) -> None:
-    assert site.curl(f"{SITE}/?reset=1").status == 520
+    site.until(lambda: site.curl(f"{SITE}/?reset=1").status == 520, "the origin that resets")
     answer = site.curl(f"{SITE}/?status=502")
     assert answer.status == 502
     assert json.loads(answer.body)["path"] == "/?status=502"
