@@ -30,7 +30,7 @@ test: bootstrap ## every gate and every test, as .ci/run does
 	@cd $(root) && tools/test $(ARGS)
 
 .PHONY: check
-check: venv ## before every commit, two minutes: formatters, linters, types, contract, and the unit tests that need no service
+check: venv ## before every commit: formatters, linters, types, contract, and the unit tests that need no service
 	@cd $(root) && tools/check $(ARGS)
 
 .PHONY: soak
