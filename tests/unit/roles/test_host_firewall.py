@@ -32,7 +32,8 @@ import selectors, socket, sys
 chosen = selectors.DefaultSelector()
 for word in sys.argv[1:]:
     address, _colon, port = word.rpartition(":")
-    one = socket.create_server((address, int(port)), backlog=200)
+    family = socket.AF_INET6 if address.startswith("[") else socket.AF_INET
+    one = socket.create_server((address.strip("[]"), int(port)), family=family, backlog=200)
     chosen.register(one, selectors.EVENT_READ)
 print("ready", flush=True)
 kept = []
@@ -41,17 +42,20 @@ while True:
         kept.append(key.fileobj.accept()[0])
 """
 KNOCK = """
-import json, socket, sys
-number, *words = sys.argv[1:]
+import json, os, socket, sys
+number, user, *words = sys.argv[1:]
+pairs = [(word, *word.rpartition(":")[::2]) for word in words]
+sockets = {word: socket.getaddrinfo(address.strip("[]"), int(port), type=socket.SOCK_STREAM)[0] for word, address, port in pairs}
+# not before: another user may not be let into this interpreter's own folders
+os.setuid(int(user))
 found, kept = {}, []
-for word in words:
-    address, _colon, port = word.rpartition(":")
+for word, (family, kind, protocol, _name, address) in sockets.items():
     found[word] = 0
     for _each in range(int(number)):
-        one = socket.socket()
+        one = socket.socket(family, kind, protocol)
         one.settimeout(0.4)
         try:
-            one.connect((address, int(port)))
+            one.connect(address)
             kept.append(one)
             found[word] += 1
         except OSError:
@@ -115,9 +119,10 @@ class Host:
     def load(self, **more: Any) -> None:
         self.inside(self.name, "nft", "-f", "-", text=rules(**more))
 
-    def reached(self, place: str, *sockets: str, number: int = 1) -> dict[str, int]:
+    def reached(self, place: str, *sockets: str, number: int = 1, user: int = 0) -> dict[str, int]:
         """How many connections were answered, of each socket."""
-        found: dict[str, int] = json.loads(self.inside(self.spaces[place], sys.executable, "-c", KNOCK, str(number), *sockets))
+        space = self.spaces.get(place, self.name)
+        found: dict[str, int] = json.loads(self.inside(space, sys.executable, "-c", KNOCK, str(number), str(user), *sockets))
         return found
 
     def down(self) -> None:
@@ -172,4 +177,20 @@ def test_the_owner_and_what_containers_answer_still_pass(host: Host) -> None:
     host.load()
     assert host.reached("outside", "203.0.113.1:22", "203.0.113.1:443") == {"203.0.113.1:22": 1, "203.0.113.1:443": 0}
     host.listen(host.spaces["br-web"], "0.0.0.0:3000")
-    assert json.loads(host.inside(host.name, sys.executable, "-c", KNOCK, "1", "172.30.0.10:3000")) == {"172.30.0.10:3000": 1}
+    assert host.reached("server", "172.30.0.10:3000") == {"172.30.0.10:3000": 1}
+
+
+def test_the_metadata_service_is_closed(host: Host) -> None:
+    """To users other than root over both families, and to containers: it holds the server's private host key."""
+    outside, four, six = host.spaces["outside"], "169.254.169.254:80", "[fe80::a9fe:a9fe%outside]:80"
+    run("ip", "-n", outside, "addr", "add", "169.254.169.254/32", "dev", "eth0")
+    run("ip", "-n", outside, "addr", "add", "fe80::a9fe:a9fe/64", "dev", "eth0", "nodad")
+    run("ip", "-n", host.name, "route", "add", "169.254.169.254/32", "dev", "outside")
+    host.listen(outside, "0.0.0.0:80", "[::]:80")
+
+    host.load(host_firewall_metadata=True)
+    assert [*host.reached("server", four, six, user=65534).values(), *host.reached("br-web", four).values()] == [1, 1, 1]
+    host.load()
+    assert host.reached("server", four, six, user=65534) == {four: 0, six: 0}
+    assert host.reached("br-web", four) == {four: 0}
+    assert host.reached("server", four, six) == {four: 1, six: 1}, "cloud-init asks as root"
