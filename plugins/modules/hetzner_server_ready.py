@@ -14,6 +14,7 @@ description:
   - Records the SSH host key that is known from having made it, then waits until the server answers with exactly that key, lets the account in,
     and cloud-init is done.
   - A server with another key is refused at once, and a cloud-init that failed is told with its reasons. Nothing on the server is changed.
+  - A cloud-init that is done but could not do everything (C(degraded done)) is no failure. What it could not do is given as warnings.
   - Runs on the controller with its C(ssh).
 attributes:
   check_mode:
@@ -141,6 +142,8 @@ def main() -> None:
         verdict = Verdict(True) if module.check_mode else wait(module)
     except HetznerError as error:
         module.fail_json(msg=str(error), failure=error.failure())
+    for warning in verdict.warnings:
+        module.warn(f"cloud-init of {module.params['address']} went on without this: {warning}")
     module.exit_json(changed=recorded, recorded=recorded, cloud_init=verdict.cloud_init, warnings_of_cloud_init=list(verdict.warnings))
 
 

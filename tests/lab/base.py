@@ -139,3 +139,16 @@ def server_root(lab: Lab, suite: str = "trixie") -> Path:
         # Debian 12's cloud-init insists on a language that the vendor's image has and this small one has not
         customize.append('echo "locale: false" > "$1/etc/cloud/cloud.cfg.d/91-lab.cfg"')
     return debian_root(lab, suite, SERVER_PACKAGES, customize=customize, salt=salt)
+
+
+def cloud_init_schema(lab: Lab, suite: str = "trixie") -> Path:
+    """The JSON schema by which that Debian's cloud-init judges user data, out of its package, kept in the cache."""
+    place = lab.cache / f"cloud-config-{suite}.json"
+    with locked(lab.cache / f"{place.name}.lock"):
+        if not place.exists():
+            with tempfile.TemporaryDirectory(dir=lab.cache, prefix="making-") as scratch:
+                download(suite, ["cloud-init"], Path(scratch))
+                package, root = next(Path(scratch).glob("cloud-init_*.deb")), Path(scratch, "root")
+                run("dpkg-deb", "--extract", package, root)
+                shutil.copy(root / "usr/lib/python3/dist-packages/cloudinit/config/schemas/schema-cloud-config-v1.json", place)
+    return place

@@ -13,11 +13,16 @@ from pathlib import Path
 
 from .errors import HetznerError
 
-REMOTE = 'if command -v cloud-init >/dev/null; then timeout {seconds} cloud-init status --wait --format json; else echo \'{{"status": "none"}}\'; fi'
-"""cloud-init's own exit status says 1 for failed, 2 for done with warnings; its JSON says why."""
+REMOTE = (
+    "if command -v cloud-init >/dev/null; then timeout {seconds} cloud-init status --wait >/dev/null 2>&1; cloud-init status --format json; "
+    'else echo \'{{"status": "none"}}\'; fi'
+)
+"""Waits, then asks how far it came, also when time was over before cloud-init was done. Its exit status says 1 for failed, 2 for done with
+warnings ("degraded"); its JSON says why."""
+NOTES = frozenset({"DEPRECATED", "INFO"})
+"""Levels of what cloud-init did all the same."""
 CHANGED_KEY = "Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED", "no matching host key"
 SSH_FAILED = 255
-TIMED_OUT = 124
 
 
 class Verdict(t.NamedTuple):
@@ -37,8 +42,6 @@ def judge(status: int, out: str, error: str, target: t.Mapping[str, t.Any]) -> V
         if any(words in error for words in CHANGED_KEY):
             raise HetznerError("unknown_host_key", f"the server at {target['address']} does not have the SSH host key recorded in {target['known_hosts']}")
         return Verdict(False, f"SSH as {where}: {said}")
-    if status == TIMED_OUT:
-        return Verdict(False, "cloud-init is still running")
     try:
         told = json.loads(out[out.index("{") :])
     except ValueError:
@@ -52,9 +55,9 @@ def _told(told: dict[str, t.Any]) -> Verdict:
         reasons = "; ".join(map(str, told.get("errors") or [told.get("detail") or "it gives no reason"]))
         raise HetznerError("cloud_init_failed", f"cloud-init failed: {reasons}", details={"errors": told.get("errors")})
     if state not in ("done", "disabled", "none"):
-        return Verdict(False, f"cloud-init is {state}")
-    warnings = [f"{level}: {one}" for level, ones in (told.get("recoverable_errors") or {}).items() for one in ones]
-    return Verdict(True, cloud_init=state, warnings=tuple(warnings))
+        return Verdict(False, f"cloud-init is {state} ({told.get('detail') or 'it does not say at what'})")
+    warnings = [f"{level}: {one}" for level, ones in (told.get("recoverable_errors") or {}).items() if level not in NOTES for one in ones]
+    return Verdict(True, cloud_init=state, warnings=tuple(dict.fromkeys(warnings)))
 
 
 def record(path: str, address: str, key: str, *, write: bool) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.ready import judge, record
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.ready import REMOTE, judge, record
 
 Run = Callable[..., dict[str, Any]]
 TARGET = {"user": "ops", "address": "203.0.113.7", "known_hosts": "state/known_hosts"}
@@ -61,9 +62,46 @@ def test_a_cloud_init_that_failed_tells_why() -> None:
 
 
 def test_a_cloud_init_that_still_runs_is_waited_for() -> None:
-    assert judge(124, "....", "", TARGET).reason == "cloud-init is still running"
-    assert judge(0, json.dumps({"status": "running"}), "", TARGET).final is False
+    """And when time is over, the message says how far it came."""
+    running = {"status": "running", "extended_status": "running", "detail": "Running in stage: modules-final", "errors": [], "recoverable_errors": {}}
+    assert judge(0, json.dumps(running), "", TARGET).reason == "cloud-init is running (Running in stage: modules-final)"
+    assert judge(0, json.dumps({"status": "not started"}), "", TARGET).reason == "cloud-init is not started (it does not say at what)"
     assert judge(0, "nonsense", "", TARGET).final is False
+
+
+def test_a_cloud_init_that_failed_and_still_runs() -> None:
+    """Waiting does not help it."""
+    told = {"status": "error", "extended_status": "error - running", "errors": ["('ssh', OSError('disk full'))"], "recoverable_errors": {}}
+    with pytest.raises(HetznerError, match="disk full"):
+        judge(1, json.dumps(told), "", TARGET)
+
+
+def test_what_cloud_init_did_all_the_same_is_no_warning() -> None:
+    told = {
+        "status": "done",
+        "extended_status": "degraded done",
+        "recoverable_errors": {"DEPRECATED": ["The key `user` is deprecated"], "WARNING": ["Failed to set the hostname", "Failed to set the hostname"]},
+    }
+    assert judge(2, json.dumps(told), "", TARGET).warnings == ("WARNING: Failed to set the hostname",)
+
+
+STAND_IN = """#!/bin/sh
+echo "$*" >>"{log}"
+[ "$2" = --wait ] && exec sleep 60
+echo '{{"status": "running", "detail": "Running in stage: modules-config"}}'
+"""
+
+
+def test_a_first_boot_that_takes_too_long(tmp_path: Path) -> None:
+    """What is run on the server ends with its budget and says at what cloud-init is."""
+    program, log = tmp_path / "cloud-init", tmp_path / "log"
+    program.write_text(STAND_IN.format(log=log))
+    program.chmod(0o755)
+    ran = subprocess.run(
+        ["/bin/sh", "-c", REMOTE.format(seconds=1)], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert judge(ran.returncode, ran.stdout, ran.stderr, TARGET).reason == "cloud-init is running (Running in stage: modules-config)"
+    assert log.read_text().splitlines() == ["status --wait", "status --format json"]
 
 
 def test_exactly_one_key_is_recorded(tmp_path: Path) -> None:
