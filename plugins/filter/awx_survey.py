@@ -12,6 +12,7 @@ version_added: "1.0.0"
 author: Quetrex (@quetrex)
 description:
   - Fills in what AWX would fill in, so that a second run sees no difference.
+  - No default but those that are given. AWX hands every default that is not null to the job, also an empty one, where it wins over the inventory.
 positional: name, description
 options:
   _input:
@@ -44,7 +45,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-QUESTION = {"question_description": "", "type": "text", "required": False, "default": "", "choices": [], "min": 0, "max": 1024}
+QUESTION = {"question_description": "", "type": "text", "required": False, "choices": [], "min": 0, "max": 1024}
 
 
 def survey(questions: Iterable[Mapping[str, Any]], name: str, description: str = "") -> dict[str, Any]:
@@ -53,6 +54,8 @@ def survey(questions: Iterable[Mapping[str, Any]], name: str, description: str =
     for question in questions:
         if not {"variable", "question"} <= set(question):
             raise AnsibleFilterError(f"a question of the survey {name} needs 'variable' and 'question', this one has {', '.join(map(str, question))}")
+        if question.get("default") == "":
+            raise AnsibleFilterError(f"{question['variable']} of the survey {name} has an empty default, which jobs would get as a variable; leave it out")
         given = {"question_name" if key == "question" else key: value for key, value in question.items()}
         spec.append({**QUESTION, **given})
     return {"name": name, "description": description, "spec": spec}

@@ -299,6 +299,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for server in hosts:
             hostvars = {name if name == "ansible_host" else f"{prefix}{name}{suffix}": value for name, value in server.items()}
             name = self._name(server, hostvars, template)
+            if "ansible_host" in server:
+                # AWX gives its jobs ANSIBLE_HOST_KEY_CHECKING=False, which puts StrictHostKeyChecking=no first; a variable of the host wins over it
+                hostvars["ansible_host_key_checking"] = True
             known = name in inventory.hosts
             inventory.add_host(name, group=group)
             if known:

@@ -28,6 +28,15 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from lab.config import CHECKOUT, Lab
 
 Item = dict[str, Any]
+# What AWX 24.6.1 puts into the environment of every job, and the user it connects as when there is no machine credential.
+JOB_ENVIRONMENT = {
+    "ANSIBLE_HOST_KEY_CHECKING": "False",
+    "ANSIBLE_PARAMIKO_RECORD_HOST_KEYS": "False",
+    "ANSIBLE_FORCE_COLOR": "True",
+    "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",
+    "ANSIBLE_RETRY_FILES_ENABLED": "False",
+}
+JOB_USER = "root"
 
 
 def repository(lab: Lab) -> Path:

@@ -20,11 +20,17 @@ def test_a_question_has_every_field_awx_would_fill_in() -> None:
         "description": "Another size",
         "spec": [
             {
-                "question_name": "How big", "question_description": "", "variable": "size", "type": "multiplechoice", "required": False, "default": "",
+                "question_name": "How big", "question_description": "", "variable": "size", "type": "multiplechoice", "required": False,
                 "choices": ["a", "b"], "min": 0, "max": 1024,
             }
         ],
     }  # fmt: skip
+
+
+def test_an_empty_default_is_refused() -> None:
+    """AWX would hand it to the job as a variable."""
+    with pytest.raises(AnsibleFilterError, match="image of the survey deploy has an empty default"):
+        survey([{"variable": "image", "question": "Which", "default": ""}], "deploy")
 
 
 def test_a_question_without_a_variable_is_refused_by_name() -> None:
