@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+
+from lab import rendering
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "app_stack"
 SECRET = "s3cr'et$1"
@@ -36,29 +36,9 @@ SHARED = {
 }
 
 
-def trusted(value: Any) -> Any:
-    """Marks what comes from the role's files as templates, as Ansible does when it loads them."""
-    if isinstance(value, dict):
-        return {name: trusted(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [trusted(item) for item in value]
-    return trust_as_template(value) if isinstance(value, str) else value
-
-
-def templar(**more: Any) -> Templar:
-    """Ansible's templating with the role's own values."""
-    variables: dict[str, Any] = {}
-    for part in ("defaults", "vars"):
-        variables |= trusted(yaml.safe_load((ROLE / part / "main.yml").read_text()))
-    variables |= trusted(SHARED | more) | {"role_path": str(ROLE), "ansible_check_mode": False}
-    loader = DataLoader()
-    loader.set_basedir(str(ROLE))
-    return Templar(loader, {**variables, "ansible_search_path": [str(ROLE)]})
-
-
 def variable(name: str, **more: Any) -> Any:
     """One of the role's values."""
-    return templar(**more).template(trusted(f"{{{{ {name} }}}}"))
+    return rendering.value(ROLE, name, rendering.trusted(SHARED | more))
 
 
 def files(**more: Any) -> dict[str, Any]:

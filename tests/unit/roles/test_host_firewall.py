@@ -15,11 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
 
-from .test_app_stack_templates import trusted
+from lab import rendering
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "host_firewall"
 READY = os.geteuid() == 0 and all(shutil.which(name, path="/usr/sbin:/sbin:/usr/bin:/bin") for name in ("ip", "nft"))
@@ -66,13 +63,8 @@ print(json.dumps(found))
 
 def rules(**more: Any) -> str:
     """The rules' file, as Ansible writes it."""
-    variables: dict[str, Any] = {}
-    for part in ("defaults", "vars"):
-        variables |= trusted(yaml.safe_load((ROLE / part / "main.yml").read_text()))
-    loader = DataLoader()
-    loader.set_basedir(str(ROLE))
-    templar = Templar(loader, {**variables, **trusted(SHARED | more), "role_path": str(ROLE), "ansible_search_path": [str(ROLE)]})
-    return str(templar.template(trusted("{{ lookup('ansible.builtin.template', 'firewall.nft.j2') }}")))
+    found = rendering.value(ROLE, "lookup('ansible.builtin.template', 'firewall.nft.j2')", rendering.trusted(SHARED | more))
+    return str(found)
 
 
 def run(*words: str, text: str | None = None) -> str:

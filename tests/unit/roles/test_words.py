@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleError
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+from ansible.template import trust_as_template
+
+from lab import rendering
 
 ROLES = sorted(path for path in (Path(__file__).resolve().parents[3] / "roles").iterdir() if path.is_dir())
 KINDS = ("bool", "int", "float")
@@ -41,22 +42,6 @@ SHARED = {
 }
 
 
-def trusted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: trusted(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [trusted(item) for item in value]
-    return trust_as_template(value) if isinstance(value, str) else value
-
-
-def values(role: Path) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for part in ("defaults", "vars"):
-        file = role / part / "main.yml"
-        found |= (yaml.safe_load(file.read_text()) if file.exists() else None) or {}
-    return found
-
-
 def options(role: Path) -> dict[str, str]:
     specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]
     kinds = {name: option.get("type") for spec in specs.values() for name, option in (spec.get("options") or {}).items()}
@@ -65,11 +50,8 @@ def options(role: Path) -> dict[str, str]:
 
 def rendered(role: Path, given: dict[str, Any]) -> dict[str, str]:
     """Every internal variable and every template, as text; the error where one needs what only a server knows."""
-    loader = DataLoader()
-    loader.set_basedir(str(role))
-    variables = {**trusted(values(role)), **trusted(SHARED), "role_path": str(role), "ansible_search_path": [str(role)], **given}
-    templar = Templar(loader, variables)
-    texts = {name: f"{{{{ {name} }}}}" for name in values(role) if name.startswith("__")}
+    templar = rendering.templar(role, {**rendering.trusted(SHARED), **given})
+    texts = {name: f"{{{{ {name} }}}}" for name in rendering.values(role) if name.startswith("__")}
     texts |= {path.name: path.read_text() for path in sorted((role / "templates").glob("*")) if path.is_file()}
     found = {}
     for name, text in texts.items():
@@ -84,7 +66,7 @@ def typed(role: Path, kind: str, change: bool) -> dict[str, Any]:
     """The options of this kind as they are by default, or as other values."""
     found = {}
     for name in (name for name, one in options(role).items() if one == kind):
-        default = values(role).get(name)
+        default = rendering.values(role).get(name)
         if kind == "bool":
             found[name] = (not default if isinstance(default, bool) else False) if change else default is True
         else:
