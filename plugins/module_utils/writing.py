@@ -10,6 +10,7 @@ A value that a language cannot express raises `Inexpressible`, whose text says w
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import typing as t
 from urllib.parse import quote, urlencode
@@ -18,6 +19,23 @@ NGINX_LONGEST = 4000
 """Bytes of one word of nginx.conf: its buffer of 4096 has to hold it in one piece."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ENV_ESCAPES = {"\\": "\\\\", '"': '\\"', "$": "\\$", "\n": "\\n", "\r": "\\r"}
+
+
+_LITERALS = {
+    "word": (r"[A-Za-z0-9_][A-Za-z0-9_.-]*", "letters, digits, dots, - and _"),
+    "key": (r"[A-Za-z0-9_-][A-Za-z0-9_./*-]*", "letters, digits, dots, -, _, / and *"),
+    "token": (r"[!#%&(-\[\]-_a-~]+", "anything but white space, quotes, dollar signs and backslashes"),
+    "host": (r"[A-Za-z0-9:][A-Za-z0-9:._-]*", "a host's name or address"),
+    "amount": (r"[0-9]+([.:][0-9]+)*([A-Za-z]+|/[a-z]+)?|now", "a number, with its unit if it has one"),
+    "calendar": (r"[A-Za-z0-9*][A-Za-z0-9*:,./~ -]*", "a calendar expression of systemd"),
+    "path": (r"(/[A-Za-z0-9_.][A-Za-z0-9_.-]*)+", "an absolute path of letters, digits, dots, - and _"),
+    "command": (r"(/[A-Za-z0-9_.-]+)+( [A-Za-z0-9_./=@:,+-]+)*", "a program's path and words of letters, digits and _./=@:,+-"),
+    "image": (r"[A-Za-z0-9][A-Za-z0-9._/:@-]*", "the name of an image"),
+    "url": (r"https?://[A-Za-z0-9\[][A-Za-z0-9\]._~:/?=&@%+,-]*", "a URL without quotes, blanks and dollar signs"),
+    "line": (r"[^\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]*", "text in one line"),
+}
+"""Kind -> pattern of values that every language of the roles' files reads as they stand, and what that is. A `line` is the owner's own text in the
+language of the file, and begins nothing new."""
 
 
 class Inexpressible(ValueError):
@@ -41,6 +59,26 @@ def plain_text(value: t.Any) -> str:
     if isinstance(value, float):
         raise Inexpressible("is a number with a fraction, which YAML has shortened or rounded; write it in quotes")
     raise Inexpressible("is no single value; write it in quotes")
+
+
+def literal(value: t.Any, kind: str) -> str:
+    """Return a value of a kind that needs no quotes anywhere, as it is: to be pasted where a language has no quotes, or several read the same file.
+
+    Kinds are `address`, `network` and those of `_LITERALS`. Anything else is refused, without the value.
+    """
+    text = str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else plain_text(value)
+    if kind in ("address", "network"):
+        try:
+            ipaddress.ip_network(text, strict=False) if kind == "network" else ipaddress.ip_address(text)
+        except ValueError:
+            raise Inexpressible(f"is no {kind} of IPv4 or IPv6") from None
+        if "%" in text or re.search(r"/.*[.:]", text):
+            raise Inexpressible(f"is no {kind} of IPv4 or IPv6 in its usual form")
+        return text
+    pattern, what = _LITERALS[kind]
+    if not re.fullmatch(pattern, text, re.ASCII if kind != "line" else 0):
+        raise Inexpressible(f"has to be {what}")
+    return text
 
 
 def env_line(name: str, value: t.Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from contract import expressions
+from contract import expressions, templates
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -306,6 +306,11 @@ def pasted_words(root: Path) -> list[str]:
     return expressions.pasted(root)
 
 
+def pasted_values(root: Path) -> list[str]:
+    """Values in a role's templates that no writer has written, and that are of no harmless kind."""
+    return templates.pasted(root)
+
+
 _CORE = re.compile(r"ansible-core\s*>=\s*([0-9.]+)")
 
 
@@ -487,6 +492,7 @@ TREE_RULES: list[Rule] = [
     paths_not_expanded,
     truths_of_words,
     pasted_words,
+    pasted_values,
     versions_agree,
     secrets,
     machine_paths,

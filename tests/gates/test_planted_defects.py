@@ -282,6 +282,14 @@ def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path)
             {"roles/planted/vars/main.yml": '---\na: [sh, -c, "{{ b }}"]\nb: "rm -r {{ planted_folder }}/x"\n'},
             "planted_folder is pasted into the shell program",
         ),
+        (rules.pasted_values, {"roles/planted/templates/a.service.j2": "[Service]\nExecStart=/bin/x {{ planted_folder }}\n"}, "a.service.j2:2: planted_folder"),
+        (rules.pasted_values, {"roles/planted/templates/a.j2": "{% for one in planted_names %}\n{{ one }}\n{% endfor %}\n"}, "a.j2:2: one is pasted"),
+        (rules.pasted_values, {"roles/planted/templates/a.j2": "{% macro m(x) %}{{ x }}{% endmacro %}\n{{ m('a') }}{{ m(planted_x) }}\n"}, "a.j2:1: x"),
+        (
+            rules.pasted_values,
+            {"roles/planted/vars/main.yml": '---\n__planted_folder: "{{ planted_folder }}/x"\n', "roles/planted/templates/a.j2": "a {{ __planted_folder }}\n"},
+            "a.j2:1: __planted_folder",
+        ),
         (rules.unknown_roles, {"playbooks/a.yml": "---\n- hosts: all\n  roles: [quetrex.platform.nobody]\n"}, "nobody"),
         (
             rules.unknown_roles,

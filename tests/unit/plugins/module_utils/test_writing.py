@@ -192,3 +192,32 @@ def test_ssh_files_refused(path: str) -> None:
 @pytest.mark.parametrize(("name", "quoted"), [("plain", '"plain"'), ('a"b', '"a""b"'), ("Select *", '"Select *"')])
 def test_sql_name(name: str, quoted: str) -> None:
     assert writing.sql_name(name) == quoted
+
+
+GOOD = {
+    "word": ["a", "web.example.com", "_x-1"], "key": ["net.ipv4.conf.all/x", "br-*"], "token": ["+client|list", "-@all", "/tmp:size=64m,mode=1777"],
+    "host": ["::1", "ntp.example.com"], "amount": [10, 1.5, "10m", "04:30", "30/minute", "0022", "now", "1month"],
+    "calendar": ["hourly", "*-*-* 04:30:00", "Mon..Fri *-*-1/2 0/2:00"], "path": ["/srv/platform", "/x/.y/z_1"],
+    "command": ["/usr/local/sbin/x", "/bin/x --a=b c"],
+    "image": ["ghcr.io:5000/a/b:1@sha256:0a"], "url": ["https://a.example/b?c=d", "http://[::1]:80/x"], "line": ["", "a b\t'c' \"d\" $e"],
+    "address": ["192.0.2.1", "::1"], "network": ["192.0.2.0/24", "2001:db8::/32", "192.0.2.7"],
+}  # fmt: skip
+EVERYWHERE_BAD = ["a\nb", "a\rb", "a\x00b", "a\n"]
+BAD = {
+    "word": ["", "-a", "a b", "a;b", "a$b", "a%b", "a/b", "é"], "key": ["a=b", "a b"], "token": ["a b", "a'b", "a$b", "a\\b", "a`b"],
+    "host": ["-a", "a b", "a;"],
+    "amount": ["", "10 m", "m10", "10m;", "-1"], "calendar": ["%h", "a;b", ""], "path": ["a", "/", "/a b", "/a/", "/a//b", "/a%b", "/$a", "/a'b", "/a:b"],
+    "command": ["x", "/x 'y'", "/x $y", "/x; y", "/x %h"], "image": ["-a", "a b", "a}", "a$b"], "url": ["ftp://a", "https://a b", "https://a'b", "https://a$b"],
+    "line": ["a\u2028b"], "address": ["192.0.2.0/24", "a", "fe80::1%eth0"], "network": ["192.0.2.0/255.255.255.0", "fe80::1%eth0", "a", "1.2.3.4;x"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in GOOD.items() for value in values])
+def test_literal(kind: str, value: Any) -> None:
+    assert writing.literal(value, kind) == str(value)
+
+
+@pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind, values in BAD.items() for value in [*values, *EVERYWHERE_BAD, None, ["a"]]])
+def test_literal_refused(kind: str, value: Any) -> None:
+    with pytest.raises(Inexpressible):
+        writing.literal(value, kind)
