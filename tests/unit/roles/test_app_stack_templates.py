@@ -165,6 +165,13 @@ def test_no_container_of_users_code_or_the_application_is_an_account_of_the_serv
     assert "user" not in compose(files(app_stack_web_uid=0))["services"]["web-blue"]
 
 
+def test_one_upload_takes_no_whole_turn_of_the_application(found: dict[str, Any]) -> None:
+    """What waits in one connection is at most a quarter of a megabyte; Node reads that before it turns to the next."""
+    for colour in ("blue", "green"):
+        _least, _first, most = compose(found)["services"][f"web-{colour}"]["sysctls"]["net.ipv4.tcp_rmem"].split()
+        assert int(most) <= 256 * 1024
+
+
 def test_nginx_comes_first_and_users_code_last_when_processors_are_short(found: dict[str, Any]) -> None:
     shares = {name: service.get("cpu_shares", 1024) for name, service in compose(found)["services"].items()}
     assert max(shares, key=lambda name: shares[name]) == "nginx"
