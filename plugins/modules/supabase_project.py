@@ -47,7 +47,9 @@ options:
     type: bool
     default: true
   ssl_enforced:
-    description: Whether the database refuses connections without TLS. Changing it restarts the database for a moment.
+    description:
+      - Whether the database refuses connections without TLS. Changing it restarts the database for a moment. Where the organisation's plan does not let
+        anybody set it, that is a warning.
     type: bool
   allowed_networks:
     description:
@@ -82,7 +84,7 @@ options:
   proof:
     description:
       - A login to the database, with the options of M(quetrex.platform.supabase_schema). It is tried from here when O(allowed_networks) changed;
-        should it fail, the former networks are put back and the module fails.
+        should it fail, the former networks are put back and the module fails. So they are when Supabase does not apply the new ones in two minutes.
     type: dict
     suboptions:
       host:
@@ -120,11 +122,15 @@ options:
         type: int
         default: 10
   expected_keys:
-    description: API keys that something uses, by any names. The module fails if one of them is none of the project's.
+    description:
+      - API keys that something uses, by any names. The module fails if one of them is none of the project's, or a legacy key that is switched off, and
+        warns of legacy keys, which Supabase removes at the end of 2026.
     type: dict
     default: {}
   keys:
-    description: Whether to return the project's API keys. Set C(no_log) on the task then.
+    description:
+      - Whether to return the project's API keys. Set C(no_log) on the task then. The module fails when there is no key for a purpose, and none in
+        O(expected_keys) under C(anon) or C(service_role).
     type: bool
     default: false
 attributes:
@@ -180,7 +186,13 @@ pooler:
   type: dict
   returned: when it exists, with O(wait=true) or O(keys=true)
 api_keys:
-  description: The API keys by name.
+  description: The API keys that can be used, by name. Keys that are switched off or not shown are left out.
+  type: dict
+  returned: when O(keys=true)
+app_keys:
+  description:
+    - The keys for an application, C(anon) for browsers and C(service_role) for its server. The newer kind (C(sb_publishable_…), C(sb_secret_…)) comes
+      first, and of several the one called C(default), or the eldest. A legacy key is taken where there is no other, with a warning.
   type: dict
   returned: when O(keys=true)
 changes:
@@ -207,7 +219,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase import project, project_info
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import keys, project, project_info
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.account import api_of, api_spec
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
@@ -259,14 +271,25 @@ def wanted_of(parameters: dict[str, Any]) -> project.Wanted:
     )
 
 
-def addresses(api: Api, found: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
+def addresses(api: Api, found: dict[str, Any], parameters: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
     """What the app and the migrations need to know of a project that is there."""
     told: dict[str, Any] = {"url": project_info.url(found), "pooler": project_info.pooler(api, found["ref"])}
     if parameters["keys"] or parameters["expected_keys"]:
-        keys = project_info.read_keys(api, found["ref"])
-        project_info.refuse_foreign_keys(found, keys, parameters["expected_keys"])
-        told |= {"api_keys": keys} if parameters["keys"] else {}
+        told |= _keys(api, found, parameters, warnings)
     return told
+
+
+def _keys(api: Api, found: dict[str, Any], parameters: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
+    """The project's keys, if they are asked for; those of the application are looked at in any case."""
+    read, given = keys.read_keys(api, found["ref"]), parameters["expected_keys"]
+    keys.refuse_foreign(found, read, given)
+    chosen = keys.for_application(read)
+    # A project that is being made has none yet.
+    if parameters["keys"] and found["status"] != "COMING_UP":
+        keys.refuse_missing(found, chosen, given)
+    said = keys.warning(read, {**chosen, **{name: key for name, key in given.items() if key}} if parameters["keys"] else given)
+    warnings += [said] if said else []
+    return {"api_keys": read.values, "app_keys": chosen} if parameters["keys"] else {}
 
 
 def result(found: dict[str, Any] | None, changes: list[project.Change]) -> dict[str, Any]:
@@ -286,15 +309,21 @@ def main() -> None:
     )
     wanted = wanted_of(module.params)
     changes: list[project.Change] = []
+    warnings: list[str] = []
     told: dict[str, Any] = {}
+    failure: Failure | None = None
     try:
         api = api_of(module.params, wanted.password)
-        found = project.converge(api, wanted, check=module.check_mode, changes=changes)
+        found = project.converge(api, wanted, check=module.check_mode, changes=changes, warnings=warnings)
         # What is being made at this moment has no address yet.
         if found and "database" in found and (wanted.wait or module.params["keys"]):
-            told = addresses(api, found, module.params)
+            told = addresses(api, found, module.params, warnings)
     except Failure as error:
-        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, **result(None, changes))
+        failure = error
+    for said in warnings:
+        module.warn(said)
+    if failure:
+        module.fail_json(msg=failure.message, failure={"code": failure.code, "details": failure.details}, **result(None, changes))
     module.exit_json(**result(found, changes), **told)
 
 

@@ -336,12 +336,12 @@ def key_role(value: Any) -> str:
 
 def supabase_key(role: str) -> Check:
     """A key of this role; one that says nothing about itself may be of any."""
-    present = secret("copy it from the Supabase dashboard, Settings > API", token=True)
+    present = secret("copy it from the Supabase dashboard, Settings > API Keys", token=True)
 
     def check(value: Any) -> Optional[str]:
         found = key_role(value)
         if found in ("anon", "service_role") and found != role:
-            return f"is a key of the role {found}, not {role}; copy it from the Supabase dashboard, Settings > API"
+            return f"is a key of the role {found}, not {role}; copy it from the Supabase dashboard, Settings > API Keys"
         return present(value)
 
     return check

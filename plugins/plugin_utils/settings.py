@@ -233,7 +233,7 @@ SETTINGS: dict[str, Setting] = {
     "platform_supabase_service_role_key": Setting(supabase_key("service_role"), required=True, unless=SUPABASE_TOKEN),
     "platform_supabase_database": Setting(
         mapping(
-            {"password": secret("copy it from the Supabase dashboard, Settings > Database")},
+            {"password": secret("copy it from the Supabase dashboard, Database > Settings")},
             {
                 "host": matches(r"[A-Za-z0-9.:-]+", "write the host's name alone"),
                 "port": database_port,
@@ -312,7 +312,7 @@ def across(given: Mapping[str, Any]) -> list[str]:
         problems.append(f"{name} is the same as {other} ({given[name]}); deploying needs no administrator, name another user")
     database = given.get("platform_supabase_database") or {}
     if database and database.get("sslmode", "verify-full").startswith("verify") and not database.get("ca_certificate"):
-        problems.append("platform_supabase_database ca_certificate is missing, without which nothing can be verified; download it under Settings > Database")
+        problems.append("platform_supabase_database ca_certificate is missing, without which nothing can be verified; download it under Database > Settings")
     if len(str(given.get("platform_name", "")) + str(given.get("platform_environment", ""))) > LONGEST_NAME:
         problems.append(f"platform_name and platform_environment have more than {LONGEST_NAME} letters together; servers are named after both, shorten one")
     provider, token = (name in given for name in ("platform_uptime_provider", "platform_uptime_api_token"))

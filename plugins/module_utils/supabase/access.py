@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 
+from . import restrictions
 from .errors import Failure
 from .management import Api
 from .networks import ANYWHERE, networks
-from .project import Change, Wanted, apply, find, read_settings
+from .project import Change, Wanted, find
 
 
 def after(current: list[str], given: list[str], *, present: bool) -> list[str]:
@@ -35,10 +36,12 @@ def converge(api: Api, wanted: Wanted, given: list[str], *, present: bool, check
     project = find(api, wanted)
     if project is None:
         raise Failure(f"There is no project called {wanted.name}.", "not_found")
-    current = read_settings(api, project["ref"])["allowed_networks"]
-    change = Change("allowed_networks", current, after(current, [item for item in given if item not in ANYWHERE], present=present))
-    if change.before == change.after:
+    current = restrictions.read(api, project["ref"])
+    named = [item for item in given if item not in ANYWHERE]
+    change = Change("allowed_networks", current.in_force, after(current.known, named, present=present))
+    # What was asked for and never applied lets nobody in, and still may.
+    if change.after == current.known and (not present or after(current.in_force, named, present=True) == current.in_force):
         return None
     if not check:
-        apply(api, project["ref"], change)
+        restrictions.change(api, project["ref"], change.before, change.after)
     return change

@@ -191,7 +191,7 @@ def ca_file(target: Target) -> Iterator[str | None]:
         if target.sslmode.startswith("verify") and not target.host.startswith("/"):
             raise Failure(
                 f"sslmode={target.sslmode} needs ca_certificate. Supabase signs with roots of its own that no system trusts: "
-                "download the certificate from the project's Database settings.",
+                "download the certificate from the dashboard, Database > Settings.",
                 "ca_missing",
             )
         yield None

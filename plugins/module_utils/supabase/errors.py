@@ -23,24 +23,68 @@ class Failure(Exception):
 # Texts of Supavisor and of the platform's network restrictions as recorded from hosted projects (2026).
 _CONNECTION: tuple[tuple[str, str, str], ...] = (
     (
-        r"Tenant or user not found",
+        r"ECIRCUITBREAKER|new connections are temporarily blocked|circuit breaker",
+        "blocked",
+        (
+            "The pooler lets nobody in from this address for two minutes, because there were too many wrong passwords (ten in two and a half minutes). "
+            "Each further attempt with a wrong one counts: stop whatever still logs in with a former password, wait three minutes, then run again."
+        ),
+    ),
+    (
+        r"Tenant or user not found|ENOTFOUND|tenant/user .* not found|ENOIDENTIFIER",
         "tenant_not_found",
         (
             "The pooler does not know this user. Through a pooler the user is 'postgres.<project ref>' and the host has to be the project's own pooler "
             "(read it from the Management API or the dashboard's Connect dialog; regions have several). A paused project gives the same message: wake it first."
         ),
     ),
+    (r"EBANNED|tenant is banned", "banned", "Supabase has closed the pooler to this project; its dashboard or Supabase's support says why."),
     (
-        r"Address not in tenant allow_list",
+        r"EADDRNOTALLOWED|Address not in tenant allow_list",
         "address_not_allowed",
-        "The project's network restrictions do not contain this machine's address. Add it (IPv4 and IPv6) under Database settings, or run from an allowed one.",
+        (
+            "The project's network restrictions do not contain this machine's address. Add it (IPv4 and IPv6) under Database > Settings, or run from an "
+            "allowed one. After a change the pooler needs up to a minute to hear of it."
+        ),
     ),
-    (r"SSL connection is required", "tls_required", "The project enforces TLS. Use sslmode=verify-full with the project's CA certificate."),
+    (
+        r"EMAXCONNSESSION|MaxClientsInSessionMode|max clients reached in session mode",
+        "too_many_connections",
+        (
+            "All sessions of the pooler are taken: in session mode (port 5432) it refuses one more instead of having it wait. Give the application a "
+            "smaller pool, or raise the pool size under Database > Settings (a larger compute allows more)."
+        ),
+    ),
+    (
+        r"EMAXCONN|EMAXPOOLSREACHED|max client connections reached|max clients reached|remaining connection slots|too many clients|too many connections",
+        "too_many_connections",
+        "All connections are in use. Close some, or raise the pool's size.",
+    ),
+    (
+        r"ECHECKOUT\w*|EPOOLCHECKOUT|unable to check out connection",
+        "checkout_timeout",
+        "The pooler found no free connection to the database: all are busy, or the database does not answer. Look for long queries, then try again.",
+    ),
+    (
+        r"EAUTHQUERY|EAUTHSECRETS|Failed to retrieve database credentials",
+        "auth_query",
+        (
+            "The pooler could not ask the database for this user's password: the database is starting, overloaded or out of connections, or has no such user. "
+            "The password itself was not looked at. Try again in a minute."
+        ),
+    ),
+    (
+        r"EDBHANDLEREXITED|EPOOLTERMINATING|DbHandler exited|connection to database closed",
+        "starting",
+        "The pooler's connection to the database ended, as it does when the database restarts. Try again in a moment.",
+    ),
+    (r"EAUTHTIMEOUT|ESSLHANDSHAKE", "timeout", "The pooler gave up while the connection was being made. Try again; the way to it may be slow."),
+    (r"ESSLREQUIRED|SSL connection is required", "tls_required", "The project enforces TLS. Use sslmode=verify-full with the project's CA certificate."),
     (
         r"certificate verify failed|self.signed certificate|unable to get local issuer",
         "certificate_untrusted",
         (
-            "The server's certificate is not signed by the given CA. Supabase uses roots of its own: download the certificate from Database settings "
+            "The server's certificate is not signed by the given CA. Supabase uses roots of its own: download the certificate from Database > Settings "
             "and pass it as ca_certificate (both roots when you use the pooler as well as the direct host)."
         ),
     ),
@@ -58,9 +102,12 @@ _CONNECTION: tuple[tuple[str, str, str], ...] = (
     (r"no pg_hba\.conf entry .*no encryption", "tls_required", "The server accepts this user with TLS only. Use sslmode=verify-full with the CA certificate."),
     (r"no pg_hba\.conf entry", "address_not_allowed", "The server's access list does not let this user in from this address."),
     (
-        r"password authentication failed|SASL authentication failed|Wrong password",
+        r"password authentication failed|SASL authentication failed|Wrong password|EWRONGPASSWORD",
         "password",
-        "The password is wrong. It is the database password, not an API key; it can be reset under Database settings.",
+        (
+            "The password is wrong. It is the database password, not an API key; it can be reset under Database > Settings. Try it sparingly: who is wrong "
+            "ten times is blocked."
+        ),
     ),
     (r"no password supplied", "password", "The server wants a password and none was given."),
     (
@@ -77,11 +124,13 @@ _CONNECTION: tuple[tuple[str, str, str], ...] = (
         "There is no way to this address. The direct host is IPv6 only without the IPv4 add-on; on an IPv4-only network use the session pooler (port 5432).",
     ),
     (r"timeout expired|timed out", "timeout", "Nobody answered. Network restrictions drop packets silently, and a paused project does not answer either."),
-    (r"Connection refused", "refused", "Nothing listens there. Check host and port, and that the project is not paused."),
     (
-        r"MaxClientsInSessionMode|max clients reached|remaining connection slots|too many clients",
-        "too_many_connections",
-        "All connections are in use. Close some, or raise the pool's size.",
+        r"Connection refused",
+        "refused",
+        (
+            "Nothing listens there. Check host and port, and that the project is not paused. The direct host also answers so to an address that it has "
+            "banned after wrong passwords (Database > Settings > Network Bans)."
+        ),
     ),
     (r"the database system is (starting up|shutting down|in recovery)", "starting", "The database is starting or stopping. Try again in a moment."),
     (r"database \".*\" does not exist", "no_database", "The server is there, the database is not."),

@@ -77,6 +77,10 @@ class Api:
             raise Failure(f"Out of time: {reason}.", "timeout", reason=reason)
         self.clock.sleep(seconds)
 
+    def allow(self, seconds: float) -> None:
+        """Time for what has to be done even when the budget is used up, such as a rollback."""
+        self.deadline = max(self.deadline, self.clock.now() + seconds)
+
     def _call(self, method: str, path: str, body: Any) -> Any:
         attempt, patient_until = 0, self.clock.now() + PATIENCE
         while True:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import restrictions
 from .database import Database, Target
 from .errors import Failure
 from .management import Api, Unanswered
-from .networks import ANYWHERE, is_open, networks, now_owned, plan, present, read_record, refuse_to_close, write_record
+from .networks import ANYWHERE, is_open, networks, now_owned, plan, read_record, refuse_to_close, write_record
 
 HEALTHY = "ACTIVE_HEALTHY"
 # A project in one of these gets no further by itself.
@@ -19,9 +20,8 @@ LOST = {"INIT_FAILED", "REMOVED", "GOING_DOWN", "RESTORE_FAILED", "PAUSE_FAILED"
 ASLEEP = {"INACTIVE", "RESTORE_FAILED"}
 POLL = 5.0
 SERVICES = ("auth", "db", "pooler", "rest")
-# How often a login is tried after the networks changed, and what may pass by itself meanwhile.
-LOGINS = 4
-PASSING = {"starting", "refused", "timeout", "connection"}
+# Seconds for the database to take TLS enforcement on, which Supabase does after it has answered.
+ENFORCING = 120.0
 
 
 @dataclass(frozen=True)
@@ -73,22 +73,64 @@ def _organization(project: dict[str, Any]) -> str:
     return str(project.get("organization_slug") or project["organization_id"])
 
 
-def settings_plan(wanted: Wanted, current: dict[str, Any], owned: list[str] | None = None) -> list[Change]:
-    """current: {ssl_enforced, allowed_networks} as the API has them. Pure."""
+@dataclass(frozen=True)
+class Settings:
+    """ssl_enforced: None where the organisation's plan does not let anybody ask or set it; ssl_refused says it in the API's words."""
+
+    ssl_enforced: bool | None
+    restrictions: restrictions.Restrictions
+    ssl_refused: str = ""
+
+
+# What a project has that is made at this moment.
+FRESH = Settings(ssl_enforced=False, restrictions=restrictions.Restrictions(sorted(ANYWHERE), sorted(ANYWHERE)))
+
+
+def settings_plan(wanted: Wanted, current: Settings, owned: list[str] | None = None) -> list[Change]:
+    """What differs. Pure. Networks that were asked for and never applied are asked for again."""
     changes = []
-    if wanted.ssl_enforced is not None and wanted.ssl_enforced != current["ssl_enforced"]:
-        changes.append(Change("ssl_enforced", current["ssl_enforced"], wanted.ssl_enforced))
-    before = after = sorted(current["allowed_networks"])
-    if wanted.allowed_networks is not None:
-        after = plan(before, networks(wanted.allowed_networks), owned or [], wanted.foreign_networks)
-    return [*changes, Change("allowed_networks", before, after)] if after != before else changes
+    if None not in {wanted.ssl_enforced, current.ssl_enforced} and wanted.ssl_enforced != current.ssl_enforced:
+        changes.append(Change("ssl_enforced", current.ssl_enforced, wanted.ssl_enforced))
+    if wanted.allowed_networks is None:
+        return changes
+    after = plan(current.restrictions.known, networks(wanted.allowed_networks), owned or [], wanted.foreign_networks)
+    if after == current.restrictions.networks and not current.restrictions.pending:
+        return changes
+    return [*changes, Change("allowed_networks", current.restrictions.in_force, after)]
 
 
-def read_settings(api: Api, ref: str) -> dict[str, Any]:
-    return {
-        "ssl_enforced": bool(api.get(f"/v1/projects/{ref}/ssl-enforcement")["currentConfig"]["database"]),
-        "allowed_networks": present(api.get(f"/v1/projects/{ref}/network-restrictions")),
-    }
+def read_settings(api: Api, ref: str) -> Settings:
+    enforced, refused = _read_ssl(api, ref)
+    return Settings(enforced, restrictions.read(api, ref), refused)
+
+
+def _read_ssl(api: Api, ref: str) -> tuple[bool | None, str]:
+    """Whether TLS is enforced in fact; None, and why, where the plan does not include the setting."""
+    try:
+        answer = api.get(f"/v1/projects/{ref}/ssl-enforcement")
+    except Failure as error:
+        if _not_in_plan(error):
+            return None, error.message
+        raise
+    return bool(answer["currentConfig"]["database"] and answer["appliedSuccessfully"]), ""
+
+
+def _not_in_plan(error: Failure) -> bool:
+    return error.code in {"refused", "plan", "forbidden"} and "ssl enforcement" in error.message.lower()
+
+
+def _enforce_ssl(api: Api, ref: str, enforced: bool) -> None:
+    """Set it, and wait until the database has taken it on: the API answers before."""
+    api.send("PUT", f"/v1/projects/{ref}/ssl-enforcement", {"requestedConfig": {"database": enforced}})
+    deadline = api.clock.now() + ENFORCING
+    while True:
+        answer = api.get(f"/v1/projects/{ref}/ssl-enforcement")
+        if answer["appliedSuccessfully"] and bool(answer["currentConfig"]["database"]) == enforced:
+            return
+        if api.clock.now() + POLL > deadline:
+            message = f"Supabase has not applied the enforcement of TLS in {ENFORCING:.0f} seconds. Look at the dashboard, Database > Settings, and run again."
+            raise Failure(message, "ssl_stored", ref=ref)
+        api.wait(POLL, "the enforcement of TLS is not applied yet")
 
 
 def users(login: Target) -> list[tuple[str, str]]:
@@ -137,7 +179,7 @@ def arrive(api: Api, ref: str) -> dict[str, Any]:
         status = project["status"]
         if status == HEALTHY:
             ill = [item["name"] for item in api.get(f"/v1/projects/{ref}/health", services=SERVICES) if item["status"] != HEALTHY]
-            if not ill:
+            if not ill or (ill == ["rest"] and _data_api_is_off(api, ref)):
                 return project
             status = f"not healthy yet: {', '.join(ill)}"
         elif status in LOST:
@@ -145,6 +187,16 @@ def arrive(api: Api, ref: str) -> dict[str, Any]:
         elif status == "INACTIVE":
             raise Failure(f"Project {ref} is paused. Wake it with wake=true.", "paused", ref=ref, status=status)
         api.wait(POLL, f"project {ref} is {status}")
+
+
+def _data_api_is_off(api: Api, ref: str) -> bool:
+    """Whether its owner has switched the Data API off, which leaves its service unhealthy for good: it exposes no schema then."""
+    try:
+        return not str(api.get(f"/v1/projects/{ref}/postgrest")["db_schema"] or "").strip()
+    except Failure as error:
+        if error.code == "forbidden":
+            return False
+        raise
 
 
 def wake(api: Api, project: dict[str, Any]) -> None:
@@ -156,52 +208,18 @@ def wake(api: Api, project: dict[str, Any]) -> None:
     api.send("POST", f"/v1/projects/{ref}/restore")
 
 
-def apply(api: Api, ref: str, change: Change) -> None:
-    if change.what == "ssl_enforced":
-        api.send("PUT", f"/v1/projects/{ref}/ssl-enforcement", {"requestedConfig": {"database": change.after}})
-    elif change.what == "allowed_networks":
-        if not change.after:
-            raise Failure("Two empty lists would shut out everybody, and are never sent.", "network")
-        # A family that is not named would be left without any address, so both always are.
-        body = {
-            "dbAllowedCidrs": [item for item in change.after if ":" not in item],
-            "dbAllowedCidrsV6": [item for item in change.after if ":" in item],
-        }
-        api.send("POST", f"/v1/projects/{ref}/network-restrictions/apply", body)
-        while api.get(f"/v1/projects/{ref}/network-restrictions")["status"] != "applied":
-            api.wait(POLL, "the network restrictions are stored and not applied yet")
-
-
-def prove(api: Api, ref: str, change: Change, login: Target) -> None:
-    """Log in from here with the new networks, or put the former ones back: who locks herself out cannot even say so any more."""
-    for attempt in range(1, LOGINS + 1):
-        try:
-            Database(login).close()
-        except Failure as error:
-            if error.code in PASSING and attempt < LOGINS:
-                api.wait(POLL, f"no login yet with the new networks: {error.message}")
-                continue
-            back = "the former ones let in nobody and are not put back"
-            if change.before:
-                apply(api, ref, Change(change.what, change.after, change.before))
-                back = "so the former ones are back"
-            message = (
-                f"With the networks {', '.join(change.after)} this machine cannot log in to the database, {back}. Add this machine's address. {error.message}"
-            )
-            raise Failure(message, "locked_out", networks=change.after, cause=error.code) from error
-        return
-
-
-def converge(api: Api, wanted: Wanted, *, check: bool, changes: list[Change]) -> dict[str, Any] | None:
-    """Bring the project to the wanted state; the project, or None in check mode when there is none yet. changes is filled as we go."""
+def converge(api: Api, wanted: Wanted, *, check: bool, changes: list[Change], warnings: list[str] | None = None) -> dict[str, Any] | None:
+    """Bring the project to the wanted state; the project, or None in check mode when there is none yet. changes and warnings are filled as we go."""
     if wanted.allowed_networks is not None:
         networks(wanted.allowed_networks)
     project = _present(api, wanted, check=check, changes=changes)
     if project is None:
-        changes += settings_plan(wanted, {"ssl_enforced": False, "allowed_networks": sorted(ANYWHERE)}) if wanted.wait else []
+        changes += settings_plan(wanted, FRESH) if wanted.wait else []
     elif wanted.wait:
         project = project if check else arrive(api, project["ref"])
-        _set(api, project["ref"], wanted, check=check, changes=changes)
+        said = _set(api, project["ref"], wanted, check=check, changes=changes)
+        if warnings is not None:
+            warnings += said
     return project
 
 
@@ -223,9 +241,10 @@ def _present(api: Api, wanted: Wanted, *, check: bool, changes: list[Change]) ->
     return project
 
 
-def _set(api: Api, ref: str, wanted: Wanted, *, check: bool, changes: list[Change]) -> None:
+def _set(api: Api, ref: str, wanted: Wanted, *, check: bool, changes: list[Change]) -> list[str]:
+    """Bring the settings to what is wanted; what has to be said about them."""
     if wanted.ssl_enforced is None and wanted.allowed_networks is None:
-        return
+        return []
     if wanted.owner and not wanted.ref:
         refuse_another({"name": wanted.name, "ref": ref}, _users(wanted, strict=False), wanted.owner)
     current, owned = read_settings(api, ref), read_record(wanted.networks_record, ref)
@@ -233,23 +252,38 @@ def _set(api: Api, ref: str, wanted: Wanted, *, check: bool, changes: list[Chang
     closing = any(change.what == "allowed_networks" and is_open(change.before) and not is_open(change.after) for change in planned)
     if closing and wanted.owner:
         others = ["/".join(one) for one in _users(wanted, strict=not check) if one != wanted.owner]
-        refuse_to_close(current["allowed_networks"], networks(wanted.allowed_networks or []), others, wanted.foreign_networks)
+        refuse_to_close(current.restrictions.in_force, networks(wanted.allowed_networks or []), others, wanted.foreign_networks)
+    refused = current.ssl_refused
     for change in planned:
         changes.append(change)
         if check:
             continue
-        apply(api, ref, change)
-        if change.what == "ssl_enforced":
-            # The database restarts for it.
-            arrive(api, ref)
-        elif wanted.proof:
-            try:
-                prove(api, ref, change, wanted.proof)
-            except Failure:
-                changes.remove(change)
+        try:
+            _apply(api, ref, change, wanted.proof)
+        except Failure as error:
+            changes.remove(change)
+            if change.what != "ssl_enforced" or not _not_in_plan(error):
                 raise
+            refused = error.message
     if not check and wanted.allowed_networks is not None:
-        write_record(wanted.networks_record, ref, now_owned(current["allowed_networks"], networks(wanted.allowed_networks), owned))
+        write_record(wanted.networks_record, ref, now_owned(current.restrictions.networks, networks(wanted.allowed_networks), owned))
+    return [_unenforced(refused)] if refused and wanted.ssl_enforced else []
+
+
+def _apply(api: Api, ref: str, change: Change, proof: Target | None) -> None:
+    if change.what == "ssl_enforced":
+        _enforce_ssl(api, ref, bool(change.after))
+        # The database restarts for it.
+        arrive(api, ref)
+    else:
+        restrictions.change(api, ref, change.before, change.after, proof)
+
+
+def _unenforced(refused: str) -> str:
+    return (
+        f"TLS cannot be enforced for the whole database on this organisation's plan ({refused.rstrip('.')}). The platform's own connections use and verify it "
+        "all the same; whoever else has a password could connect without."
+    )
 
 
 def _users(wanted: Wanted, *, strict: bool) -> list[tuple[str, str]]:

@@ -9,8 +9,9 @@ import datetime
 from typing import Any
 
 from .errors import Failure
+from .keys import read_keys
 from .management import Api
-from .project import read_settings
+from .project import Settings, read_settings
 from .usage import LIMITS, SLOW, numbers_sql
 
 
@@ -30,7 +31,7 @@ def gather(api: Api, ref: str, *, keys: bool) -> dict[str, Any]:
         "postgres_version": project["database"]["version"],
         "host": project["database"]["host"],
         "pooler": pooler(api, ref),
-        **read_settings(api, ref),
+        **_settings(read_settings(api, ref)),
         "backups": _backups(api.get(f"{base}/database/backups")),
         "addons": sorted(item["variant"]["id"] for item in api.get(f"{base}/billing/addons")["selected_addons"]),
         "disk_gb": api.get(f"{base}/config/disk")["attributes"]["size_gb"],
@@ -42,8 +43,12 @@ def gather(api: Api, ref: str, *, keys: bool) -> dict[str, Any]:
     numbers = found.pop("numbers")
     found["numbers"] = numbers[0] if numbers else None
     if keys:
-        found["keys"] = read_keys(api, ref)
+        found["keys"] = read_keys(api, ref).values
     return found
+
+
+def _settings(found: Settings) -> dict[str, Any]:
+    return {"ssl_enforced": found.ssl_enforced, "allowed_networks": found.restrictions.in_force}
 
 
 def pooler(api: Api, ref: str) -> dict[str, Any] | None:
@@ -54,23 +59,9 @@ def pooler(api: Api, ref: str) -> dict[str, Any] | None:
     return None
 
 
-def read_keys(api: Api, ref: str) -> dict[str, str | None]:
-    """The keys by name; the newer publishable and secret kind as well as the older anon and service_role."""
-    items = api.get(f"/v1/projects/{ref}/api-keys", reveal="true")
-    return {item["name"] if item.get("type") in {None, "legacy"} else f"{item['type']}_{item['name']}": item.get("api_key") for item in items}
-
-
 def url(project: dict[str, Any]) -> str:
     """Address of the project's API: the name of its database without the `db.` in front, whatever the domain."""
     return "https://" + str(project["database"]["host"]).removeprefix("db.")
-
-
-def refuse_foreign_keys(project: dict[str, Any], keys: dict[str, str | None], given: dict[str, str]) -> None:
-    """Refuse keys that are none of the project's: the app would talk to another database than the migrations."""
-    foreign = sorted(name for name, key in given.items() if key and key not in keys.values())
-    if foreign:
-        message = f"{', '.join(foreign)} of the app: not a key of project {project['name']} ({project['ref']}). Copy them again, or name the right project."
-        raise Failure(message, "foreign_keys", keys=foreign)
 
 
 def _backups(answer: dict[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,10 @@ class Identity:
         claims = {"iss": "supabase", "ref": self.ref, "role": role, "iat": ISSUED, "exp": EXPIRES}
         return sign(claims, self.jwt_secret)
 
+    def newer_key(self, kind: str) -> str:
+        """The API key of the newer kind (publishable or secret) that a project has from the beginning."""
+        return f"sb_{kind}_{hashlib.sha256(f'{kind} {self.jwt_secret}'.encode()).hexdigest()[:31]}"
+
 
 def sign(claims: dict[str, object], secret: str) -> str:
     """A JSON web token (HS256)."""

@@ -80,8 +80,8 @@ def describe(lab: Lab) -> dict[str, Any]:
         "sslmode": "verify-full",
         "ca_certificate": str(pki.ca(lab)),
         "pooler": {"host": who.pooler_host, "port": POOLER_PORT, "user": who.pooler_user},
-        "anon_key": who.key("anon"),
-        "service_role_key": who.key("service_role"),
+        "anon_key": who.newer_key("publishable"),
+        "service_role_key": who.newer_key("secret"),
         "names": dict.fromkeys((who.host, who.pooler_host, f"{who.ref}.supabase.test"), lab.database),
         "sockets": str(_sockets(lab)),
     }

@@ -42,7 +42,8 @@ def site(management: ManagementServer, playbook: RunPlaybook, tmp_path: Path) ->
         (tmp_path / "play.yml").write_text(json.dumps(play))
         done = playbook(tmp_path / "play.yml", *arguments)
         output = done.stdout + done.stderr
-        for secret in (PASSWORD, management.token, *keys(management).values()):
+        newer = [item["api_key"] for project in management.projects.values() for item in project["keys"].values()]
+        for secret in (PASSWORD, management.token, *keys(management).values(), *newer):
             assert secret not in output
         return output
 
@@ -70,12 +71,12 @@ def test_with_all_settings_it_closes_the_database_to_strangers(management: Manag
     }
     there = management.projects[management.ref]
     assert "changed=1" in site("--check", "--diff", "-vvv", **settings)
-    assert there["restrictions"]["v4"] == ["0.0.0.0/0"]
+    assert there["restrictions"] == {"v4": [], "v6": []}
     assert "changed=1" in site("-vvv", **settings)
     assert (there["ssl"], there["restrictions"]) == (True, {"v4": ["198.51.100.1/32", "203.0.113.10/32"], "v6": ["2001:db8::1/128"]})
     management.statuses.clear()
     assert "changed=0    unreachable=0    failed=0" in site(**settings)
-    assert len(management.statuses) <= 9
+    assert len(management.statuses) <= 10
     assert "not that of the project" in site(**{**settings, "platform_supabase_url": "https://another.supabase.test"})
     assert "not a key of project quetrex" in site(**{**settings, "platform_supabase_anon_key": "another-key"})
 
@@ -84,6 +85,10 @@ def test_what_the_inventory_leaves_out_is_taken_from_the_project(management: Man
     output = site("-vvv", entry="settings", platform_supabase_database={"password": PASSWORD})
     assert f"https://{management.ref}.supabase.test postgres.{management.ref} " in output, output
     assert "changed=0    unreachable=0    failed=0" in output
+    assert "legacy key" not in output
+    newer, management.projects[management.ref]["keys"] = management.projects[management.ref]["keys"], {}
+    assert "Supabase removes the legacy keys" in site(entry="settings", platform_supabase_database={"password": PASSWORD}).replace("\n", " ")
+    management.projects[management.ref]["keys"] = newer
     # Neither made nor woken by a playbook that only wants to know.
     absent = {"platform_supabase_project": {"name": "second", "organization": "quetrex-lab", "region": "us-east-1"}}
     assert "failed=1" in site(entry="settings", **absent, platform_supabase_database={"password": PASSWORD})

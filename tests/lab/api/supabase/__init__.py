@@ -6,7 +6,9 @@
 `create_app(lab)` serves `/v1`. Pausing stops the database, restoring starts it, network restrictions filter, SSL enforcement refuses.
 60 requests in a minute block the token for a whole minute (429); a paused project answers 540; migration endpoints are closed.
 Faults of its own kind, switched on like the others (`../faults.py`): `{"domain": "init_failed" | "restore_failed" | "pause_failed" |
-"readonly"}`, `{"domain": "plan", "plan": "pro"}`, `{"domain": "disk", "used_bytes": …}`.
+"readonly"}`, `{"domain": "plan", "plan": "pro"}`, `{"domain": "disk", "used_bytes": …}`, and
+`restrictions_stored` (networks are noted and not applied; once for each look), `ssl_stored` (the same for SSL enforcement), `ssl_refused` (the plan does not
+have it), `data_api_off`, `password_ignored` (success is reported and nothing done), `keys_hidden` (keys are listed without their values).
 """
 
 from __future__ import annotations

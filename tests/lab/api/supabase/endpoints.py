@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import secrets
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -154,7 +153,12 @@ def health(world: World, _engine: Engine, ref: str, query: Mapping[str, str], _b
     if not asked or set(asked) - set(SERVICES):
         raise ApiError(400, "services: Invalid enum value")
     status = {"ACTIVE_HEALTHY": "ACTIVE_HEALTHY", "COMING_UP": "COMING_UP", "RESTORING": "COMING_UP"}.get(found["status"], "UNHEALTHY")
-    return 200, [{"name": name, "healthy": status == "ACTIVE_HEALTHY", "status": status} for name in asked]
+    each = {name: "UNHEALTHY" if name == "rest" and status == "ACTIVE_HEALTHY" and _data_api_off(world) else status for name in asked}
+    return 200, [{"name": name, "healthy": one == "ACTIVE_HEALTHY", "status": one} for name, one in each.items()]
+
+
+def _data_api_off(world: World) -> bool:
+    return world.faults.domain("data_api_off") is not None
 
 
 def api_keys(world: World, _engine: Engine, ref: str, query: Mapping[str, str], _body: Any) -> Answer:
@@ -172,8 +176,10 @@ def api_keys(world: World, _engine: Engine, ref: str, query: Mapping[str, str], 
         }
         for role in ("anon", "service_role")
     ]
+    # Those that are switched off stay in the list, and say nothing of it.
     reveal = query.get("reveal") == "true"
-    return 200, legacy + [_key(item, reveal) for item in found["keys"].values()]
+    listed = legacy + [_key(item, reveal) for item in found["keys"].values()]
+    return 200, [{**item, "api_key": None} for item in listed] if world.faults.domain("keys_hidden") else listed
 
 
 def _key(item: Mapping[str, Any], reveal: bool) -> dict[str, Any]:
@@ -183,10 +189,9 @@ def _key(item: Mapping[str, Any], reveal: bool) -> dict[str, Any]:
 
 def create_api_key(world: World, _engine: Engine, ref: str, query: Mapping[str, str], body: Any) -> Answer:
     found = world.project(ref)
-    key = f"sb_{body['type']}_{secrets.token_urlsafe(24)}"
-    item = {"id": str(uuid.uuid4()), "type": body["type"], "name": body["name"], "description": body.get("description"), "api_key": key, "prefix": key[:15]}
-    found["keys"][item["id"]] = {**item, "inserted_at": world.now(), "updated_at": world.now()}
-    return 201, _key(found["keys"][item["id"]], query.get("reveal") == "true")
+    item = world.new_key(body["type"], body["name"], description=body.get("description"))
+    found["keys"][item["id"]] = item
+    return 201, _key(item, query.get("reveal") == "true")
 
 
 def legacy_keys(world: World, _engine: Engine, ref: str, _query: Mapping[str, str], _body: Any) -> Answer:
@@ -216,32 +221,56 @@ def set_pooler(world: World, _engine: Engine, ref: str, _query: Mapping[str, str
     return 200, {"default_pool_size": found["pool"]["default_pool_size"], "pool_mode": "transaction"}
 
 
-def _restrictions(world: World, found: Mapping[str, Any]) -> dict[str, Any]:
-    config = {"dbAllowedCidrs": found["restrictions"]["v4"], "dbAllowedCidrsV6": found["restrictions"]["v6"]}
-    return {"entitlement": "allowed", "config": config, "status": "applied", "updated_at": world.now(), "applied_at": world.now()}
+def _restrictions(world: World, engine: Engine, found: dict[str, Any]) -> dict[str, Any]:
+    """The lists that were asked for; in force once they are applied. A project that was never restricted has none, which nobody has applied."""
+    pending = found["restrictions_pending"]
+    if pending and not world.faults.domain("restrictions_stored"):
+        found["restrictions_pending"] = pending = False
+        found["restrictions_in_force"] = dict(found["restrictions"])
+        engine.restrict(found["ref"], found["restrictions"]["v4"] + found["restrictions"]["v6"])
+    in_force = found["restrictions_in_force"]
+    answer = {"entitlement": "allowed", "config": _lists(found["restrictions"]), "status": "stored" if pending or in_force is None else "applied"}
+    if pending and in_force is not None:
+        answer["old_config"] = _lists(in_force)
+    return answer | {"updated_at": world.now()} | ({} if in_force is None else {"applied_at": world.now()})
 
 
-def restrictions(world: World, _engine: Engine, ref: str, _query: Mapping[str, str], _body: Any) -> Answer:
-    return 200, _restrictions(world, world.project(ref))
+def _lists(restrictions: Mapping[str, Any]) -> dict[str, Any]:
+    return {"dbAllowedCidrs": restrictions["v4"], "dbAllowedCidrsV6": restrictions["v6"]}
+
+
+def restrictions(world: World, engine: Engine, ref: str, _query: Mapping[str, str], _body: Any) -> Answer:
+    return 200, _restrictions(world, engine, world.project(ref))
 
 
 def apply_restrictions(world: World, engine: Engine, ref: str, _query: Mapping[str, str], body: Any) -> Answer:
     found = world.project(ref)
     # A family that is not named is left without any address: both have to be given.
     found["restrictions"] = {"v4": body.get("dbAllowedCidrs", []), "v6": body.get("dbAllowedCidrsV6", [])}
-    engine.restrict(ref, found["restrictions"]["v4"] + found["restrictions"]["v6"])
-    return 201, _restrictions(world, found)
+    found["restrictions_pending"] = True
+    return 201, _restrictions(world, engine, found)
 
 
-def ssl(world: World, _engine: Engine, ref: str, _query: Mapping[str, str], _body: Any) -> Answer:
-    return 200, {"currentConfig": {"database": world.project(ref)["ssl"]}, "appliedSuccessfully": True}
+def ssl(world: World, engine: Engine, ref: str, _query: Mapping[str, str], _body: Any) -> Answer:
+    _allowed_to_enforce(world)
+    found = world.project(ref)
+    if found["ssl"] != found["ssl_wanted"] and not world.faults.domain("ssl_stored"):
+        found["ssl"] = found["ssl_wanted"]
+        engine.enforce_tls(ref, found["ssl"])
+    return 200, {"currentConfig": {"database": found["ssl_wanted"]}, "appliedSuccessfully": found["ssl"] == found["ssl_wanted"]}
 
 
-def set_ssl(world: World, engine: Engine, ref: str, _query: Mapping[str, str], body: Any) -> Answer:
+def set_ssl(world: World, _engine: Engine, ref: str, _query: Mapping[str, str], body: Any) -> Answer:
+    """Only noted: it takes effect afterwards."""
+    _allowed_to_enforce(world)
     found = world.running(ref)
-    found["ssl"] = bool(body["requestedConfig"]["database"])
-    engine.enforce_tls(ref, found["ssl"])
-    return 200, {"currentConfig": {"database": found["ssl"]}, "appliedSuccessfully": True}
+    found["ssl_wanted"] = bool(body["requestedConfig"]["database"])
+    return 200, {"currentConfig": {"database": found["ssl_wanted"]}, "appliedSuccessfully": found["ssl"] == found["ssl_wanted"]}
+
+
+def _allowed_to_enforce(world: World) -> None:
+    if world.faults.domain("ssl_refused"):
+        raise ApiError(400, "Your organization is not allowed to configure SSL enforcements")
 
 
 def backups(world: World, _engine: Engine, ref: str, _query: Mapping[str, str], _body: Any) -> Answer:
@@ -302,7 +331,12 @@ def readonly(world: World, _engine: Engine, ref: str, _query: Mapping[str, str],
 
 def postgrest(world: World, _engine: Engine, ref: str, _query: Mapping[str, str], _body: Any) -> Answer:
     world.project(ref)
-    return 200, {"db_schema": "public,graphql_public", "max_rows": 1000, "db_extra_search_path": "public, extensions", "db_pool": None}
+    return 200, {
+        "db_schema": "" if _data_api_off(world) else "public,graphql_public",
+        "max_rows": 1000,
+        "db_extra_search_path": "public, extensions",
+        "db_pool": None,
+    }
 
 
 def query(world: World, engine: Engine, ref: str, _query: Mapping[str, str], body: Any) -> Answer:
@@ -323,7 +357,8 @@ def _run(world: World, engine: Engine, ref: str, body: Any, *, read_only: bool) 
 
 def set_password(world: World, engine: Engine, ref: str, _query: Mapping[str, str], body: Any) -> Answer:
     world.running(ref)
-    engine.set_password(ref, body["password"])
+    if not world.faults.domain("password_ignored"):
+        engine.set_password(ref, body["password"])
     return 200, {"message": "Successfully updated database password"}
 
 

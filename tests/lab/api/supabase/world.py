@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import datetime
+import secrets
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -77,13 +79,22 @@ class World:
             "pooler_host": who.pooler_host,
             "version": version,
             "legacy_keys": True,
-            "keys": {},
+            "keys": {item["id"]: item for item in (self.new_key(kind, "default", who.newer_key(kind)) for kind in ("publishable", "secret"))},
             "pool": {"default_pool_size": None, "pool_mode": "transaction"},
             "ssl": False,
-            "restrictions": {"v4": ["0.0.0.0/0"], "v6": ["::/0"]},
+            "ssl_wanted": False,
+            "restrictions": {"v4": [], "v6": []},
+            "restrictions_in_force": None,
+            "restrictions_pending": False,
             "addons": {},
             "disk_gb": 8,
         }
+
+    def new_key(self, kind: str, name: str, key: str = "", description: str | None = None) -> dict[str, Any]:
+        """A key of the newer kinds, as the dashboard shows it to its owner."""
+        key = key or f"sb_{kind}_{secrets.token_urlsafe(24)}"
+        item = {"id": str(uuid.uuid4()), "type": kind, "name": name, "description": description, "api_key": key, "prefix": key[:15]}
+        return item | {"inserted_at": self.now(), "updated_at": self.now()}
 
     def now(self) -> str:
         return datetime.datetime.fromtimestamp(self.clock(), datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

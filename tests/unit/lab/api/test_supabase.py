@@ -120,6 +120,23 @@ def test_settings_are_kept(client: Client) -> None:
     assert client.project("/network-restrictions")[1]["config"] == wanted
 
 
+def test_settings_take_effect_later(client: Client) -> None:
+    """A project that was never restricted has lists that nobody has applied; what is stored is not in force yet."""
+    never = client.project("/network-restrictions")[1]
+    assert (never["config"], never["status"], "old_config" in never) == ({"dbAllowedCidrs": [], "dbAllowedCidrsV6": []}, "stored", False)
+    client.app.state.faults.add([{"effect": {"domain": "restrictions_stored"}, "times": 3}, {"effect": {"domain": "ssl_stored"}, "times": 1}])
+    wanted = {"dbAllowedCidrs": ["203.0.113.7/32"], "dbAllowedCidrsV6": []}
+    assert client.project("/network-restrictions/apply", "POST", wanted)[1]["status"] == "stored"
+    assert client.project("/network-restrictions")[1]["status"] == "stored"
+    client.app.state.world.project(client.ref)["restrictions_in_force"] = {"v4": ["192.0.2.1/32"], "v6": []}
+    assert client.project("/network-restrictions")[1]["old_config"]["dbAllowedCidrs"] == ["192.0.2.1/32"]
+    assert client.project("/network-restrictions")[1]["status"] == "applied"
+    assert client.project("/ssl-enforcement", "PUT", {"requestedConfig": {"database": True}})[1]["appliedSuccessfully"] is False
+    assert [client.project("/ssl-enforcement")[1]["appliedSuccessfully"] for _look in range(2)] == [False, True]
+    client.app.state.faults.add({"effect": {"domain": "ssl_refused"}})
+    assert client.project("/ssl-enforcement") == (400, {"message": "Your organization is not allowed to configure SSL enforcements"})
+
+
 def test_everything_that_is_only_read(client: Client) -> None:
     for path in (
         "/config/database/pooler",

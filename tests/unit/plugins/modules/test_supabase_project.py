@@ -149,7 +149,8 @@ def test_whoever_would_lock_herself_out_is_let_in_again(capfd: pytest.CaptureFix
     before = dict(there["restrictions"])
     login = {"host": str(management.cluster.socket_dir), "port": management.cluster.port, "sslmode": "disable", "password": PASSWORD}
     refused = run(capfd, management, ref=management.ref, allowed_networks=["203.0.113.7"], proof={**login, "host": str(tmp_path)})
-    assert (refused["failure"]["code"], refused["changed"], there["restrictions"]) == ("locked_out", False, before), refused
+    assert before == {"v4": [], "v6": []}
+    assert (refused["failure"]["code"], refused["changed"], there["restrictions"]) == ("locked_out", False, {"v4": ["0.0.0.0/0"], "v6": ["::/0"]}), refused
     assert "the former ones are back" in refused["msg"]
     assert run(capfd, management, ref=management.ref, allowed_networks=["203.0.113.7"], proof=login)["changed"] is True
     assert there["restrictions"] == {"v4": ["203.0.113.7/32"], "v6": []}
@@ -209,7 +210,7 @@ def test_a_database_that_is_open_is_not_closed_to_an_environment_that_uses_it(
     try:
         refused = run(capfd, management, **wanted)
         assert refused["failure"] == {"code": "foreign_networks", "details": {"others": ["quetrex/production"]}}
-        assert there["restrictions"] == {"v4": ["0.0.0.0/0"], "v6": ["::/0"]}
+        assert there["restrictions"] == {"v4": [], "v6": []}
         named = {**wanted, "name": "quetrex", "allowed_networks": ["0.0.0.0/0", "::/0"], "owner": {"platform": "quetrex", "environment": "preview"}}
         del named["ref"]
         another = run(capfd, management, **named)
@@ -225,12 +226,116 @@ def test_a_database_that_is_open_is_not_closed_to_an_environment_that_uses_it(
 def test_address_and_keys(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
     told = run(capfd, management, ref=management.ref, keys=True)
     assert (told["url"], told["pooler"]["user"]) == (f"https://{management.ref}.supabase.test", f"postgres.{management.ref}")
-    assert set(told["api_keys"]) == {"anon", "service_role"}
-    own = {name: told["api_keys"][name] for name in ("anon", "service_role")}
+    assert set(told["api_keys"]) == {"anon", "service_role", "publishable_default", "secret_default"}
+    own = told["app_keys"]
+    assert own == {"anon": told["api_keys"]["publishable_default"], "service_role": told["api_keys"]["secret_default"]}
     assert "failed" not in run(capfd, management, ref=management.ref, expected_keys={**own, "another": ""})
     foreign = run(capfd, management, ref=management.ref, expected_keys={**own, "anon": "eyJ-of-another-project"})
     assert (foreign["failure"]["code"], foreign["failure"]["details"]) == ("foreign_keys", {"keys": ["anon"]})
     assert "eyJ-of-another-project" not in foreign["msg"]
+
+
+def test_newer_keys_come_first_and_legacy_ones_are_warned_of(capfd: pytest.CaptureFixture[str], management: ManagementServer, warnings: list[str]) -> None:
+    there = management.projects[management.ref]
+    told = run(capfd, management, ref=management.ref, keys=True)
+    assert warnings == []
+    legacy = {name: told["api_keys"][name] for name in ("anon", "service_role")}
+    run(capfd, management, ref=management.ref, expected_keys=legacy)
+    assert "anon, service_role of the app: a legacy key. Supabase removes the legacy keys" in warnings.pop()
+
+    newer, there["keys"] = there["keys"], {}
+    told = run(capfd, management, ref=management.ref, keys=True)
+    assert told["app_keys"] == legacy
+    assert "end of 2026" in warnings.pop()
+
+    there["legacy_keys"] = False
+    refused = run(capfd, management, ref=management.ref, expected_keys=legacy)
+    assert refused["failure"] == {"code": "disabled_keys", "details": {"keys": ["anon", "service_role"]}}
+    refused = run(capfd, management, ref=management.ref, keys=True)
+    assert (refused["failure"]["code"], "publishable key and secret key" in refused["msg"]) == ("no_keys", True)
+    there["keys"] = newer
+    told = run(capfd, management, ref=management.ref, keys=True)
+    assert (set(told["api_keys"]), set(told["app_keys"])) == ({"publishable_default", "secret_default"}, {"anon", "service_role"})
+
+
+def test_a_key_that_is_not_shown_is_none(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
+    management.fault({"effect": {"domain": "keys_hidden"}})
+    refused = run(capfd, management, ref=management.ref, keys=True)
+    assert (refused["failure"]["code"], refused["failure"]["details"]) == ("no_keys", {"keys": ["anon", "service_role"]})
+    told = run(capfd, management, ref=management.ref, keys=True, wait=False, expected_keys={"anon": "", "service_role": ""})
+    assert told["failure"]["code"] == "no_keys"
+
+
+def test_of_several_keys_the_default_one_or_the_eldest(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
+    keys = management.projects[management.ref]["keys"]
+    for number, item in enumerate(list(keys.values())):
+        keys[f"other-{number}"] = {**item, "name": "another", "api_key": f"sb_{item['type']}_another", "inserted_at": "2024-01-01T00:00:00.000Z"}
+    first = run(capfd, management, ref=management.ref, keys=True)
+    assert first["app_keys"]["anon"] == first["api_keys"]["publishable_default"] != "sb_publishable_another"
+    for item in keys.values():
+        item["name"] = {"default": "web"}.get(item["name"], item["name"])
+    assert run(capfd, management, ref=management.ref, keys=True)["app_keys"] == {"anon": "sb_publishable_another", "service_role": "sb_secret_another"}
+
+
+# --- settings that the vendor applies late, or not at all
+
+
+def test_networks_that_stay_stored_are_put_back(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
+    there = management.projects[management.ref]
+    management.fault({"effect": {"domain": "restrictions_stored"}, "times": 30})
+    began = management.now
+    refused = run(capfd, management, ref=management.ref, allowed_networks=["203.0.113.7"])
+    assert (refused["failure"]["code"], refused["failure"]["details"]["cause"], refused["changed"]) == ("stored", "stored", False)
+    assert "the former ones are back" in refused["msg"]
+    assert there["restrictions"] == {"v4": ["0.0.0.0/0"], "v6": ["::/0"]}
+    assert 120 <= management.now - began < 200
+
+    management.fault({"effect": {"domain": "restrictions_stored"}})
+    refused = run(capfd, management, ref=management.ref, allowed_networks=["203.0.113.7"], wait_timeout=20)
+    assert "not applied yet either" in refused["msg"]
+    assert there["restrictions"] == {"v4": ["0.0.0.0/0"], "v6": ["::/0"]}
+    management.app.state.faults.clear()
+    assert run(capfd, management, ref=management.ref, allowed_networks=["203.0.113.7"])["changed"] is True
+
+
+def test_networks_that_were_stored_only_are_asked_for_again(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
+    there, wanted = management.projects[management.ref], ["203.0.113.7"]
+    assert run(capfd, management, ref=management.ref, allowed_networks=["198.51.100.1"])["changed"] is True
+    there |= {"restrictions": {"v4": ["203.0.113.7/32"], "v6": []}, "restrictions_pending": True}
+    management.fault({"effect": {"domain": "restrictions_stored"}, "times": 2})
+    checked = run(capfd, management, check=True, ref=management.ref, allowed_networks=wanted, foreign_networks="remove")
+    assert checked["changes"] == [{"what": "allowed_networks", "before": ["198.51.100.1/32"], "after": ["203.0.113.7/32"]}]
+    assert run(capfd, management, ref=management.ref, allowed_networks=wanted, foreign_networks="remove")["changed"] is True
+    assert there["restrictions_in_force"]["v4"] == ["203.0.113.7/32"]
+    assert run(capfd, management, ref=management.ref, allowed_networks=wanted, foreign_networks="remove")["changed"] is False
+
+
+def test_tls_is_waited_for(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
+    management.fault({"effect": {"domain": "ssl_stored"}, "times": 3})
+    assert run(capfd, management, ref=management.ref, ssl_enforced=True)["changed"] is True
+    assert management.projects[management.ref]["ssl"] is True
+    management.fault({"effect": {"domain": "ssl_stored"}})
+    began = management.now
+    refused = run(capfd, management, ref=management.ref, ssl_enforced=False)
+    assert (refused["failure"]["code"], refused["changed"]) == ("ssl_stored", False)
+    assert management.now - began < 150
+
+
+@pytest.mark.parametrize("spared", [0, 1])
+def test_a_plan_without_tls_enforcement_is_a_warning(capfd: pytest.CaptureFixture[str], management: ManagementServer, warnings: list[str], spared: int) -> None:
+    management.fault({"effect": {"domain": "ssl_refused"}, "after": spared})
+    told = run(capfd, management, ref=management.ref, ssl_enforced=True, allowed_networks=["203.0.113.7"])
+    assert [item["what"] for item in told["changes"]] == ["allowed_networks"]
+    assert "not allowed to configure SSL enforcements" in warnings.pop()
+    assert run(capfd, management, ref=management.ref, allowed_networks=["203.0.113.7"])["changed"] is False
+    assert warnings == []
+
+
+def test_a_data_api_that_is_off_is_not_waited_for(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
+    management.fault({"effect": {"domain": "data_api_off"}})
+    began = management.now
+    assert run(capfd, management, ref=management.ref)["changed"] is False
+    assert management.now - began < 10
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_all_there_is(capfd: pytest.CaptureFixture[str], management: ManagementS
     assert [item["name"] for item in result["usage"]] == ["database_bytes", "auth_users", "monthly_active_users", "connections", "disk_bytes"]
     assert result["usage"][0]["limit"] == 500_000_000
     keys = run(capfd, management, ref=management.ref, keys=True)["project"]["keys"]
-    assert set(keys) == {"anon", "service_role"}
+    assert set(keys) == {"anon", "service_role", "publishable_default", "secret_default"}
 
 
 def test_a_paid_plan_has_backups(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:

@@ -27,11 +27,26 @@ from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors i
         ("connection to server at x failed: timeout expired", "timeout"),
         ("connection to server at x failed: Connection refused", "refused"),
         ("MaxClientsInSessionMode: max clients reached", "too_many_connections"),
+        ("FATAL:  (ENOTFOUND) tenant/user postgres.abcdefghijklmnopqrst not found", "tenant_not_found"),
+        ("FATAL:  (ENOIDENTIFIER) no tenant identifier provided (external_id or sni_hostname required)", "tenant_not_found"),
+        ("FATAL:  (ECIRCUITBREAKER) too many authentication failures, new connections are temporarily blocked", "blocked"),
+        ("FATAL:  (EAUTHQUERY) authentication query failed: connection to database not available", "auth_query"),
+        ("FATAL:  (EAUTHSECRETS) failed to retrieve authentication secrets: :timeout", "auth_query"),
+        ("FATAL:  (ECHECKOUTTIMEOUT) unable to check out connection from the pool after 60000ms in session mode", "checkout_timeout"),
+        ("FATAL:  (EDBHANDLEREXITED) DbHandler exited. Check logs for more information", "starting"),
+        ("FATAL:  (EDBHANDLEREXITED) connection to database closed. Check logs for more information", "starting"),
+        ("FATAL:  (EADDRNOTALLOWED) address not in tenant allow_list: {203, 0, 113, 7}", "address_not_allowed"),
+        ("FATAL:  (ESSLREQUIRED) SSL connection is required for user: postgres", "tls_required"),
+        ("FATAL:  (EMAXCONNSESSION) max clients reached in session mode - max clients are limited to pool_size: 15", "too_many_connections"),
+        ("FATAL:  (EMAXCONN) max client connections reached, limit: 200", "too_many_connections"),
+        ("FATAL:  (EBANNED) tenant is banned: unpaid", "banned"),
         ("something else", "connection"),
     ],
 )
 def test_connection_errors(text: str, code: str) -> None:
-    assert explain_connection(text)[0] == code
+    found, advice = explain_connection(text)
+    assert found == code
+    assert (advice == "The connection failed.") == (code == "connection")
 
 
 def test_sql_errors_say_what_to_do() -> None:

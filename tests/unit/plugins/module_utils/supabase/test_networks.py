@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase import networks
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import networks, restrictions
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.project import Change, apply
 
 SOME = st.lists(st.integers(1, 6).map(lambda number: f"192.0.2.{number}/32"), unique=True)
 
@@ -52,4 +51,4 @@ def test_a_project_that_was_never_restricted_is_open(answer: dict[str, object], 
 
 def test_two_empty_lists_are_never_sent() -> None:
     with pytest.raises(Failure, match="never sent"):
-        apply(None, "ref", Change("allowed_networks", ["192.0.2.1/32"], []))  # type: ignore[arg-type]  # it must not get as far as the API
+        restrictions.send(None, "ref", [])  # type: ignore[arg-type]  # it must not get as far as the API
