@@ -71,6 +71,10 @@ options:
     type: list
     elements: str
     default: []
+  lints_fail:
+    description: Whether findings of the lints fail the task. Otherwise they are warnings.
+    type: bool
+    default: true
   lock_timeout:
     description: Seconds to wait for a lock. Queries of the app queue up behind a waiting statement, so keep it short.
     type: float
@@ -175,6 +179,7 @@ def argument_spec() -> dict[str, Any]:
         "lints": {"type": "list", "elements": "str", "default": []},
         "lint_schemas": {"type": "list", "elements": "str", "default": ["public"]},
         "lint_allowed": {"type": "list", "elements": "str", "default": []},
+        "lints_fail": {"type": "bool", "default": True},
         "lock_timeout": {"type": "float", "default": 2},
         "statement_timeout": {"type": "float", "default": 30},
     }
@@ -208,11 +213,14 @@ def main() -> None:
     except Failure as error:
         module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, expectations=[], findings=[])
     told: dict[str, Any] = {"changed": False, "expectations": results, "findings": findings}
-    words = complaint(results, findings)
+    fatal = findings if module.params["lints_fail"] else []
+    if findings and not fatal:
+        module.warn(complaint([], findings))
+    words = complaint(results, fatal)
     if words:
-        names = {"expectations": [item["name"] for item in results if not item["passed"]], "lints": sorted({item["lint"] for item in findings})}
+        names = {"expectations": [item["name"] for item in results if not item["passed"]], "lints": sorted({item["lint"] for item in fatal})}
         module.fail_json(msg=words, failure={"code": "not_met", "details": names}, **told)
-    module.exit_json(msg=f"{len(results)} expectations met, nothing found by the lints.", **told)
+    module.exit_json(msg=f"{len(results)} expectations met, {len(findings) or 'nothing'} found by the lints.", **told)
 
 
 if __name__ == "__main__":

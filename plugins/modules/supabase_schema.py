@@ -45,6 +45,11 @@ options:
     type: str
     choices: [fail, ignore]
     default: fail
+  retired:
+    description: Folders whose files are not run any more. Their versions in the ledger are not missing.
+    type: list
+    elements: path
+    default: []
   out_of_order:
     description: What to do about pending files older than what is applied from the same folder.
     type: str
@@ -208,6 +213,7 @@ def argument_spec() -> dict[str, Any]:
         "state": {"type": "str", "choices": ["applied", "adopted", "verified"], "default": "applied"},
         "adopt_version": {"type": "str"},
         "missing": {"type": "str", "choices": ["fail", "ignore"], "default": "fail"},
+        "retired": {"type": "list", "elements": "path", "default": []},
         "out_of_order": {"type": "str", "choices": ["fail", "ignore"], "default": "fail"},
         "expand_only": {"type": "list", "elements": "path", "default": []},
         "removals": {"type": "list", "elements": "str", "default": []},
@@ -227,6 +233,7 @@ def wanted(parameters: dict[str, Any]) -> Wanted:
         state=parameters["state"],
         adopt_version=parameters["adopt_version"],
         missing=parameters["missing"],
+        retired=parameters["retired"],
         out_of_order=parameters["out_of_order"],
         expand_only=parameters["expand_only"],
         removals=parameters["removals"],

@@ -259,6 +259,7 @@ SETTINGS: dict[str, Setting] = {
             },
         )
     ),
+    "platform_database_profile": Setting(one_of("quetrex", "none")),
     "platform_supabase_allowed_networks": Setting(networks),
     "platform_supabase_foreign_networks": Setting(one_of("refuse", "keep", "remove")),
     "platform_app_environment": Setting(all_of(environment, no_secret, not_reserved)),

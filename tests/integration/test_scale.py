@@ -199,7 +199,7 @@ def production(growing: Growing) -> dict[str, Any]:
     place = {"host": supabase["host"], "hostaddr": supabase["address"], "port": supabase["port"], "dbname": supabase["database"]}
     login = {"user": supabase["user"], "password": supabase["password"], "sslmode": "require"}
     with contextlib.closing(psycopg2.connect(**login, **place)) as database, database.cursor() as cursor:
-        cursor.execute("SELECT platform, environment, record, updated_at FROM platform.releases ORDER BY 1, 2")
+        cursor.execute("SELECT platform, environment, record, updated_at FROM quetrex_platform.releases ORDER BY 1, 2")
         rows = cursor.fetchall()
         cursor.execute("SELECT count(*) FROM supabase_migrations.schema_migrations")
         rows += cursor.fetchall()

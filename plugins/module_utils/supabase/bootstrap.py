@@ -54,7 +54,12 @@ def missing(database: Database) -> dict[str, str]:
     for function, sql in _FUNCTIONS.items():
         if not database.run("SELECT to_regprocedure(%s) IS NOT NULL", (function,))[0][0]:
             wanted[f"function {function}"] = sql
-    return wanted | _missing_extensions(database)
+    return wanted | _missing_publication(database) | _missing_extensions(database)
+
+
+def _missing_publication(database: Database) -> dict[str, str]:
+    there = database.run("SELECT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = 'supabase_realtime')")[0][0]
+    return {} if there else {"publication supabase_realtime": "CREATE PUBLICATION supabase_realtime"}
 
 
 def _missing_extensions(database: Database) -> dict[str, str]:

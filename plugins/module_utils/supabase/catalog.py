@@ -15,12 +15,19 @@ MANAGED = (
     "pgbouncer", "pgmq", "supabase_functions", "supabase_migrations", "_analytics", "_supavisor", "pgtle", "repack", "tiger", "tiger_data", "topology",
 )  # fmt: skip
 
+# The platform's own; see store.py.
+PLATFORM = "quetrex_platform"
+
 
 @dataclass(frozen=True)
 class Scope:
     """Schemas left out of a snapshot, besides PostgreSQL's own."""
 
-    excluded: tuple[str, ...] = ("supabase_migrations",)
+    excluded: tuple[str, ...] = ("supabase_migrations", PLATFORM)
+
+
+# What belongs to the application alone, and is the same wherever its migrations ran.
+APPLICATION = Scope((*MANAGED, PLATFORM))
 
 
 _SNAPSHOT = r"""

@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What somebody changed past the migrations: the live schema beside the one that the migrations make in a shadow database on the same server."""
+"""What somebody changed past the migrations: the live schema beside the one that the migrations make in a shadow database on the same server.
+
+What the migrations leave to default privileges depends on when a table was made: Supabase opened new objects of `public` to its API roles, and
+changed that in running projects. A grant is a difference only when none of the starts explains it.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +17,52 @@ from dataclasses import replace
 from . import bootstrap, catalog, tables
 from .database import Database, Target
 from .ledger import ensure
-from .migrations import read_folders
+from .migrations import Migration, read_folders
 from .runner import Limits, Outcome, Runner
+
+_GRANT = "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT {} TO anon, authenticated, service_role"
+_CLOSED: tuple[str, ...] = ()
+_OLD = tuple(_GRANT.format(f"ALL ON {kind}") for kind in ("TABLES", "FUNCTIONS", "SEQUENCES"))
+_NEW = (_GRANT.format("TRUNCATE, REFERENCES, TRIGGER ON TABLES"),)
+# Whether what this user makes in public is given to the API's roles.
+_OPEN = """SELECT EXISTS (SELECT FROM pg_catalog.pg_default_acl d, LATERAL aclexplode(d.defaclacl) a JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+  WHERE d.defaclnamespace = 'public'::regnamespace AND d.defaclrole = current_user::regrole AND r.rolname IN ('anon', 'authenticated', 'service_role'))"""
 
 
 def find(target: Target, folders: list[str], limits: Limits) -> tuple[list[str], list[str]]:
     """Lines of the catalogue that only the migrations make, and lines that only the live database has."""
+    return compare(target, read_folders(folders), limits)
+
+
+def compare(target: Target, files: list[Migration], limits: Limits) -> tuple[list[str], list[str]]:
+    """As find, for these files alone."""
+    live = _lines(target)
+    with Database(target) as database:
+        starts = (_OLD, _NEW) if database.run(_OPEN)[0][0] else (_CLOSED, _OLD, _NEW)
+    gone, come = catalog.difference(_made(target, files, limits, starts[0]), live)
+    for start in starts[1:]:
+        if not any(line.startswith("grant ") for line in (*gone, *come)):
+            break
+        others = catalog.difference(_made(target, files, limits, start), live)
+        gone, come = ([line for line in mine if line in theirs] for mine, theirs in zip((gone, come), others, strict=True))
+    return gone, come
+
+
+def _made(target: Target, files: list[Migration], limits: Limits, start: tuple[str, ...]) -> list[str]:
+    """The catalogue that the files make of an empty database with these default privileges."""
     with _shadow(target) as shadow:
         with Database(shadow) as database:
             bootstrap.make(database, bootstrap.missing(database))
+            for sql in start:
+                database.run(sql)
             ensure(database)
-            Runner(database, limits, lambda: database).apply(read_folders(folders), Outcome())
-        wanted = _lines(shadow)
-    return catalog.difference(wanted, _lines(target))
+            Runner(database, limits, lambda: database).apply(files, Outcome())
+        return _lines(shadow)
 
 
 def _lines(target: Target) -> list[str]:
     with Database(target) as database, database.transaction():
-        return tables.comparable(catalog.snapshot(database, catalog.Scope(catalog.MANAGED)), {target.user.split(".")[0], "postgres"})
+        return tables.comparable(catalog.snapshot(database, catalog.APPLICATION), {target.user.split(".")[0], "postgres"})
 
 
 @contextlib.contextmanager

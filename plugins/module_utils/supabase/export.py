@@ -64,7 +64,7 @@ def _dump(command: RunCommand, target: Target, program: str, snapshot: str, file
 
 def describe(database: Database, target: Target, managed_tables: list[str]) -> dict[str, Any]:
     """What the snapshot of this transaction holds."""
-    lines = catalog.snapshot(database, catalog.Scope((*catalog.MANAGED,)))
+    lines = catalog.snapshot(database, catalog.APPLICATION)
     rows = ledger.read(database)
     database.run(tables.PLAIN)
     found = tables.columns(database)

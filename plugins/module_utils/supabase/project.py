@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import restrictions
+from . import restrictions, store
 from .database import Database, Target
 from .errors import Failure
 from .management import Api, Unanswered
@@ -136,10 +136,7 @@ def _enforce_ssl(api: Api, ref: str, enforced: bool) -> None:
 def users(login: Target) -> list[tuple[str, str]]:
     """Platform and environment of all that have released to this database; a rehearsal is its environment's."""
     with Database(login) as database:
-        if not database.run("SELECT pg_catalog.to_regclass('platform.releases') IS NOT NULL")[0][0]:
-            return []
-        rows = database.run("SELECT platform, environment FROM platform.releases")
-    return sorted({(str(row[0]), str(row[1]).removesuffix("-rehearsal")) for row in rows})
+        return store.users(database)
 
 
 def refuse_another(project: dict[str, Any], found: list[tuple[str, str]], owner: tuple[str, str]) -> None:

@@ -215,7 +215,7 @@ class Rows:
 
 def _same_catalogue(database: Database, target: Target, manifest: dict[str, Any], report: Report) -> None:
     """Privileges, policies, triggers and the rest have to be those of the source."""
-    lines = catalog.snapshot(database, catalog.Scope(catalog.MANAGED))
+    lines = catalog.snapshot(database, catalog.APPLICATION)
     gone, come = catalog.difference(manifest["catalogue"], tables.comparable(lines, {target.user.split(".")[0], "postgres"}))
     report.difference = {"gone": gone, "come": come}
     if gone or come:

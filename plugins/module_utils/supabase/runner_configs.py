@@ -31,6 +31,9 @@ def identifier(name: str, value: str | None) -> str | None:
 
 def begin(database: Database, role: str, user: str) -> None:
     """Open a transaction as a service has it, alone with the rows of one user."""
+    if not database.run("SELECT pg_catalog.to_regclass('public.runner_configs') IS NOT NULL")[0][0]:
+        words = "the database has no table public.runner_configs. Users' runners need the profile quetrex (platform_database_profile)"
+        raise Failure(words, "no_profile")
     database.run("BEGIN")
     if role:
         database.run("SELECT pg_catalog.set_config('role', %s, true)", (role,))

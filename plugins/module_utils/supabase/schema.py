@@ -26,6 +26,7 @@ class Wanted:
     state: str = "applied"
     adopt_version: str | None = None
     missing: str = "fail"
+    retired: list[str] = field(default_factory=list)
     out_of_order: str = "fail"
     expand_only: list[str] = field(default_factory=list)
     removals: list[str] = field(default_factory=list)
@@ -108,7 +109,9 @@ def converge(target: Target, wanted: Wanted, report: Report, *, check: bool, dif
 
 def _plan(database: Database, files: list[Migration], wanted: Wanted, report: Report) -> bool:
     """Compare files and ledger into report; whether there is anything to do."""
-    plan = report.plan = make_plan(files, ledger.read(database), lambda versions: ledger.recorded(database, versions))
+    retired = {migration.version for migration in read_folders(wanted.retired)} - {migration.version for migration in files}
+    rows = [row for row in ledger.read(database) if row.version not in retired]
+    plan = report.plan = make_plan(files, rows, lambda versions: ledger.recorded(database, versions))
     refuse_contradictions(plan, missing=wanted.missing, out_of_order="ignore" if wanted.state == "adopted" else wanted.out_of_order)
     if wanted.state == "verified" and plan.pending:
         labels = [migration.label for migration in plan.pending]

@@ -46,7 +46,7 @@ def test_staging_goes_and_production_stays(tmp_path: Path, collection_tree: Path
     assert (done.returncode, hetzner.writes(), cloudflare.writes()) == (2, [], []), done.stdout
     for words in (
         "server quetrex-staging-app", "server quetrex-staging-runner", "volume quetrex-staging-app", "runner_destroy -e runner_user_id", "users u1:",
-        "DNS records of", "in platform.releases", "DEPLOY_HOST", str(inventory.state), "type the environment's name",
+        "DNS records of", "in quetrex_platform.releases", "DEPLOY_HOST", str(inventory.state), "type the environment's name",
     ):  # fmt: skip
         assert words in said, done.stdout
     assert "quetrex-production" not in said

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of releases in the platform's database: a real PostgreSQL with the platform's own migrations."""
+"""The record of releases in the platform's database: a real PostgreSQL with the platform's own schema."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Target
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema import Report, Wanted, converge
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import store as schema
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database, Target
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 
@@ -36,7 +36,8 @@ RECORD = MADE.plain()
 @pytest.fixture
 def database(scratch: MakeScratch) -> Scratch:
     made = scratch("new")
-    converge(Target(**made.options()), Wanted(folders=[str(ROOT / "roles/supabase_database/files/migrations")]), Report(), check=False, diff=False)
+    with Database(Target(**made.options())) as opened:
+        schema.make(opened, schema.missing(opened))
     return made
 
 
@@ -57,7 +58,7 @@ def test_what_one_server_keeps_the_next_one_reads(database: Scratch) -> None:
 @pytest.mark.parametrize("role", ["anon", "authenticated", "service_role"])
 def test_nobody_reads_it_through_the_api(database: Scratch, role: str) -> None:
     with database.acting(role) as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
-        cursor.execute("SELECT * FROM platform.releases")
+        cursor.execute("SELECT * FROM quetrex_platform.releases")
 
 
 def test_a_database_that_is_away_is_an_answer_not_a_crash(database: Scratch) -> None:
@@ -131,7 +132,7 @@ def test_a_later_record_is_adopted_only_where_the_server_has_not_written_its_own
 @pytest.mark.parametrize("text", ["[]", '"x"', "7", "null", '{"current": {"at": "9999"}}'])
 def test_what_is_no_record_is_ignored(database: Scratch, text: str) -> None:
     store(database).keep(RECORD)
-    database.sql("UPDATE platform.releases SET record = %s::jsonb RETURNING 1", (text,))
+    database.sql("UPDATE quetrex_platform.releases SET record = %s::jsonb RETURNING 1", (text,))
     made, server = engine(store(database), Record())
     made.adopt()
     assert (made.kept, server.kept) == (None, Record())
@@ -155,8 +156,8 @@ def test_a_reader_writes_nothing(database: Scratch, tmp_path: Path) -> None:
     server.save_record(MADE.having(MADE.web.add(SECOND), runner=False))
     assert "writes none" in str(made.publish())
     with pytest.raises(StoreError, match="read-only"), reader._cursor() as cursor:
-        cursor.execute("UPDATE platform.releases SET record = '{}'")
-    assert database.sql("SELECT environment, record FROM platform.releases") == [("production", RECORD)]
+        cursor.execute("UPDATE quetrex_platform.releases SET record = '{}'")
+    assert database.sql("SELECT environment, record FROM quetrex_platform.releases") == [("production", RECORD)]
 
 
 def test_a_database_that_is_away_stops_no_release() -> None:

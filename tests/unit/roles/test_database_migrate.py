@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["lab.supabase.testing"]
 
 ROOT = Path(__file__).resolve().parents[3]
+PROFILE = ROOT / "roles/supabase_database/files/profiles/quetrex/migrations"
 PASSWORD = "correct-horse-battery"
 
 
@@ -29,7 +30,7 @@ def settings(database: Scratch, user: str = "postgres") -> dict[str, Any]:
 
 def test_rehearse_move_and_the_way_back(scratch: MakeScratch, playbook: RunPlaybook, tmp_path: Path) -> None:
     old, new = scratch("old"), scratch("bare")
-    converge(Target(**old.options()), Wanted(folders=[str(ROOT / "roles/supabase_database/files/migrations")]), Report(), check=False, diff=False)
+    converge(Target(**old.options()), Wanted(folders=[str(PROFILE)]), Report(), check=False, diff=False)
     for number in range(20):
         old.sign_up(f"u{number}@example.com")
     variables = {"platform_supabase_database": settings(old), "platform_state_dir": str(tmp_path / "state"), "database_export_label": "first"}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["lab.supabase.testing"]
 
-FOLDER = Path(__file__).resolve().parents[3] / "roles/supabase_database/files/migrations"
+FOLDER = Path(__file__).resolve().parents[3] / "roles/supabase_database/files/profiles/quetrex/migrations"
 DOCUMENT = FOLDER / "20251128000000_document_schema.sql"
 OWNERS_DEFAULT = (
     "functions to postgres: EXECUTE",

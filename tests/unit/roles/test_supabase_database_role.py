@@ -24,10 +24,10 @@ def test_check_run_again_and_a_planted_hole(scratch: MakeScratch, playbook: RunP
     play.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "roles": ["quetrex.platform.supabase_database"], "vars": variables}]))
 
     checked = playbook(play, "--check", "--diff")
-    assert "changed=1" in checked.stdout, checked.stdout
+    assert "changed=2" in checked.stdout, checked.stdout
     assert "skipped=2" in checked.stdout
     first = playbook(play, "-vvv")
-    assert "changed=1" in first.stdout, first.stdout
+    assert "changed=2" in first.stdout, first.stdout
     assert "expectations met, nothing found by the lints" in first.stdout
     again = playbook(play)
     assert "changed=0    unreachable=0    failed=0" in again.stdout, again.stdout

@@ -14,9 +14,9 @@ from typing import Any
 SECONDS = 5
 POOLER_OF_TRANSACTIONS = 6543
 # Fifty releases of both are a tenth of what is still read.
-FETCH = "SELECT record FROM platform.releases WHERE platform = %(platform)s AND environment = %(environment)s AND octet_length(record::text) <= 1000000"
+FETCH = "SELECT record FROM quetrex_platform.releases WHERE platform = %(platform)s AND environment = %(environment)s AND octet_length(record::text) <= 1000000"
 KEEP = (
-    "INSERT INTO platform.releases (platform, environment, record) VALUES (%(platform)s, %(environment)s, %(record)s) "
+    "INSERT INTO quetrex_platform.releases (platform, environment, record) VALUES (%(platform)s, %(environment)s, %(record)s) "
     "ON CONFLICT (platform, environment) DO UPDATE SET record = EXCLUDED.record, updated_at = now()"
 )
 

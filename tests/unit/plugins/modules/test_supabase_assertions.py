@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["lab.supabase.testing"]
 
-ROLE = Path(__file__).resolve().parents[4] / "roles/supabase_database/files"
+ROLE = Path(__file__).resolve().parents[4] / "roles/supabase_database/files/profiles/quetrex"
 SHIPPED = yaml.safe_load((ROLE / "assertions.yml").read_text())
 PASSWORD = "correct-horse-battery"
 
@@ -108,6 +108,21 @@ def test_each_lint_finds_what_was_planted(capfd: pytest.CaptureFixture[str], scr
         allowed = [f"{item['lint']} {item['object']}" for item in result["findings"]]
         assert "failed" not in run(capfd, database, lint_allowed=allowed)
         assert "failed" not in run(capfd, database, lints=["none"])
+
+
+def test_findings_can_be_warnings(capfd: pytest.CaptureFixture[str], scratch: MakeScratch, warnings: list[str]) -> None:
+    """An expectation that is not met fails all the same."""
+    database = scratch("old")
+    database.sql("CREATE TABLE public.open (id int)")
+    told = run(capfd, database, lints_fail=False)
+    assert "failed" not in told
+    assert any("rls_disabled: public.open" in warning for warning in warnings)
+    assert run(capfd, database, lints_fail=False, expectations=[expectation(expect="denied")])["failure"]["details"] == {"expectations": ["it"], "lints": []}
+
+
+def test_the_publication_is_a_promise(capfd: pytest.CaptureFixture[str], mended: Scratch) -> None:
+    mended.sql("DROP PUBLICATION supabase_realtime; CREATE PUBLICATION supabase_realtime FOR TABLE public.projects")
+    assert run(capfd, mended, **SHIPPED)["failure"]["details"]["expectations"] == ["Realtime follows projects and runner configurations"]
 
 
 def expectation(**more: Any) -> dict[str, Any]:

@@ -204,7 +204,8 @@ def test_a_database_that_is_open_is_not_closed_to_an_environment_that_uses_it(
 ) -> None:
     login = {"host": str(management.cluster.socket_dir), "port": management.cluster.port, "sslmode": "disable", "password": PASSWORD}
     wanted = {"ref": management.ref, "proof": login, "owner": {"platform": "quetrex", "environment": "staging"}, **side_by_side(tmp_path, "s", "198.51.100.2")}
-    releases = "CREATE SCHEMA platform; CREATE TABLE platform.releases (platform text, environment text); INSERT INTO platform.releases VALUES "
+    table = "quetrex_platform.releases"
+    releases = f"CREATE SCHEMA quetrex_platform; CREATE TABLE {table} (platform text, environment text); INSERT INTO {table} VALUES "  # noqa: S608 - a constant
     there = management.projects[management.ref]
     management.cluster.execute(f"{releases} ('quetrex', 'staging'), ('quetrex', 'staging-rehearsal'), ('quetrex', 'production')")
     try:
@@ -217,10 +218,10 @@ def test_a_database_that_is_open_is_not_closed_to_an_environment_that_uses_it(
         assert another["failure"]["details"] == {"ref": management.ref, "users": ["quetrex/production", "quetrex/staging"]}
         assert "give the ref of this one to share it on purpose" in another["msg"]
         assert run(capfd, management, ref=management.ref, **{key: value for key, value in named.items() if key != "name"}).get("failure") is None
-        management.cluster.execute("DELETE FROM platform.releases WHERE environment = 'production'")
+        management.cluster.execute("DELETE FROM quetrex_platform.releases WHERE environment = 'production'")
         assert run(capfd, management, **wanted)["changed"] is True
     finally:
-        management.cluster.execute("DROP SCHEMA platform CASCADE")
+        management.cluster.execute("DROP SCHEMA quetrex_platform CASCADE")
 
 
 def test_address_and_keys(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["lab.supabase.testing"]
 
-ROLE = Path(__file__).resolve().parents[4] / "roles/supabase_database/files"
+ROLE = Path(__file__).resolve().parents[4] / "roles/supabase_database/files/profiles/quetrex"
 MANAGED_TABLES = ["auth.users", "auth.identities"]
 ACCOUNTS = 1200
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["lab.supabase.testing"]
 
-MIGRATIONS = Path(__file__).resolve().parents[4] / "roles/supabase_database/files/migrations"
+MIGRATIONS = Path(__file__).resolve().parents[4] / "roles/supabase_database/files/profiles/quetrex/migrations"
 NOBODY = "7c8c4d0e-0000-4000-8000-000000000001"
 ROWS = "SELECT id::text, hetzner_server_id, host(hetzner_server_ip), hetzner_region, status FROM public.runner_configs ORDER BY created_at"
 

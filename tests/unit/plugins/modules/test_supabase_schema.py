@@ -119,7 +119,7 @@ def test_an_unreachable_server_is_explained(capfd: pytest.CaptureFixture[str], d
 
 
 def test_drift_is_found(capfd: pytest.CaptureFixture[str], database: Scratch) -> None:
-    folder = str(Path(__file__).resolve().parents[4] / "roles/supabase_database/files/migrations")
+    folder = str(Path(__file__).resolve().parents[4] / "roles/supabase_database/files/profiles/quetrex/migrations")
     run(capfd, database, folder)
     assert "failed" not in run(capfd, database, folder, state="verified", drift=True)
     database.sql("GRANT UPDATE ON public.profiles TO anon; DROP INDEX public.projects_user_id_idx; ALTER TABLE public.projects DISABLE ROW LEVEL SECURITY")
