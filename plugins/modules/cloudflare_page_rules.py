@@ -138,7 +138,7 @@ class Run:
         """The plan, checked against what the zone allows."""
         found = page_rules.plan(current, self.desired, exclusive=self.exclusive, absent=self.absent)
         if found.steps:
-            page_rules.check_quota(found.after, self.zone.details["meta"]["page_rule_quota"])
+            page_rules.check_quota(found.after, (self.zone.details.get("meta") or {}).get("page_rule_quota"))
         if found.steps and self.desired and not self.allowed:
             self.allowed = {row["id"]: row for row in self.client.call("GET", f"{self.path}/settings")}
             page_rules.check(self.desired, self.allowed)

@@ -26,8 +26,8 @@ options:
     default: {}
   bot_fight_mode:
     description:
-      - Bot Fight Mode. It cannot be skipped by any rule, so payment webhooks, uptime probes and checks of a pipeline that come through the
-        proxy may be challenged when it is on.
+      - Bot Fight Mode. When it is on, payment webhooks, uptime probes, checks of a pipeline and other clients that are no browsers may be challenged;
+        only M(quetrex.platform.cloudflare_access_rules) lets an address through.
     type: bool
 author:
   - Quetrex (@quetrex)

@@ -100,9 +100,9 @@ def check(desired: list[Json], allowed: dict[str, Json]) -> None:
         raise CloudflareError("Page rules that Cloudflare would refuse: " + "; ".join(problems) + ".", code="invalid_rule", details=problems)
 
 
-def check_quota(rules: list[Json], quota: int) -> None:
-    """Refuse more rules than the zone's plan has; disabled ones count."""
-    if len(rules) > quota:
+def check_quota(rules: list[Json], quota: int | None) -> None:
+    """Refuse more rules than the zone's plan has; disabled ones count. A zone may not tell its quota: then the API alone refuses."""
+    if quota is not None and len(rules) > quota:
         raise CloudflareError(
             f"{len(rules)} page rules are wanted, the zone's plan allows {quota}. Remove rules or use engine cache_rules.",
             code="quota",

@@ -56,11 +56,27 @@ function pageRule(zone, seen) {
     return null;
 }
 
-// A name from the set nginx has a location for: bypass, standard, standard_<seconds>, all, all_<seconds>, https or redirect.
+// Bot Fight Mode: whoever does not run a browser's JavaScript gets a challenge, from wherever in a cloud he comes. Only an IP Access rule helps, and
+// the vendor's list of verified bots. The addresses of a lab are those of a cloud.
+function challenged(zone, r) {
+    const agent = r.headersIn['User-Agent'] || '';
+    return zone.fight && r.variables.let_in !== 'yes' && !/^Mozilla\/5\.0 \((?!compatible)/.test(agent) && !/UptimeRobot\/|Googlebot\//.test(agent);
+}
+
+function challenge(r) {
+    r.headersOut['cf-mitigated'] = 'challenge';
+    r.headersOut['Content-Type'] = 'text/html; charset=UTF-8';
+    r.headersOut['Cache-Control'] = 'private, max-age=0, no-store';
+    r.headersOut.Server = 'cloudflare';
+    r.return(403, '<!DOCTYPE html><title>Just a moment...</title><p>Enable JavaScript and cookies to continue</p>\n');
+}
+
+// A name from the set nginx has a location for: challenge, bypass, standard, standard_<seconds>, all, all_<seconds>, https or redirect.
 function behaviour(r) {
     const seen = request(r);
     const zone = zoneOf(seen['http.host']);
     if (!zone) { return 'bypass'; }
+    if (challenged(zone, r)) { return 'challenge'; }
     const hit = pageRule(zone, seen);
     let mode = zone.cache_level === 'off' ? 'bypass' : 'standard';
     let ttl = 0;
@@ -88,4 +104,4 @@ function server(r) {
     r.headersOut.Server = 'cloudflare';
 }
 
-export default { behaviour, redirect, server };
+export default { behaviour, challenge, redirect, server };

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.api.cloudflare import access, packs
 from lab.api.cloudflare.expressions import parse
 from lab.api.cloudflare.rulesets import PHASE
 from lab.api.cloudflare.settings import SETTINGS
@@ -67,6 +68,8 @@ def hosts(state: Json, edge: list[str]) -> str:
     """The zones as a hosts file: proxied names are the edge, the others what their records say."""
     lines = []
     for zone in state["zones"].values():
+        if packs.status(zone) != "active":
+            continue  # nobody asks Cloudflare's name servers for it
         behind = set(proxied(zone))
         plain = {row["name"] for row in zone["records"].values() if row["type"] in ("A", "AAAA", "CNAME") and "*" not in row["name"]} - behind
         lines += [f"{address} {name}" for name in sorted(behind) for address in edge]
@@ -114,6 +117,7 @@ def decisions(state: Json) -> list[Json]:
         rows.append(
             {
                 "name": zone["name"],
+                "fight": bool(zone["bot_management"].get("fight_mode")),
                 "cache_level": setting(zone, "cache_level"),
                 "extensions": EXTENSIONS.split(),
                 "page_rules": [page_rule(rule) for rule in active],
@@ -138,7 +142,7 @@ def configuration(state: Json, files: Files) -> str:
     """What meets the visitors: certificates, redirects, rules and cache."""
     zones = [zone for zone in state["zones"].values() if proxied(zone)]
     lowest = max((setting(zone, "min_tls_version") for zone in zones), default="1.2")
-    blocks = [block for zone in zones for name in proxied(zone) for block in host(state, zone, name, files)]
+    blocks = [let_in(zone) for zone in zones] + [block for zone in zones for name in proxied(zone) for block in host(state, zone, name, files)]
     return (
         HEAD.format(files=files, name="nginx", patience="5s", protocols=PROTOCOLS[lowest], level="" if lowest >= "1.2" else ":@SECLEVEL=0")
         + "\n".join(blocks)
@@ -146,13 +150,23 @@ def configuration(state: Json, files: Files) -> str:
     )
 
 
+def let_in(zone: Json) -> str:
+    """Which addresses an IP Access rule lets through."""
+    lines = "".join(f" {address} yes;" for address in access.let_in(zone))
+    return f"geo $let_in_{zone['id'][:8]} {{ default no;{lines} }}"
+
+
 def host(state: Json, zone: Json, name: str, files: Files) -> list[str]:
-    """Servers of one proxied name."""
+    """Servers of one proxied name. While the zone has no certificate, every handshake fails."""
     key, certificate = files.certificates[zone["name"]]
-    secure = f"listen 443 ssl http2; listen [::]:443 ssl http2; ssl_certificate {certificate}; ssl_certificate_key {key};"
+    secure = (
+        "listen 443 ssl http2; listen [::]:443 ssl http2; ssl_reject_handshake on;"
+        if not packs.has_certificate(zone)
+        else f"listen 443 ssl http2; listen [::]:443 ssl http2; ssl_certificate {certificate}; ssl_certificate_key {key};"
+    )
     body = locations(state) if origins(zone, name) else "return 530;"
     plain = "return 301 https://$host$request_uri;" if setting(zone, "always_use_https") == "on" else body
-    head = f"server_name {name}; set $zone_key {zone['id'][:8]}.{zone['cache_generation']};"
+    head = f"server_name {name}; set $zone_key {zone['id'][:8]}.{zone['cache_generation']}; set $let_in $let_in_{zone['id'][:8]};"
     return [f"server {{ listen 80; listen [::]:80; {head} {plain} }}", f"server {{ {secure} {head} {body} }}"]
 
 
@@ -283,10 +297,12 @@ SERVER = """
   proxy_hide_header CF-Cache-Status; proxy_hide_header CF-Ray; proxy_hide_header Server;
   add_header CF-Cache-Status $cf_cache_status always; add_header CF-Ray $ray always;
   location / {{
+    error_page 438 = @challenge; if ($behaviour = challenge) {{ return 438; }}
     if ($behaviour = https) {{ return 301 https://$host$request_uri; }}
     error_page 439 = @redirect; if ($behaviour = redirect) {{ return 439; }}
 {jumps}
   }}
+  location @challenge {{ js_content edge.challenge; }}
   location @redirect {{ js_content edge.redirect; }}
 {locations}
 """

@@ -144,3 +144,33 @@ def test_prepare_says_where_the_authority_of_origin_pulls_is(role: Role) -> None
     assert role.zone("quetrex.test")["settings"]["tls_client_auth"]["value"] == "on", "off only after the origins"
     role.run(cloudflare_zone_origin_pulls=False)
     assert role.zone("quetrex.test")["settings"]["tls_client_auth"]["value"] == "off"
+
+
+def test_prepare_stops_at_a_zone_that_serves_nobody_yet_or_waits_for_it(role: Role) -> None:
+    """Without name servers or a certificate the run would end red after everything was bought. It stops before that, or waits as long as it may."""
+    zone = role.zone("quetrex.test")
+    zone["progress"] = ["pending"]
+    role.api.forget()
+    text = " ".join(role.run(tasks_from="prepare", ok=False).split())
+    assert "Set its name servers at the registrar of quetrex.test to bob.ns.cloudflare.com and lola.ns.cloudflare.com" in text
+    assert "settings" not in zone["settings"], "nothing was touched"
+    assert [line for line in role.api.writes() if "/settings/tls_client_auth" in line] == []
+    zone.update(progress=["pending", "active"], pack_progress=["pending_validation", "pending_validation", "active"])
+    text = role.run(tasks_from="prepare", cloudflare_zone_wait=9, __cloudflare_zone_pause=1)
+    assert "FAILED - RETRYING" in text, "a wait shows that it goes on"
+    assert zone["settings"]["tls_client_auth"]["value"] == "on"
+
+
+def test_addresses_are_let_through_before_bots_are_fought(role: Role) -> None:
+    """By default nobody is challenged and no rule is touched; with the mode on, users' runners come along with the addresses that are named."""
+    role.run()
+    assert not any("access_rules" in line["path"] for line in role.api.log())
+    assert role.zone("quetrex.test")["bot_management"] == {}
+    role.api.forget()
+    role.run(cloudflare_zone_allowed_addresses=["192.0.2.50"], cloudflare_zone_bot_fight_mode=True)
+    paths = [line.rpartition("/")[2] for line in role.api.writes()]
+    assert paths == ["rules", "bot_management"]
+    role.api.forget()
+    assert "changed=0" in role.run(cloudflare_zone_allowed_addresses=["192.0.2.50"], cloudflare_zone_bot_fight_mode=True)
+    role.run(cloudflare_zone_allowed_addresses=[])
+    assert role.zone("quetrex.test")["access_rules"] == {}

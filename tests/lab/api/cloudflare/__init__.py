@@ -19,9 +19,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lab.api.faults import Faults
 from lab.api.kit import Store
 
-from . import auth, certificates, dns, pagerules, rulesets, settings, zones
+from . import access, auth, certificates, dns, packs, pagerules, rulesets, settings, zones
 from .errors import ApiError, envelope, paged
 from .state import Cloud, Json, new_state, token_of
 
@@ -49,6 +50,7 @@ def endpoint(cloud: Cloud, scope: str | None, handler: Handler) -> Callable[[Req
     """Authenticate, count, permit, run, save: in this order, for every call. A scope of None needs no token."""
 
     async def serve(request: Request) -> Response:
+        progress(cloud, request.app.state.faults)
         try:
             key, token = auth.authenticate(cloud, request) if scope is not None else (request.client.host if request.client else "", {})
             auth.limit(cloud, key)
@@ -63,6 +65,15 @@ def endpoint(cloud: Cloud, scope: str | None, handler: Handler) -> Callable[[Req
         return answer
 
     return serve
+
+
+def progress(cloud: Cloud, faults: Faults) -> None:
+    """Take over how far the zones are from a fault that says it."""
+    told = faults.domain("zone")
+    if told:
+        for zone in cloud.state["zones"].values():
+            zone.update({key: value for key, value in told.items() if key != "domain"})
+        cloud.changed()
 
 
 async def read_body(request: Request) -> Json:
@@ -104,6 +115,7 @@ def table(cloud: Cloud) -> dict[str, list[tuple[str, str | None, Handler]]]:
         f"{zone}/purge_cache": [("POST", "Cache Purge", lambda call: envelope(zones.purge(call.zone, call.body)))],
         **dns_table(zone),
         **rule_table(zone),
+        **visitor_table(zone),
         **certificate_table(cloud),
     }
 
@@ -163,6 +175,27 @@ def rule_table(zone: str) -> dict[str, list[tuple[str, str | None, Handler]]]:
     }
 
 
+def visitor_table(zone: str) -> dict[str, list[tuple[str, str | None, Handler]]]:
+    """What the edge shows its visitors, and whom it lets in."""
+    rule, ssl = f"{zone}/firewall/access_rules/rules", "SSL and Certificates Read"
+    return {
+        f"{zone}/activation_check": [("PUT", "Zone Write", lambda call: envelope(packs.check_again(call.zone)))],
+        f"{zone}/ssl/certificate_packs": [
+            ("GET", ssl, lambda call: paged(packs.packs(call.zone, call.query), call.query, default=20, minimum=5, maximum=50)),
+        ],
+        f"{zone}/ssl/universal/settings": [("GET", ssl, lambda call: envelope(packs.universal(call.zone)))],
+        f"{zone}/ssl/verification": [("GET", ssl, lambda call: envelope(packs.verification(call.zone)))],
+        rule: [
+            ("GET", "Firewall Services Read", lambda call: paged(access.select(call.zone, call.query), call.query, default=20, minimum=5, maximum=1000)),
+            ("POST", "Firewall Services Write", lambda call: envelope(access.create(call.zone, call.body))),
+        ],
+        f"{rule}/{{rule_id}}": [
+            ("PATCH", "Firewall Services Write", lambda call: envelope(access.edit(call.zone, call.path["rule_id"], call.body))),
+            ("DELETE", "Firewall Services Write", lambda call: envelope(access.remove(call.zone, call.path["rule_id"]))),
+        ],
+    }
+
+
 def certificate_table(cloud: Cloud) -> dict[str, list[tuple[str, str | None, Handler]]]:
     """Origin CA certificates."""
 
@@ -175,7 +208,8 @@ def certificate_table(cloud: Cloud) -> dict[str, list[tuple[str, str | None, Han
     return {
         "/certificates": [
             ("GET", "SSL and Certificates Read", listing),
-            ("POST", "SSL and Certificates Write", lambda call: envelope(certificates.create(cloud, call.token, call.body))),
+            # the vendor decides by the names in the body
+            ("POST", "", lambda call: envelope(certificates.create(cloud, call.token, call.body))),
         ],
         "/certificates/{certificate_id}": [
             ("GET", "SSL and Certificates Read", lambda call: envelope(certificates.find(cloud, call.path["certificate_id"]))),
@@ -206,4 +240,5 @@ def create_app(lab: Lab) -> Starlette:
     handlers: dict[Any, Any] = {404: unroutable, 405: unroutable}
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.state.cloud = cloud
+    app.state.faults = Faults()
     return app

@@ -32,6 +32,7 @@ SCOPES = (
     "SSL and Certificates Write",
     "Cache Settings Write",
     "Cache Purge",
+    "Firewall Services Write",
 )
 
 
@@ -63,6 +64,7 @@ def new_zone(name: str, plan: str = "free") -> Json:
         "page_rules": [],
         "rulesets": {},
         "bot_management": {},
+        "access_rules": {},
         "cache_generation": 1,
         "purged": [],
     }

@@ -10,6 +10,7 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
+from . import packs
 from .errors import ApiError
 from .state import PLANS, Cloud, Json, new_id
 
@@ -85,11 +86,13 @@ def ranges(lab: Any) -> Json:
 
 def zone_view(cloud: Cloud, zone: Json) -> Json:
     """A zone as `GET /zones` describes it."""
-    plan = PLANS[zone["plan"]]
+    plan, status = PLANS[zone["plan"]], packs.status(zone)
+    packs.step(zone, "progress")
+    quota = {"page_rule_quota": plan["page_rules"]} if zone.get("quota_told", True) else {}
     return {
         "id": zone["id"],
         "name": zone["name"],
-        "status": "active",
+        "status": status,
         "paused": False,
         "type": "full",
         "development_mode": 0,
@@ -99,8 +102,8 @@ def zone_view(cloud: Cloud, zone: Json) -> Json:
         "original_dnshost": None,
         "created_on": zone["created_on"],
         "modified_on": zone["modified_on"],
-        "activated_on": zone["created_on"],
-        "meta": {"step": 2, "custom_certificate_quota": 0, "page_rule_quota": plan["page_rules"], "phishing_detected": False},
+        "activated_on": zone["created_on"] if status == "active" else None,
+        "meta": {"step": 2, "custom_certificate_quota": 0, **quota, "phishing_detected": False},
         "owner": {"id": None, "type": "user", "email": None},
         "account": {"id": cloud.state["account"], "name": "Lab"},
         "permissions": [],
@@ -133,6 +136,5 @@ def select_zones(cloud: Cloud, token: Json, query: dict[str, str]) -> list[Json]
         raise ApiError(400, 1001, f"Invalid list parameters: name operator {operator}")
     if wanted:
         rows = [zone for zone in rows if tests[operator](zone["name"])]
-    if query.get("status", "active") != "active":
-        rows = []
+    rows = [zone for zone in rows if query.get("status", packs.status(zone)) == packs.status(zone)]
     return [zone_view(cloud, zone) for zone in sorted(rows, key=lambda zone: str(zone["name"]))]

@@ -103,8 +103,14 @@ def test_cloudflare(tmp_path: Path) -> None:
     with serving(wrap(app, lab, "cloudflare")) as url:
         call = Caller(f"{url}/client/v4", cloudflare.token_of(lab), tmp_path)  # type: ignore[arg-type]
         zone = f"/zones/{call('GET', '/zones')['result'][0]['id']}"
-        for path in ("", "/bot_management", "/pagerules/settings", "/rulesets"):
+        ssl = ("/ssl/certificate_packs?status=all", "/ssl/universal/settings", "/ssl/verification")
+        for path in ("", "/bot_management", "/pagerules/settings", "/rulesets", *ssl):
             call("GET", f"{zone}{path}")
+        app.state.cloud.state["tokens"][cloudflare.token_of(lab)]["scopes"].append("Zone Write")  # type: ignore[arg-type]
+        call("POST", "/../../_lab/faults", {"effect": {"domain": "zone", "progress": ["pending", "active"]}, "times": 1})
+        assert call("GET", zone)["result"]["activated_on"] is None
+        next(iter(app.state.cloud.state["zones"].values()))["progress"] = ["pending"]
+        call("PUT", f"{zone}/activation_check")
         record = call("POST", f"{zone}/dns_records", {"type": "A", "name": "a", "content": "192.0.2.1", "ttl": 1, "proxied": True})["result"]["id"]
         call("GET", f"{zone}/dns_records/{record}")
         rule = {

@@ -210,3 +210,45 @@ def test_names_for_the_labs_dns(site: World) -> None:
     hosts = site.lab.path("dns", "hosts", "cloudflare")
     site.until(lambda: "192.0.2.7 direct.quetrex.test" in hosts.read_text(), "the record arrives")
     assert f"{site.lab.edge} www.quetrex.test" in hosts.read_text()
+
+
+def fight(world: World, *, on: bool) -> None:
+    """Bot Fight Mode of the zone."""
+    assert world.api.call("PUT", "/zones/{zone}/bot_management", {"fight_mode": on}).status_code == 200
+
+
+def test_bot_fight_mode_challenges_whoever_is_no_browser_unless_a_rule_lets_him_through(site: World) -> None:
+    """Probes, pipelines and users' runners get 403 with cf-mitigated, from the edge alone; a rule for their address is what helps."""
+    browser = ("-A", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0")
+    fight(site, on=True)
+    try:
+        site.until(lambda: site.curl(f"{SITE}/api/health").status == 403, "the edge challenges")
+        answer = site.curl(f"{SITE}/api/health", "-A", "quetrex-platform-probe")
+        assert (answer.status, answer.headers["cf-mitigated"], "cf-ray" in answer.headers) == (403, "challenge", True)
+        assert site.curl(SITE, *browser).status == 200
+        rule = {"mode": "whitelist", "configuration": {"target": "ip", "value": site.lab.control}, "notes": "test"}
+        made = site.api.call("POST", "/zones/{zone}/firewall/access_rules/rules", rule).json()["result"]["id"]
+        site.until(lambda: site.curl(f"{SITE}/api/health").status == 200, "the rule lets it through")
+        site.api.call("DELETE", f"/zones/{{zone}}/firewall/access_rules/rules/{made}")
+        site.until(lambda: site.curl(f"{SITE}/api/health").status == 403, "without the rule it is challenged")
+    finally:
+        fight(site, on=False)
+    site.until(lambda: site.curl(f"{SITE}/api/health").status == 200, "nobody is challenged")
+
+
+def test_a_zone_without_a_certificate_refuses_every_handshake(site: World) -> None:
+    """As the edge does until the certificate is issued; a zone that is not active has no name either."""
+    hosts = site.lab.path("dns", "hosts", "cloudflare")
+    site.api.zone["pack_progress"] = ["pending_validation"]
+    try:
+        site.api.cloud.changed()
+        site.until(lambda: site.curl(SITE).error == 35, "the handshake fails")
+        assert "quetrex.test" in hosts.read_text()
+        site.api.zone["progress"] = ["pending"]
+        site.api.cloud.changed()
+        site.until(lambda: "quetrex.test" not in hosts.read_text(), "nobody asks Cloudflare for the name")
+    finally:
+        site.api.zone.pop("pack_progress")
+        site.api.zone.pop("progress", None)
+        site.api.cloud.changed()
+    site.until(lambda: site.curl(SITE).status == 200, "the site answers")

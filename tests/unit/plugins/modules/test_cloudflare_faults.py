@@ -90,6 +90,7 @@ STORIES = {
     "purged": Story("cache_purge", {"everything": True}),
     "permissions tried": Story("zone_info", {"permissions": PERMISSIONS, "access": "write"}, scopes=("Zone Read", "DNS Write", "Page Rules Read")),
     "networks": Story("ips_info", {}),
+    "addresses let through": Story("access_rules", {"addresses": ["192.0.2.10", "2001:db8::1"]}, (("access_rules", {"addresses": ["192.0.2.9"]}),)),
 }
 
 
@@ -105,6 +106,7 @@ def essence(api: CloudflareServer) -> Json:
         "page_rules": [(rule["targets"][0]["constraint"]["value"], rule["actions"], rule["status"], rule["priority"]) for rule in zone["page_rules"]],
         "cache_rules": [(rule["expression"], rule["action_parameters"], rule["enabled"]) for rule in entry["rules"]],
         "certificates": sorted(certificates),
+        "let in": sorted((row["configuration"]["value"], row["mode"]) for row in zone["access_rules"].values()),
     }
 
 

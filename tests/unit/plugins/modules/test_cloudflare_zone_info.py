@@ -9,14 +9,17 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from lab.api.cloudflare.testing import CloudflareServer
 
 Run = Callable[..., dict[str, Any]]
 
 
-ALL = ["dns", "zone_settings", "page_rules", "cache_rules", "bot_management", "ssl_and_certificates", "cache_purge"]
-EDIT = ["DNS Edit", "Zone Settings Edit", "Page Rules Edit", "Cache Rules Edit", "Bot Management Edit", "SSL and Certificates Edit", "Cache Purge"]
-SCOPES = ["DNS", "Zone Settings", "Page Rules", "Cache Settings", "Bot Management", "SSL and Certificates"]
+ALL = ["dns", "zone_settings", "page_rules", "cache_rules", "bot_management", "ssl_and_certificates", "firewall_services", "cache_purge"]
+LABELS = ["DNS", "Zone Settings", "Page Rules", "Cache Rules", "Bot Management", "SSL and Certificates", "Firewall Services"]
+EDIT = [*(f"{label} Edit" for label in LABELS), "Cache Purge"]
+SCOPES = ["DNS", "Zone Settings", "Page Rules", "Cache Settings", "Bot Management", "SSL and Certificates", "Firewall Services"]
 
 
 def allow(api: CloudflareServer, *scopes: str) -> None:
@@ -26,9 +29,7 @@ def allow(api: CloudflareServer, *scopes: str) -> None:
 def test_missing_permissions_are_named(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
     allow(cloudflare_api, "Zone Read", "DNS Read")
     result = run_cloudflare("zone_info", permissions=ALL)
-    assert result["missing_permissions"] == [
-        f"{name} Read" for name in ("Zone Settings", "Page Rules", "Cache Rules", "Bot Management", "SSL and Certificates")
-    ]
+    assert result["missing_permissions"] == [f"{name} Read" for name in LABELS if name != "DNS"]
     assert result["zone"]["page_rule_quota"] == 3
     assert run_cloudflare("zone_info", permissions=ALL, access="write")["missing_permissions"] == EDIT
 
@@ -68,3 +69,57 @@ def test_a_name_below_a_zone_is_told_its_zone(run_cloudflare: Run) -> None:
     result = run_cloudflare("zone_info", zone=f"app.{zone}")
     assert result["failure"]["code"] == "zone_not_found"
     assert f"app.{zone} is a name in the zone {zone}" in result["msg"]
+
+
+def test_the_right_to_certificates_is_tried_with_the_zones_own_name(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    """Cloudflare decides it by the names in the request. An empty one, as it was sent before, is refused for being empty, whatever the token may do."""
+    allow(cloudflare_api, "Zone Read", "SSL and Certificates Read")
+    assert cloudflare_api.call("POST", "/certificates", {}).status_code == 400, "not 403, so it seemed to be permitted"
+    assert run_cloudflare("zone_info", permissions=["ssl_and_certificates"], access="write")["missing_permissions"] == ["SSL and Certificates Edit"]
+    cloudflare_api.cloud.state["tokens"][cloudflare_api.token]["owner_without_api"] = True
+    missing = run_cloudflare("zone_info", permissions=["ssl_and_certificates"], access="write")["missing_permissions"]
+    assert missing == ["API Access of the token's owner (Manage Account > Members)"]
+
+
+def test_a_zone_that_is_not_active_says_which_name_servers_to_set(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    """Before, it passed for a zone like any other, and the platform was bought."""
+    cloudflare_api.zone["progress"] = ["pending"]
+    result = run_cloudflare("zone_info", certificate_names=["@", "www"])
+    assert result["zone"]["status"] == "pending"
+    assert "Set its name servers at the registrar of quetrex.test to bob.ns.cloudflare.com and lola.ns.cloudflare.com" in result["missing"][0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "names", "state", "words"),
+    [
+        ({}, ["@", "www", "*"], "active", ""),
+        ({"pack_progress": ["pending_validation"]}, ["www"], "pending", "no certificate for www.quetrex.test yet (pending_validation)"),
+        ({"pack_progress": ["validation_timed_out"]}, ["@"], "failed", "CAA"),
+        ({"universal": False}, ["@"], "none", "Switch Universal SSL on"),
+        ({}, ["a.b"], "none", "No certificate of the edge is for a.b.quetrex.test"),
+    ],
+)
+def test_the_edges_certificate(
+    cloudflare_api: CloudflareServer, run_cloudflare: Run, changes: dict[str, Any], names: list[str], state: str, words: str
+) -> None:
+    cloudflare_api.zone.update(changes)
+    result = run_cloudflare("zone_info", certificate_names=names)
+    assert result["edge_certificate"]["state"] == state
+    assert (words in "".join(result["missing"])) is True
+    assert bool(result["missing"]) is (state != "active")
+    assert bool(result["edge_certificate"]["expires_on"]) is (state == "active")
+
+
+def test_a_token_that_may_not_look_leaves_the_certificate_unknown(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    allow(cloudflare_api, "Zone Read")
+    result = run_cloudflare("zone_info", certificate_names=["@"])
+    assert (result["edge_certificate"]["state"], result["missing"]) == ("unknown", [])
+
+
+def test_a_zone_without_a_quota(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    """A zone may be described without it: page rules are made all the same, and their number is Cloudflare's to refuse."""
+    cloudflare_api.zone["quota_told"] = False
+    assert run_cloudflare("zone_info")["zone"]["page_rule_quota"] is None
+    rules = [{"target": f"quetrex.test/{number}/*", "actions": {"cache_level": "bypass"}} for number in range(4)]
+    assert run_cloudflare("page_rules", rules=rules[:1])["changed"] is True
+    assert run_cloudflare("page_rules", rules=rules)["failure"]["code"] == 1004
