@@ -19,6 +19,11 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 TLS_VERSIONS = {"1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1, "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+# What to do where the edge challenges whoever asks, instead of asking the server.
+LET_IN = (
+    "let the address it is asked from through (cloudflare_zone_allowed_addresses), or switch Bot Fight Mode off (cloudflare_zone_bot_fight_mode: false; "
+    "other sources are under Security > Events at Cloudflare)"
+)
 CLIENT_CANNOT = {"NO_PROTOCOLS_AVAILABLE", "NO_CIPHERS_AVAILABLE", "UNSUPPORTED_PROTOCOL_VERSION"}
 
 
@@ -276,7 +281,8 @@ def probe_once(question: Question, expected: Expected, asker: Callable[[Question
         raise ProbeError("not_refused", f"{version} was accepted, but had to be refused")
     problems = judge(answer, expected)
     if problems and answer.mitigated:
-        text = f"challenged by the edge, which answered HTTP {answer.status} itself (cf-mitigated: {answer.mitigated}): nothing is known about the server"
+        done = f"the edge, which answered HTTP {answer.status} itself (cf-mitigated: {answer.mitigated})"
+        text = f"challenged by {done}: nothing is known about the server; {LET_IN}"
         raise ProbeError("challenged", text, answer=answer)
     if problems:
         raise ProbeError("unexpected_answer", "; ".join(problems), answer=answer)

@@ -73,7 +73,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 visit:
-  description: C(checks) with C(name), C(ok), C(detail) and C(ms); C(certificate) with its end; C(origins) with the ports that are C(open).
+  description: >-
+    C(checks) with C(name), C(ok), C(detail), C(code) (why not, in the words of M(quetrex.platform.http_probe)) and C(ms); C(certificate) with its
+    end; C(origins) with the ports that are C(open).
   returned: success
   type: dict
 seconds:

@@ -43,7 +43,11 @@ def clean() -> dict[str, Any]:
             ],
         },
         "upgrades": {"pending": [], "security": [], "lists_days": 0.5},
-        "certificates": [{"where": "file", "days_left": 200.0, "not_after": "2027-06-01T00:00:00+00:00"}, {"where": "served", "same_as_file": True}],
+        "certificates": [
+            {"where": "file", "days_left": 200.0, "not_after": "2027-06-01T00:00:00+00:00"},
+            {"where": "served", "same_as_file": True},
+            {"where": "origin pulls", "days_left": 1000.0, "not_after": "2029-11-01T17:00:00+00:00"},
+        ],
         "releases": {"current": {"version": "1.0.0", "at": NOW}, "previous": None, "log": []},
         "backups": {"at": "2026-11-23T01:00:00Z", "ok": True},
     }
@@ -57,6 +61,7 @@ def clean() -> dict[str, Any]:
             "certificate": {"not_after": "2027-02-01T00:00:00+00:00", "days_left": 70.0},
             "origins": [{"address": "192.0.2.7", "open": [22], "expected": [22]}],
         },
+        "edge": {"missing": [], "edge_certificate": {"state": "active", "status": "active", "name": "", "expires_on": "2027-02-01T00:00:00.000000Z"}},
         "servers": [{"name": "app", "inspection": inspection}],
         "schema": {"ran": []},
         "project": {"project": {"status": "ACTIVE_HEALTHY", "backups": {"daily": True, "newest": "2026-11-23T00:30:00Z"}}, "usage": []},
@@ -73,6 +78,10 @@ def plant(seen: dict[str, Any], fault: str) -> None:
     """One fault of a kind."""
     box, redis = inside(seen), inside(seen)["containers"]["items"][0]
     faults: dict[str, Any] = {
+        "challenged": lambda: seen["visit"]["checks"][0].update(ok=False, code="challenged", detail="challenged by the edge; let it through"),
+        "zone pending": lambda: seen["edge"].update(missing=["The zone example.com is pending"]),
+        "edge certificate near its end": lambda: seen["visit"]["certificate"].update(days_left=3.0),
+        "origin pulls near their end": lambda: box["certificates"][2].update(days_left=3.0),
         "open socket": lambda: box["listeners"].append({"protocol": "tcp", "address": "0.0.0.0", "port": 8081, "program": "python3"}),
         "open to strangers": lambda: seen["visit"]["origins"][0]["open"].append(6379),
         "rule in force": lambda: box["firewall"]["added"].append(OPENED),

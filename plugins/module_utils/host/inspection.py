@@ -249,7 +249,7 @@ def upgrades(run: RunProgram, _places: Places) -> Json:
 
 
 def certificates(run: RunProgram, places: Places) -> list[Json]:
-    """The origin's certificate, as it lies in its file and as nginx shows it."""
+    """The origin's certificate, as it lies in its file and as nginx shows it, and how long the authority lasts that the edge's is trusted by."""
     path = f"{places.stack}/nginx/tls/origin.pem"
     found: list[Json] = []
     der: dict[str, bytes] = {}
@@ -259,6 +259,9 @@ def certificates(run: RunProgram, places: Places) -> list[Json]:
         first = first[: first.index("-----END CERTIFICATE-----") + 25]
         der["file"] = ssl.PEM_cert_to_DER_cert(first)
         found.append({"where": "file", "path": path, **_dates(run, path)})
+    authority = f"{places.stack}/nginx/edge-client-ca.pem"
+    if Path(authority).exists():
+        found.append({"where": "origin pulls", "path": authority, **_last_end(run, authority)})
     name = str(_json(_text(f"{places.stack}/stack.json"), {}).get("server_name") or "localhost")
     try:
         same = der.get("file") == _served(name)
@@ -280,9 +283,20 @@ def _dates(run: RunProgram, path: str) -> Json:
     lines = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
     if status != 0 or "notAfter" not in lines:
         return {"error": complaints.strip()[-200:] or "no certificate"}
-    end = datetime.datetime.fromtimestamp(ssl.cert_time_to_seconds(lines["notAfter"]), datetime.timezone.utc)
+    return {**_lasts(ssl.cert_time_to_seconds(lines["notAfter"])), "serial": lines.get("serial", "")}
+
+
+def _last_end(run: RunProgram, path: str) -> Json:
+    """When the last of several certificates in a file ends: an authority is replaced by putting the new one beside the old."""
+    status, output, complaints = run(["openssl", "storeutl", "-noout", "-text", "-certs", path])
+    ends = [ssl.cert_time_to_seconds(line.partition(":")[2].strip()) for line in output.splitlines() if line.strip().startswith("Not After")]
+    return _lasts(max(ends)) if status == 0 and ends else {"error": complaints.strip()[-200:] or "no certificate"}
+
+
+def _lasts(seconds: float) -> Json:
+    end = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
     left = (end - datetime.datetime.now(datetime.timezone.utc)).total_seconds() / 86400
-    return {"not_after": end.isoformat(timespec="seconds"), "days_left": round(left, 2), "serial": lines.get("serial", "")}
+    return {"not_after": end.isoformat(timespec="seconds"), "days_left": round(left, 2)}
 
 
 def releases(_run: RunProgram, places: Places) -> Json:

@@ -14,6 +14,7 @@ Json = dict[str, t.Any]
 PARTS = {
     "public": "Visitors",
     "edge": "Cloudflare",
+    "edge_tls": "Edge TLS",
     "cloud": "Hetzner",
     "server": "Server",
     "firewall": "Firewall",
@@ -47,6 +48,10 @@ ROLES = {
     "host_heartbeat": "monitoring",
 }
 STATES = ("problem", "warning", "note")
+PULL_AUTHORITY = (
+    "Add Cloudflare's new authority (developers.cloudflare.com/ssl/static/authenticated_origin_pull_ca.pem) below the old one in the file of "
+    "platform_origin_pull_ca, both are accepted then, and run site"
+)
 
 
 class Limits(t.NamedTuple):
@@ -108,15 +113,19 @@ def _difference(event: Json) -> Finding:
     return Finding(part, "problem", f"{name}: differs from the inventory", detail, "Run site, or bring the inventory in line with what is wanted", host)
 
 
-def visit(seen: Json, limits: Limits) -> list[Finding]:
-    """What visitors and strangers saw."""
+def visit(seen: Json) -> list[Finding]:
+    """What visitors and strangers saw. A challenge says nothing of the platform, so it is told once, and a failed handshake with the edge's certificate."""
+    wrong = [check for check in seen.get("checks") or [] if not check["ok"]]
+    challenged = [check for check in wrong if check.get("code") == "challenged"]
     found = [
         Finding("public", "problem", f"{check['name']} is not as it should be", f"{check.get('url', '')} {check['detail']}".strip())
-        for check in seen.get("checks") or []
-        if not check["ok"]
+        for check in wrong
+        if check not in challenged
     ]
-    if seen.get("certificate"):
-        found += _lasting("the edge's certificate", seen["certificate"], limits, "Cloudflare renews it by itself; look at SSL/TLS > Edge Certificates")
+    if challenged:
+        what = f"the edge challenges this machine: {len(challenged)} questions did not reach the server"
+        detail, _mark, fix = challenged[0]["detail"].partition("; ")
+        found.append(Finding("public", "problem", what, detail, fix))
     for origin in seen.get("origins") or []:
         found += [
             Finding("firewall", "problem", f"port {port} of {origin['address']} is open to strangers", "seen from outside", "Run site; look who opened it")
@@ -126,12 +135,30 @@ def visit(seen: Json, limits: Limits) -> list[Finding]:
     return found
 
 
-def _lasting(what: str, certificate: Json, limits: Limits, fix: str, host: str = "") -> list[Finding]:
+def edge_tls(told: Json, seen: Json, limits: Limits) -> list[Finding]:
+    """The certificate that visitors get: what Cloudflare says of it and of the zone, and what a handshake shows, which needs no permission."""
+    text = "Cloudflare renews it by itself; look at SSL/TLS > Edge Certificates"
+    found = _lasting("the edge's certificate", seen["certificate"], limits, text, part="edge_tls") if seen.get("certificate") else []
+    if told.get("failure") or told.get("msg"):
+        found.append(Finding("edge_tls", "warning", "Cloudflare could not be asked for the edge's certificate", str(told.get("msg", ""))))
+    missing = told.get("missing") or []
+    found += [
+        Finding("edge_tls", "problem", "visitors cannot be served", one, "Run site when it is there: it says so before it changes anything") for one in missing
+    ]
+    broken = [check for check in seen.get("checks") or [] if check.get("code") in ("tls_refused", "certificate_invalid")]
+    if broken and not missing:
+        found.append(Finding("edge_tls", "problem", "the edge shows no certificate that is valid", broken[0]["detail"], text))
+    if (told.get("edge_certificate") or {}).get("state") == "unknown":
+        found.append(Finding("edge_tls", "note", "the token may not look at the edge's certificate", fix="Give it SSL and Certificates Read"))
+    return found
+
+
+def _lasting(what: str, certificate: Json, limits: Limits, fix: str, host: str = "", part: str = "certificates") -> list[Finding]:
     left, end = certificate["days_left"], certificate["not_after"]
     if left > limits.certificate_warning_days:
         return []
     text = f"{what} ends in {left:.1f} days" if left > 0 else f"{what} ended {-left:.1f} days ago"
-    return [Finding("certificates", "problem" if left <= limits.certificate_days else "warning", text, f"valid until {end}", fix, host)]
+    return [Finding(part, "problem" if left <= limits.certificate_days else "warning", text, f"valid until {end}", fix, host)]
 
 
 def server(name: str, seen: Json, expected: Expected, limits: Limits) -> list[Finding]:
@@ -332,11 +359,11 @@ def _certificates(seen: list[Json], limits: Limits) -> list[Finding]:
         found.append(Finding("certificates", "problem", "there is no origin certificate", fix="Run site"))
     for item in seen:
         if item.get("error"):
-            found.append(
-                Finding("certificates", "problem", f"the origin's certificate ({item['where']}) cannot be read", item["error"], "Run certificate_renew")
-            )
+            found.append(Finding("certificates", "problem", f"a certificate ({item['where']}) cannot be read", item["error"], "Run site"))
         elif item["where"] == "file":
             found += _lasting("the origin's certificate", item, limits, "Run certificate_renew")
+        elif item["where"] == "origin pulls":
+            found += _lasting("the authority of the origin pulls", item, limits, PULL_AUTHORITY)
         elif not item["same_as_file"]:
             found.append(Finding("certificates", "problem", "nginx shows another certificate than its file", fix="docker kill --signal HUP platform-nginx"))
     return found
@@ -425,7 +452,8 @@ def monitors(seen: Json) -> list[Finding]:
 def judge(seen: Json, expected: Expected, limits: Limits) -> list[Finding]:
     """Everything that was seen, worst first."""
     found = drift(seen["drift"]) if seen.get("drift") else []
-    found += visit(seen["visit"], limits) if seen.get("visit") else []
+    found += visit(seen["visit"]) if seen.get("visit") else []
+    found += edge_tls(seen.get("edge") or {}, seen.get("visit") or {}, limits)
     for one in seen.get("servers") or []:
         found += server(one["name"], one["inspection"], expected, limits)
     found += database(seen["schema"]) if seen.get("schema") else []

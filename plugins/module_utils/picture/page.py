@@ -21,7 +21,7 @@ WORDS = {"ok": "well", "note": "note", "warning": "warning", "problem": "problem
 # What a request passes on its way, and what stands beside it.
 WAY = (
     ("Visitors", "what they see", ("public",)),
-    ("Cloudflare", "names, TLS, cache, rules", ("edge",)),
+    ("Cloudflare", "names, TLS, cache, rules", ("edge", "edge_tls")),
     ("Hetzner server", "", ("cloud", "server", "firewall", "certificates", "upgrades")),
     ("Supabase", "schema, grants, project", ("database",)),
 )
@@ -240,7 +240,10 @@ def _dates(picture: Picture) -> _Html:
     for one in picture.seen.get("servers") or []:
         seen = one.get("inspection") or {}
         pairs += [
-            (f"Origin certificate ends ({one['name']})", f"{item['not_after'][:10]}, in {item['days_left']:.0f} days")
+            (
+                f"{'Origin certificate' if item.get('where') == 'file' else 'Authority of origin pulls'} ends ({one['name']})",
+                f"{item['not_after'][:10]}, in {item['days_left']:.0f} days",
+            )
             for item in seen.get("certificates") or []
             if isinstance(item, dict) and "days_left" in item
         ]

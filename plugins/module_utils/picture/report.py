@@ -73,6 +73,9 @@ def words(seen: Json) -> dict[str, str]:
     if visit.get("checks"):
         slowest = max((check.get("ms", 0) for check in visit["checks"]), default=0)
         said["public"] = f"{counted(len(visit['checks']), 'answer')} as they should be, the slowest after {slowest} ms"
+    lasting = visit.get("certificate")
+    if lasting:
+        said["edge_tls"] = f"the edge's certificate lasts another {lasting['days_left']:.0f} days"
     if "tasks" in drift:
         same = "as in the inventory"
         said |= {"edge": f"DNS, settings and rules {same}", "cloud": f"server, firewall, addresses and volume {same}", "release": f"what serves is {same}"}
@@ -101,7 +104,7 @@ def _server_words(seen: Json) -> dict[str, str]:
     current = (seen.get("releases") or {}).get("current")
     if current:
         said["release"] = f"{current.get('version')} serves since {current.get('at')}"
-    ends = [item["days_left"] for item in seen.get("certificates") or [] if isinstance(item, dict) and "days_left" in item]
+    ends = [item["days_left"] for item in seen.get("certificates") or [] if isinstance(item, dict) and item.get("where") == "file" and "days_left" in item]
     if ends:
         said["certificates"] = f"the origin's lasts another {min(ends):.0f} days"
     if isinstance(seen.get("upgrades"), dict) and "pending" in seen["upgrades"]:

@@ -79,10 +79,10 @@ def _asked(visit: Visit, check: Check, asker: Asker, clock: t.Callable[[], float
     question = Question(check.url, connect_to=visit.address, ca_path=visit.ca_path, timeout=visit.timeout, tls_maximum=check.tls_maximum)
     began = clock()
     try:
-        answer, problem = probe_once(question, check.expected, asker), ""
+        answer, problem, code = probe_once(question, check.expected, asker), "", ""
     except ProbeError as error:
-        answer, problem = error.answer, str(error)
-    return {"name": check.name, "url": check.url, "ok": not problem, "detail": problem, "ms": round((clock() - began) * 1000)}, answer
+        answer, problem, code = error.answer, str(error), error.code
+    return {"name": check.name, "url": check.url, "ok": not problem, "detail": problem, "code": code, "ms": round((clock() - began) * 1000)}, answer
 
 
 def _cache(visit: Visit, page: Answer | None, asker: Asker) -> list[Json]:

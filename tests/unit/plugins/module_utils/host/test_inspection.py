@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,25 @@ def test_the_last_backup_and_releases_are_read(tmp_path: Path) -> None:
     (tmp_path / "releases.log").write_text('{"outcome": "released"}\nbroken\n')
     assert part("backups", Programs(), tmp_path) == {"at": "2026-11-23T01:00:00Z", "ok": True}
     assert part("releases", Programs(), tmp_path)["log"] == [{"outcome": "released"}]
+
+
+def test_of_several_authorities_of_the_origin_pulls_the_last_end_counts(tmp_path: Path) -> None:
+    """A new authority stands beside the old one until the edge has moved; the file lasts as long as its last certificate."""
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    pems = []
+    for days in (10, 400):
+        words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=pull", "-days", str(days)]
+        pems.append(subprocess.run([*words, "-keyout", str(tmp_path / "key")], check=True, capture_output=True, text=True).stdout)
+    (folder / "edge-client-ca.pem").write_text("".join(pems))
+
+    def run(argv: list[str]) -> tuple[int, str, str]:
+        done = subprocess.run(argv, check=False, capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    (found,) = [item for item in inspect(run, Places(str(tmp_path), str(tmp_path), ()), ["certificates"])["certificates"] if item["where"] == "origin pulls"]
+    assert 398 < found["days_left"] < 401
+    (folder / "edge-client-ca.pem").write_text("nothing")
+    found = inspect(run, Places(str(tmp_path), str(tmp_path), ()), ["certificates"])["certificates"][0]
+    assert found["where"] == "origin pulls"
+    assert found["error"]

@@ -40,6 +40,10 @@ def test_a_clean_platform_has_no_finding() -> None:
         ("container gone", "containers", "platform-redis is not there"),
         ("stranger", "containers", "miner runs beside the platform"),
         ("published port", "firewall", "publishes 6379/tcp"),
+        ("challenged", "public", "the edge challenges this machine"),
+        ("zone pending", "edge_tls", "visitors cannot be served"),
+        ("edge certificate near its end", "edge_tls", "the edge's certificate ends in 3.0 days"),
+        ("origin pulls near their end", "certificates", "the authority of the origin pulls ends in 3.0 days"),
         ("certificate near its end", "certificates", "ends in 5.0 days"),
         ("another certificate served", "certificates", "another certificate"),
         ("timer stopped", "server", "apt-daily.timer is stopped"),
@@ -81,6 +85,26 @@ def test_what_is_no_danger_yet_is_a_warning_and_fails_nothing() -> None:
     assert document(found, seen)["ok"]
     assert summary(found) == "3 warnings, 1 note; nothing that has to be mended now."
     assert judged(seen, certificate_days=25)[0].what == "the origin's certificate ends in 20.0 days"
+
+
+def test_a_challenge_is_told_once_with_what_to_do() -> None:
+    """Six questions that the edge answered by itself say one thing, and nothing of the platform."""
+    seen = clean()
+    check = {"url": "https://example.com/", "ok": False, "code": "challenged", "detail": "challenged by the edge; let the address through"}
+    seen["visit"]["checks"] = [{**check, "name": name} for name in ("the page", "the API", "the runner")]
+    (found,) = judged(seen)
+    assert (found.what, found.fix) == ("the edge challenges this machine: 3 questions did not reach the server", "let the address through")
+
+
+def test_a_handshake_tells_what_the_token_may_not_see() -> None:
+    """Where Cloudflare tells nothing of its certificate, the handshake does: a refused one is the edge's, and a problem of its own row."""
+    seen = clean()
+    seen["edge"] = {"missing": [], "edge_certificate": {"state": "unknown", "status": "", "name": "", "expires_on": None}}
+    assert [(item.part, item.state) for item in judged(seen)] == [("edge_tls", "note")]
+    seen["visit"]["checks"][0].update(ok=False, code="tls_refused", detail="the TLS handshake was refused: TLSV1_UNRECOGNIZED_NAME")
+    assert ("edge_tls", "problem") in [(item.part, item.state) for item in judged(seen)]
+    seen["edge"] = {"msg": "no answer", "failure": {"code": "deadline"}}
+    assert ("edge_tls", "warning") in [(item.part, item.state) for item in judged(seen)]
 
 
 def test_a_users_code_that_is_too_large_is_a_warning() -> None:
