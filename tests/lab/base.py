@@ -10,7 +10,9 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from lab.config import Lab
@@ -152,3 +154,65 @@ def cloud_init_schema(lab: Lab, suite: str = "trixie") -> Path:
                 run("dpkg-deb", "--extract", package, root)
                 shutil.copy(root / "usr/lib/python3/dist-packages/cloudinit/config/schemas/schema-cloud-config-v1.json", place)
     return place
+
+
+# What the roles of a host install in the lab, so that a server of a test has it already. A list that is behind costs time and nothing else: the roles
+# install what is missing; tests/unit/lab/test_base.py compares it with them.
+HOST_PACKAGES = [
+    *("ca-certificates", "curl", "logrotate", "python3-psycopg2", "systemd-timesyncd", "tzdata", "unattended-upgrades"),
+    *("apparmor", "auditd", "debsums", "libpam-pwquality", "nftables", "python3-cryptography"),
+    *("docker.io", "docker-cli", "docker-compose"),
+]
+_PREPARE = """
+root=$1; shift
+mount -t proc proc "$root/proc"; mount --rbind /dev "$root/dev"
+cp /etc/resolv.conf "$root/etc/resolv.conf"
+printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"; chmod 0755 "$root/usr/sbin/policy-rc.d"
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+chroot "$root" apt-get -q update
+chroot "$root" apt-get -q install -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "$@"
+chroot "$root" apt-get -q clean
+# the role starts the engine when its settings are there
+chroot "$root" systemctl --quiet disable docker.service docker.socket containerd.service
+rm -f "$root/usr/sbin/policy-rc.d" "$root/etc/resolv.conf"
+"""
+
+
+def prepared_layer(lab: Lab, suite: str = "trixie") -> Path:
+    """What the vendor's image becomes when the packages of the host's roles are installed: a folder to be laid over `server_root`. Never write into it.
+
+    It is made again every day: a server's package lists are as old as it is, and old ones are a finding.
+    """
+    plain, today = server_root(lab, suite), datetime.now(UTC).date().isoformat()
+    key = hashlib.sha256("\n".join([plain.name, today, *sorted(HOST_PACKAGES), _PREPARE]).encode()).hexdigest()[:12]
+    place = lab.cache / f"prepared-{suite}-{key}"
+    with locked(lab.cache / f"prepared-{suite}.lock"):
+        if not place.is_dir():
+            _prepare(place, plain)
+            _remove_old(place)
+    return place
+
+
+def _remove_old(newest: Path) -> None:
+    """Those that no server has needed for days."""
+    mounts, before = Path("/proc/self/mountinfo").read_text(), time.time() - 3 * 86400
+    for path in newest.parent.glob(newest.name.rpartition("-")[0] + "-*"):
+        if path.is_dir() and path.stat().st_mtime < before and str(path) not in mounts:
+            shutil.rmtree(path)
+
+
+def _prepare(place: Path, plain: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix="making-") as scratch:
+        upper, work, root = (Path(scratch, name) for name in ("upper", "work", "root"))
+        for folder in (upper, work, root):
+            folder.mkdir(mode=0o755)
+        mount = f"mount -t overlay overlay -o lowerdir={plain},upperdir={upper},workdir={work} {root}"
+        # what is mounted goes with the namespace
+        run("unshare", "--mount", "--propagation", "private", "sh", "-euc", f"{mount}\n{_PREPARE}", "prepare", root, *HOST_PACKAGES, timeout=900)
+        upper.rename(place)
+
+
+def layers(lab: Lab, suite: str = "trixie") -> list[Path]:
+    """What lies under a server's own disk, the topmost first."""
+    plain = server_root(lab, suite)
+    return [prepared_layer(lab, suite), plain] if lab.prepared and suite == "trixie" else [plain]

@@ -26,14 +26,19 @@ from lab.supabase import service as supabase
 Say = Callable[[str], None]
 
 
-def up(lab: Lab, say: Say) -> dict[str, Any]:
-    """Starts everything that is not running and returns what `lab.json` says. Safe to repeat and to interrupt."""
+def up(lab: Lab, say: Say, *, prepared: bool = False) -> dict[str, Any]:
+    """Starts everything that is not running and returns what `lab.json` says. Safe to repeat and to interrupt.
+
+    `prepared`: servers are made from an image that has the host's packages, which saves tests their installation.
+    """
     _require_root()
     _refuse_foreign(lab)
     lab.folder().chmod(0o755)
     with process.locked(lab.path(".lock")):
         owner_file(lab).write_text(str(lab.root))
         lab.path("subnet").write_text(f"{lab.prefix}\n")
+        if prepared:
+            lab.path("prepared").touch()
         net.up(lab)
         dns.up(lab)
         parts = _start_parts(lab, say)
@@ -70,7 +75,7 @@ def _refuse_foreign(lab: Lab) -> None:
 def _start_parts(lab: Lab, say: Say) -> dict[str, Any]:
     """What takes long the first time, side by side."""
     jobs: dict[str, Callable[[], Any]] = {
-        "server image": lambda: base.server_root(lab),
+        "server image": lambda: base.layers(lab),
         "database": lambda: supabase.up(lab),
         "registry and images": lambda: registry.up(lab),
     }

@@ -63,6 +63,11 @@ class Lab:
         return Path(os.environ.get("LAB_CACHE") or Path.home() / ".cache" / "quetrex-lab")
 
     @property
+    def prepared(self) -> bool:
+        """Whether servers are made from the image that has the host's packages, instead of from the vendor's."""
+        return (self.root / "prepared").exists()
+
+    @property
     def prefix6(self) -> IPv6Network:
         """The lab's unique local /48."""
         return IPv6Network(f"fd51:{hashlib.sha1(self.name.encode(), usedforsecurity=False).hexdigest()[:4]}::/48")

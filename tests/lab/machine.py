@@ -108,8 +108,8 @@ class Machines:
         root.mkdir(exist_ok=True)
         (folder / "work").mkdir(exist_ok=True)
         if not root.is_mount():
-            layers = f"lowerdir={base.server_root(self.lab, self._facts(server).get('suite', 'trixie'))},upperdir={folder / 'upper'},workdir={folder / 'work'}"
-            run("mount", "-t", "overlay", "overlay", "-o", layers, root)
+            below = ":".join(map(str, base.layers(self.lab, self._facts(server).get("suite", "trixie"))))
+            run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={below},upperdir={folder / 'upper'},workdir={folder / 'work'}", root)
         return root
 
     def _argv(self, server: int, root: Path, hostname: str) -> list[str]:

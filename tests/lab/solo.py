@@ -43,8 +43,8 @@ class Run:
 class Solo:
     """A fresh server `app` whose owner `ops` has a key, with a data volume plugged in."""
 
-    def __init__(self, lab: Lab, suite: str = "trixie") -> None:
-        self.lab, self.suite = lab, suite
+    def __init__(self, lab: Lab, suite: str = "trixie", *, prepared: bool = False) -> None:
+        self.lab, self.suite, self.prepared = lab, suite, prepared
         self.machines = Machines(lab)
         self.ipv4 = net.server_address(lab, 0)
         self.ipv6 = net.server_network6(lab, 0).replace("/64", "1")
@@ -57,6 +57,8 @@ class Solo:
     def up(self) -> None:
         """Boots the server and waits until its owner can log in."""
         self.lab.folder().chmod(0o755)
+        if self.prepared:
+            self.lab.path("prepared").touch()
         cloud.owner_file(self.lab).write_text(str(self.lab.root))
         net.up(self.lab)
         dns.up(self.lab)
