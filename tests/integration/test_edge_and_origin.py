@@ -94,12 +94,12 @@ def test_visitor_seen_by_application(platform: Platform) -> None:
     assert json.loads(answer.stdout)["visitor"] == platform.lab.control
 
 
-def test_renewal_under_load(platform: Platform) -> None:
+def test_renewal_under_load(platform: Platform, pace: float) -> None:
     """A certificate is renewed before its threshold and nobody notices."""
     old = served_serial(platform)
     untouched = platform.play("certificate_renew")
     assert (untouched.code, untouched.changed, served_serial(platform)) == (0, 0, old), untouched.explain()
-    with visited(platform.lab, platform.server_ipv4):
+    with visited(platform.lab, platform.server_ipv4, pace=pace):
         run = platform.play("certificate_renew", "-e", "origin_certificate_renew_before=366")
     assert run.code == 0, run.explain()
     new = served_serial(platform)
@@ -151,11 +151,11 @@ def test_the_key_never_leaves_the_server(platform: Platform) -> None:
     assert found == ""
 
 
-def test_site_under_load_prints_no_secret(platform: Platform) -> None:
+def test_site_under_load_prints_no_secret(platform: Platform, pace: float) -> None:
     """Origin pulls go off and on again, the certificate is renewed, every file of the stack is written again: no request fails, not even at -vvv is
     a secret in the output."""
     old = served_serial(platform)
-    with visited(platform.lab, platform.server_ipv4):
+    with visited(platform.lab, platform.server_ipv4, pace=pace):
         off = platform.play("site", "-e", "platform_origin_pulls=false")
         assert off.code == 0, off.explain()
         assert from_the_edge(platform) == "200"

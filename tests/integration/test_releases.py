@@ -56,9 +56,9 @@ def stack(platform: Platform, folder: Path, *words: str, code: int = 0) -> str:
 
 
 @pytest.fixture
-def visitors(platform: Platform) -> Iterator[Visitors]:
+def visitors(platform: Platform, pace: float) -> Iterator[Visitors]:
     """Visitors of every kind."""
-    made = Visitors(platform.lab, platform.server_ipv4)
+    made = Visitors(platform.lab, platform.server_ipv4, pace=pace)
     yield made
     made.kill()
 
@@ -254,10 +254,10 @@ def test_logs_of_every_service(platform: Platform) -> None:
     assert "choose web, runner, redis or nginx" in platform.play("logs", "-e", "logs_service=nothing").output
 
 
-def test_killed_engine(platform: Platform) -> None:
+def test_killed_engine(platform: Platform, pace: float) -> None:
     """Killed in the engine the next release works."""
     dice, web = random.Random(SEED), images(platform)
-    visitors = Visitors(platform.lab, platform.server_ipv4, through=dict.fromkeys(("get", "post", "slow"), 2))
+    visitors = Visitors(platform.lab, platform.server_ipv4, through=dict.fromkeys(("get", "post", "slow"), 2), pace=pace)
     try:
         platform.on_server(f"timeout --signal=KILL {dice.uniform(1, 5):.2f} quetrex-release deploy {web[NEW]} >/dev/null 2>&1 || true")
         assert platform.eventually(lambda: platform.status("/api/health") == 200), f"seed {SEED}"

@@ -31,7 +31,7 @@ from typing import Any
 
 BODY = b"0123456789abcdef" * 256
 BODY_SUM = hashlib.sha256(BODY).hexdigest()
-# A kind of request -> seconds between two of one client.
+# A kind of request -> seconds between two of one client, times `--pace`.
 PACE = {"get": 0.02, "post": 0.04, "slow": 0.1, "session": 0.05, "events": 0.1, "socket": 0.1}
 DEFAULTS = {"get": 6, "post": 3, "slow": 4, "session": 2, "events": 2, "socket": 2}
 EVENTS, EVERY_MS = 40, 250
@@ -106,8 +106,8 @@ class Socket:
 class Client:
     """One visitor that keeps its connection as long as the other side does."""
 
-    def __init__(self, make: Callable[[], Connection], seen: Seen, kind: str, number: int = 0, looks: bool = False) -> None:
-        self.make, self.seen, self.kind, self.looks = make, seen, kind, looks
+    def __init__(self, make: Callable[[], Connection], seen: Seen, kind: str, number: int = 0, looks: bool = False, pace: float = 1) -> None:
+        self.make, self.seen, self.kind, self.looks, self.pause = make, seen, kind, looks, PACE[kind] * pace
         self.connection, self.visitor = make(), f"{os.getpid()}-{number}"
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
@@ -200,7 +200,7 @@ class Client:
             except (OSError, ValueError, http.client.HTTPException) as error:
                 self.connection.close()
                 self.seen.lost.append({"at": began, "seconds": round(time.time() - began, 2), "kind": self.kind, "error": f"{type(error).__name__}: {error}"})
-            end.wait(PACE[self.kind])
+            end.wait(self.pause)
         with contextlib.suppress(OSError):
             self.connection.close()
 
@@ -214,6 +214,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--certificate", default="", help="what the client shows: the edge's certificate and key in one file")
     parser.add_argument("--looks", action="store_true", help="clients see before they send whether a kept connection was closed, as browsers do")
+    parser.add_argument("--pace", type=float, default=1, help="how many times longer than usual a client rests between two requests")
     parser.add_argument("--watch", type=Path, help="file for the number of answers so far")
     for kind, number in DEFAULTS.items():
         parser.add_argument(f"--{kind}", type=int, default=number)
@@ -230,7 +231,8 @@ def main(argv: list[str]) -> int:
     def make() -> Connection:
         return Connection(options.address, options.name, context)
 
-    threads = [threading.Thread(target=Client(make, seen, kind, number, options.looks).run, args=(end,), daemon=True) for number, kind in enumerate(kinds)]
+    clients = [Client(make, seen, kind, number, options.looks, options.pace) for number, kind in enumerate(kinds)]
+    threads = [threading.Thread(target=client.run, args=(end,), daemon=True) for client in clients]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + options.seconds

@@ -27,14 +27,16 @@ DIRECT = {"get": 4, "post": 1, "slow": 0, "session": 0, "events": 0, "socket": 0
 class Visitors:
     """Loads that run until `end`, and what must have answered them."""
 
-    def __init__(self, lab: Lab, server: str, through: Mapping[str, int] | None = None, direct: Mapping[str, int] | None = None, seconds: float = 900) -> None:
+    def __init__(
+        self, lab: Lab, server: str, through: Mapping[str, int] | None = None, direct: Mapping[str, int] | None = None, seconds: float = 900, pace: float = 1
+    ) -> None:
         through, direct = through or THROUGH, direct or DIRECT
         self.scratch = tempfile.TemporaryDirectory(prefix="visitors-")
         self.watched = [Path(self.scratch.name, name) for name in ("through", "direct")]
         key, certificate = edge.pull_certificate(lab)
         shown = Path(self.scratch.name, "edge.pem")
         shown.write_text(certificate.read_text() + key.read_text())
-        program = [sys.executable, "-m", "lab.load", "--name", lab.domain, "--seconds", str(seconds)]
+        program = [sys.executable, "-m", "lab.load", "--name", lab.domain, "--seconds", str(seconds), "--pace", str(pace)]
         namespace = ["ip", "netns", "exec", net.netns_name(lab, "edge")]
         calls = [
             # the edge's own nginx reloads whenever the vendor's API is told something, and closes idle connections then
@@ -107,13 +109,16 @@ class Visitors:
         return [(start, got, want) for low, high, want in self.expected for start, got in self.answers if low <= start <= high and got != want]
 
 
+CALM = 4.0
+"""A pace for tests that run beside others: an answer costs six milliseconds of processor time, so visitors at their usual pace take a core."""
+
 FEW_THROUGH, FEW_DIRECT = {"get": 2, "post": 1, "session": 2}, {"get": 2, "post": 1}
 
 
 @contextmanager
-def visited(lab: Lab, server: str, at_least: int = 50) -> Iterator[None]:
+def visited(lab: Lab, server: str, at_least: int = 50, pace: float = 1) -> Iterator[None]:
     """A few visitors all the time, and none without a good answer."""
-    visitors = Visitors(lab, server, FEW_THROUGH, FEW_DIRECT)
+    visitors = Visitors(lab, server, FEW_THROUGH, FEW_DIRECT, pace=pace)
     try:
         yield
         assert visitors.wait_for(at_least)
