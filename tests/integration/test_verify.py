@@ -1,13 +1,12 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`verify.yml`, `status.yml` and the heartbeat on a platform that is clean, and on one with a fault in every layer."""
+"""`verify.yml`, `status.yml` and the heartbeat on the shared platform as it is, and with a fault in every layer, which is taken back."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
@@ -16,8 +15,6 @@ import pytest
 
 from lab.plant import Fault, planted
 from lab.platform import Platform, Run
-
-from .conftest import NewLab
 
 pytestmark = [pytest.mark.lab]
 
@@ -33,16 +30,6 @@ class Verdict:
     @property
     def findings(self) -> list[dict[str, Any]]:
         return list(self.report["findings"])
-
-
-@pytest.fixture(scope="module")
-def watched(new_lab: NewLab) -> Iterator[Platform]:
-    """A platform in a lab of this file's own: faults are put into it, and what others leave behind would be found."""
-    with new_lab("ver") as lab:
-        platform = Platform(lab)
-        run = platform.play("site")
-        assert run.code == 0, run.explain()
-        yield platform
 
 
 def verify(platform: Platform, playbook: str = "verify") -> Verdict:
@@ -65,48 +52,16 @@ def beat(platform: Platform) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def clean(watched: Platform) -> Verdict:
-    """`status.yml` looks at all that `verify.yml` looks at."""
-    return verify(watched, "status")
-
-
-def test_clean_platform(clean: Verdict) -> None:
-    """A clean platform has no problem and nothing was changed."""
-    assert clean.run.code == 0, clean.run.explain()
-    assert [finding for finding in clean.findings if finding["state"] != "note"] == []
-    assert (clean.report["ok"], sum(clean.suites.values()), clean.run.changed) == (True, 0, 0)
-    assert set(clean.report["parts"].values()) <= {"ok", "note"}
-    assert clean.report["seen"]["drift"]["drift"] == []
-
-
-def test_status_page(clean: Verdict, watched: Platform) -> None:
-    """The page shows the platform and refers to nothing outside."""
-    assert "The page: " in clean.run.output
-    page = watched.lab.path("controller", "status.html").read_text()
-    for words in ("All is well", "cpx31", "Database size", "Cloudflare page rules", "serves now", "quetrex.test"):
-        assert words in page, words
-    assert not re.search(r"(src|href)=|url\(|@import|<script", page)
-
-
-def test_monitors_and_heartbeat(watched: Platform) -> None:
-    """Monitors are as described and the server says that all is well."""
-    monitors = json.loads(watched.lab.path("api", "monitors.json").read_text())["better"].values()
-    assert {item["url"]: (item["check_frequency"], item["email"], item["sms"]) for item in monitors} == {
-        f"https://{watched.lab.domain}/api/health": (60, True, True),
-        f"https://{watched.lab.domain}/runner/health": (60, True, True),
-    }
-    assert beat(watched)["ok"], reported(watched)
-
-
-@pytest.fixture(scope="module")
-def faulty(watched: Platform, clean: Verdict) -> tuple[Verdict, list[Fault], dict[str, Any]]:
+def faulty(built: Platform) -> tuple[Verdict, list[Fault], dict[str, Any]]:
     """One look while every fault is there, and what the server said of them by itself."""
-    assert clean.report["ok"]
-    with planted(watched.lab) as faults:
-        return verify(watched), faults, beat(watched)
+    with planted(built.lab) as faults:
+        verdict, said = verify(built), beat(built)
+    # the service that was exchanged is still starting
+    assert built.eventually(lambda: bool(beat(built)["ok"]), 60), reported(built)
+    return verdict, faults, said
 
 
-def test_every_planted_fault_is_named(faulty: tuple[Verdict, list[Fault], dict[str, Any]]) -> None:
+def test_every_planted_fault_is_named(platform: Platform, faulty: tuple[Verdict, list[Fault], dict[str, Any]]) -> None:
     verdict, faults, _said = faulty
     assert verdict.run.code == 2, verdict.run.explain()
     problems = [finding for finding in verdict.findings if finding["state"] == "problem"]
@@ -123,10 +78,45 @@ def test_heartbeat_reports_faults(faulty: tuple[Verdict, list[Fault], dict[str, 
         assert words in said["text"], said["text"]
 
 
-def test_no_secret_is_in_a_report(faulty: tuple[Verdict, list[Fault], dict[str, Any]], watched: Platform) -> None:
-    facts = watched.facts
+@pytest.fixture(scope="module")
+def clean(built: Platform) -> Verdict:
+    """`status.yml` looks at all that `verify.yml` looks at."""
+    return verify(built, "status")
+
+
+def test_clean_platform(platform: Platform, clean: Verdict) -> None:
+    """No problem, nothing was changed, and `site --check --diff`, which is part of it, finds nothing to do: here is all that others left behind."""
+    assert clean.run.code == 0, clean.run.explain()
+    assert [finding for finding in clean.findings if finding["state"] != "note"] == []
+    assert (clean.report["ok"], sum(clean.suites.values()), clean.run.changed) == (True, 0, 0)
+    assert set(clean.report["parts"].values()) <= {"ok", "note"}
+    drift = clean.report["seen"]["drift"]
+    assert (drift["drift"], drift["tasks"] > 100) == ([], True), drift
+
+
+def test_status_page(platform: Platform, clean: Verdict) -> None:
+    """The page shows the platform and refers to nothing outside."""
+    assert "The page: " in clean.run.output
+    page = platform.lab.path("controller", "status.html").read_text()
+    for words in ("All is well", "cpx31", "Database size", "Cloudflare page rules", "serves now", "quetrex.test"):
+        assert words in page, words
+    assert not re.search(r"(src|href)=|url\(|@import|<script", page)
+
+
+def test_monitors_and_heartbeat(platform: Platform) -> None:
+    """Monitors are as described and the server says that all is well."""
+    monitors = json.loads(platform.lab.path("api", "monitors.json").read_text())["better"].values()
+    assert {item["url"]: (item["check_frequency"], item["email"], item["sms"]) for item in monitors} == {
+        f"https://{platform.lab.domain}/api/health": (60, True, True),
+        f"https://{platform.lab.domain}/runner/health": (60, True, True),
+    }
+    assert beat(platform)["ok"], reported(platform)
+
+
+def test_no_secret_is_in_a_report(platform: Platform, faulty: tuple[Verdict, list[Fault], dict[str, Any]], clean: Verdict) -> None:
+    facts = platform.facts
     secrets = [api["token"] for api in facts["apis"].values()] + [facts["supabase"]["password"], facts["supabase"]["service_role_key"]]
-    secrets += list(json.loads(watched.lab.path("controller", "heartbeats.json").read_text())["heartbeats"].values())
+    secrets += list(json.loads(platform.lab.path("controller", "heartbeats.json").read_text())["heartbeats"].values())
     names = ("verify.json", "verify.xml", "status.html", "status-history.jsonl")
-    texts = [watched.lab.path("controller", name).read_text() for name in names] + [faulty[0].run.output]
+    texts = [platform.lab.path("controller", name).read_text() for name in names] + [faulty[0].run.output, clean.run.output]
     assert not [secret for secret in secrets if any(secret in text for text in texts)]
