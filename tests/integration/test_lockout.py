@@ -89,9 +89,9 @@ def stopping_at_every_task(solo: Solo, variables: Mapping[str, Any]) -> int:
 
 
 @contextlib.contextmanager
-def fresh(lab: Lab) -> Iterator[Solo]:
-    """A server straight from the vendor."""
-    solo = Solo(lab)
+def fresh(lab: Lab, *, prepared: bool = False) -> Iterator[Solo]:
+    """A server straight from the vendor, or one that has the host's packages."""
+    solo = Solo(lab, prepared=prepared)
     try:
         solo.up()
         yield solo
@@ -102,7 +102,7 @@ def fresh(lab: Lab) -> Iterator[Solo]:
 @pytest.fixture(scope="module")
 def solo(absent_lab: Callable[[str], Lab]) -> Iterator[Solo]:
     """A server that was prepared while its owner logged in before every task."""
-    with fresh(absent_lab("out")) as made:
+    with fresh(absent_lab("out"), prepared=True) as made:
         assert stopping_at_every_task(made, {}) > 15
         again = made.play(GUARDS)
         assert (again.code, again.count("changed")) == (0, 0), again.output[-3000:]
@@ -189,12 +189,13 @@ def test_power_cut(solo: Solo, variables: Mapping[str, Any], role: str, guard: s
     assert solo.root("ls /etc/systemd/system/ | grep guard || true").strip() == ""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("place", "role", "change"),
     [
         ("/etc/ssh/sshd_config.d", "ssh_hardening", {"ssh_hardening_max_auth_tries": 5}),
-        pytest.param("/etc/platform", "host_firewall", {"host_firewall_extra_rules": ["tcp dport 9999 accept"]}, marks=pytest.mark.long),
-        pytest.param("/var/lib/platform-host", "ssh_hardening", {"ssh_hardening_max_auth_tries": 5}, marks=pytest.mark.long),
+        ("/etc/platform", "host_firewall", {"host_firewall_extra_rules": ["tcp dport 9999 accept"]}),
+        ("/var/lib/platform-host", "ssh_hardening", {"ssh_hardening_max_auth_tries": 5}),
     ],
 )
 def test_a_full_disk_changes_nothing(solo: Solo, place: str, role: str, change: Mapping[str, Any]) -> None:
@@ -240,6 +241,7 @@ def publish(solo: Solo) -> None:
     )
 
 
+@pytest.mark.long
 def test_what_docker_publishes_stays_inside(solo: Solo, probe: None) -> None:
     watched = (22, 80, 443, 2375, 6379, 8080)
     with net.visitor(solo.lab, "scan", 7) as space:
@@ -349,7 +351,8 @@ def test_a_working_engine_is_never_exchanged(solo: Solo, probe: None, source: st
 
 
 # the other two of the four pairs: pipelining without injection is what every other test runs with
-@pytest.mark.parametrize(("pipelining", "injection"), [pytest.param("0", "0", marks=pytest.mark.long), ("1", "1")])
+@pytest.mark.long
+@pytest.mark.parametrize(("pipelining", "injection"), [("0", "0"), ("1", "1")])
 def test_pipelining_and_injected_facts(solo: Solo, pipelining: str, injection: str) -> None:
     """Runs the same with and without pipelining and injected facts."""
     ways = {"ANSIBLE_PIPELINING": pipelining, "ANSIBLE_INJECT_FACT_VARS": injection}
@@ -357,6 +360,7 @@ def test_pipelining_and_injected_facts(solo: Solo, pipelining: str, injection: s
     assert (again.code, again.count("changed")) == (0, 0), again.output[-2000:]
 
 
+@pytest.mark.long
 def test_what_is_not_wanted_any_more_goes(solo: Solo) -> None:
     registries = {"docker_engine_registry_certificates": {"old.example.com": "-----BEGIN CERTIFICATE-----\n"}}
     wanted = registries | {"host_baseline_deploy_user": "olddeploy", "host_firewall_extra_rules": ["tcp dport 9999 accept"]}
