@@ -69,6 +69,18 @@ options:
     type: list
     elements: str
     default: []
+  exclusive:
+    description:
+      - Folders out of O(migrations) that share no object with anybody. Nothing is run, and check mode fails too, when a pending file of theirs makes a table,
+        view, function, type, trigger, policy or index that is there already, or when a pending file of another folder makes one that is theirs.
+    type: list
+    elements: path
+    default: []
+  replaceable:
+    description: Objects that may be replaced all the same, as the message names them, for example V(trigger on_auth_user_created on auth.users).
+    type: list
+    elements: str
+    default: []
   lock_wait:
     description: Seconds to wait for another run on this database to end.
     type: float
@@ -191,7 +203,7 @@ failure:
   type: dict
   returned: on failure
   contains:
-    code: {description: A short constant such as V(edited) or V(locked)., type: str, returned: always}
+    code: {description: A short constant such as V(edited), V(clash) or V(locked)., type: str, returned: always}
     details: {description: What the code needs to know., type: dict, returned: always}
 """
 
@@ -217,6 +229,8 @@ def argument_spec() -> dict[str, Any]:
         "out_of_order": {"type": "str", "choices": ["fail", "ignore"], "default": "fail"},
         "expand_only": {"type": "list", "elements": "path", "default": []},
         "removals": {"type": "list", "elements": "str", "default": []},
+        "exclusive": {"type": "list", "elements": "path", "default": []},
+        "replaceable": {"type": "list", "elements": "str", "default": []},
         "lock_wait": {"type": "float", "default": 60},
         "lock_timeout": {"type": "float", "default": 5},
         "statement_timeout": {"type": "float", "default": 300},
@@ -237,6 +251,8 @@ def wanted(parameters: dict[str, Any]) -> Wanted:
         out_of_order=parameters["out_of_order"],
         expand_only=parameters["expand_only"],
         removals=parameters["removals"],
+        exclusive=parameters["exclusive"],
+        replaceable=parameters["replaceable"],
         limits=Limits(**{name: parameters[name] for name in names}),
     )
 

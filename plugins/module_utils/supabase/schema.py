@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import catalog, ledger
+from .clashes import refuse_clashes
 from .database import Database, Target, refuse_transaction_pooling
 from .errors import Failure
 from .expand import refuse_removals
@@ -30,6 +31,8 @@ class Wanted:
     out_of_order: str = "fail"
     expand_only: list[str] = field(default_factory=list)
     removals: list[str] = field(default_factory=list)
+    exclusive: list[str] = field(default_factory=list)
+    replaceable: list[str] = field(default_factory=list)
     limits: Limits = field(default_factory=Limits)
 
 
@@ -123,6 +126,7 @@ def _plan(database: Database, files: list[Migration], wanted: Wanted, report: Re
     waiting = {migration.version for migration in plan.pending}
     begun = {migration.folder for migration in files if migration.version not in waiting}
     refuse_removals(plan.pending, begun, wanted.expand_only, wanted.removals)
+    refuse_clashes(database, files, plan.pending, wanted.exclusive, wanted.replaceable)
     return bool(plan.pending)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import catalog, drift, store
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database, Target
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.runner import Limits
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema import Report, Wanted, converge
 from lab.supabase.projects import SHAPES
@@ -127,3 +128,51 @@ def test_no_drift_where_default_privileges_give(scratch: MakeScratch, tmp_path: 
     assert drift.find(target, [str(folder)], Limits()) == ([], [])
     database.sql("CREATE TABLE public.by_hand (id int)")
     assert any("table public.by_hand" in line for line in drift.find(target, [str(folder)], Limits())[1])
+
+
+CLASHES = {
+    "quickstart": ["table public.profiles", "trigger on_auth_user_created on auth.users"],
+    "sign-up": ["trigger on_auth_user_created on auth.users"],
+    "records": ["table public.projects", "table platform.releases"],
+    "realtime": [],
+    "todo": [],
+    "organisations": [],
+    "hooks": [],
+}
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_names_that_both_want_are_refused_beforehand(scratch: MakeScratch, tmp_path: Path, shape: str, *, check: bool) -> None:
+    """Whichever was there first: the application's files pending beside the profile's, after it, or applied before it."""
+    folder, wanted = folder_of(tmp_path, shape), {"exclusive": [str(PROFILE)]}
+    together, after, before = scratch("old"), scratch("old"), scratch("old")
+    run(after, PROFILE, **wanted)
+    psql(before, folder)
+    started = {database: lines(database) for database in (together, after, before)}
+    for database, folders in ((together, (PROFILE, folder)), (after, (PROFILE, folder)), (before, (PROFILE,))):
+        if not CLASHES[shape]:
+            run(database, *folders, check=check, **wanted)
+            continue
+        with pytest.raises(Failure) as refused:
+            run(database, *folders, check=check, **wanted)
+        assert (refused.value.code, refused.value.details["objects"]) == ("clash", CLASHES[shape])
+        assert lines(database) == started[database]
+        assert database.sql("SELECT to_regclass('supabase_migrations.schema_migrations') IS NULL") == [(database is not after,)]
+    if CLASHES[shape]:
+        assert "platform_database_profile: none" in refused.value.message
+
+
+def test_a_trigger_by_hand_is_replaced_when_it_is_named(scratch: MakeScratch) -> None:
+    """A database with the document's tables and a trigger by hand, of which only the table's version is adopted."""
+    database, trigger = scratch("new"), "trigger on_auth_user_created on auth.users"
+    database.sql((PROFILE / "20251128000000_document_schema.sql").read_text())
+    database.sql("""CREATE FUNCTION public.handle_new_user() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+      CREATE TRIGGER on_auth_user_created AFTER INSERT ON auth.users FOR EACH ROW EXECUTE FUNCTION public.handle_new_user()""")
+    wanted = {"exclusive": [str(PROFILE)]}
+    run(database, PROFILE, state="adopted", adopt_version="20251128000000", **wanted)
+    with pytest.raises(Failure) as refused:
+        run(database, PROFILE, **wanted)
+    assert refused.value.details["objects"] == [trigger]
+    assert len(run(database, PROFILE, replaceable=[trigger], **wanted).outcome.ran) == 6
+    assert run(database, PROFILE, **wanted).changed is False
