@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from ..kit import LabPaths, Store
-from . import basics, firewalls, lasting, networks, server_actions, servers
+from . import balancers, basics, extras, firewalls, lasting, networks, server_actions, servers
 from .gate import Endpoint, Gate, removed, unknown
 from .hardware import Hardware, LabHardware, NullHardware
 from .world import World
@@ -94,6 +94,9 @@ def _endpoints() -> list[tuple[str, str, Endpoint]]:
     return [
         *_crud("locations", basics, "location", create=False, change=False),
         *_crud("server_types", basics, "server_type", create=False, change=False),
+        *_crud("isos", basics, "iso", create=False, change=False),
+        ("GET", "/load_balancer_types", balancers.list_types),
+        ("GET", "/load_balancer_types/{id:int}", balancers.get_type),
         ("GET", "/pricing", basics.get_pricing),
         ("GET", "/actions", basics.list_actions),
         ("GET", "/actions/{id:int}", basics.get_action),
@@ -165,7 +168,43 @@ def _endpoints() -> list[tuple[str, str, Endpoint]]:
                 "enable_backup": server_actions.enable_backup,
                 "disable_backup": server_actions.disable_backup,
                 "attach_to_network": server_actions.attach_to_network,
+                "change_alias_ips": server_actions.change_alias_ips,
                 "detach_from_network": server_actions.detach_from_network,
+                "add_to_placement_group": server_actions.add_to_placement_group,
+                "remove_from_placement_group": server_actions.remove_from_placement_group,
+            },
+        ),
+        *_crud("placement_groups", extras, "group"),
+        *_crud("certificates", extras, "certificate"),
+        *_crud("floating_ips", extras, "floating"),
+        *_actions(
+            "floating_ips",
+            "floating_ip",
+            {
+                "assign": extras.assign_floating,
+                "unassign": extras.unassign_floating,
+                "change_protection": extras.protect_floating,
+                "change_dns_ptr": extras.floating_pointer,
+            },
+        ),
+        *_crud("load_balancers", balancers, "balancer"),
+        *_actions(
+            "load_balancers",
+            "load_balancer",
+            {
+                "add_service": balancers.add_service,
+                "update_service": balancers.update_service,
+                "delete_service": balancers.delete_service,
+                "add_target": balancers.add_target,
+                "remove_target": balancers.remove_target,
+                "attach_to_network": balancers.attach_to_network,
+                "detach_from_network": balancers.detach_from_network,
+                "change_algorithm": balancers.change_algorithm,
+                "change_type": balancers.change_type,
+                "change_protection": balancers.change_protection,
+                "change_dns_ptr": balancers.change_dns_ptr,
+                "enable_public_interface": balancers.enable_public_interface,
+                "disable_public_interface": balancers.disable_public_interface,
             },
         ),
     ]

@@ -45,6 +45,17 @@ def get_pricing(call: Call) -> Answer:
     return 200, {"pricing": catalogue.pricing()}
 
 
+def list_isos(call: Call) -> Answer:
+    """GET /isos."""
+    query = [(key, value) for key, value in call.query.multi_items() if key != "include_architecture_wildcard"]
+    return 200, listing("isos", catalogue.isos(), type(call.query)(query), filters=("name", "architecture"), sorts=("id",))
+
+
+def get_iso(call: Call) -> Answer:
+    """GET /isos/{id}."""
+    return 200, {"iso": by_id(catalogue.isos(), call.id, "ISO")}
+
+
 def by_id(rows: list[Resource], number: int, what: str) -> Resource:
     """Return the row with that id, or refuse."""
     found = next((row for row in rows if row["id"] == number), None)

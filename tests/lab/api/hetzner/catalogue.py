@@ -30,6 +30,7 @@ _FAMILIES = {
     "ccx": ("dedicated", "x86", "General Purpose"),
 }
 _TYPES: dict[str, tuple[int, int, float, int, dict[tuple[str, ...], tuple[str, int]]]] = {
+    "cx11": (1, 1, 2, 20, {_EU: ("3.29", 20)}),
     "cpx11": (22, 2, 2, 40, {_US: ("17.99", 1), _EU: ("6.49", 20)}),
     "cpx21": (23, 3, 4, 80, {_US: ("32.99", 2), _EU: ("11.99", 20)}),
     "cpx31": (24, 4, 8, 160, {_US: ("62.99", 3), _EU: ("20.99", 20)}),
@@ -58,6 +59,8 @@ _TYPES: dict[str, tuple[int, int, float, int, dict[tuple[str, ...], tuple[str, i
 }
 # The first generation of CPX can no longer be ordered in Europe; it stays listed for those who have one.
 _DEPRECATED_IN_EU = frozenset({"cpx11", "cpx21", "cpx31", "cpx41", "cpx51"})
+# Of what was sold first, which nobody can order any more, nothing but the list of types is left.
+_GONE = {"cx11": {"announced": "2024-06-06T08:00:00Z", "unavailable_after": "2024-09-06T00:00:00Z"}}
 _DEPRECATION = {"announced": "2025-10-16T06:00:00Z", "unavailable_after": "2025-12-31T23:59:59Z"}
 _IMAGES = [
     ("debian-12", "Debian 12", "debian", "12", 114690387, 114690389),
@@ -89,7 +92,8 @@ def _server_type(name: str) -> dict[str, Any]:
     cpu_type, architecture, category = _FAMILIES[name.rstrip("0123456789")]
     ids = {row[1]: row[0] for row in _LOCATIONS}
     places = [(place, price, traffic) for group, (price, traffic) in sold.items() for place in group]
-    gone = {place: name in _DEPRECATED_IN_EU and place in _EU for place, _price, _traffic in places}
+    everywhere = _GONE.get(name)
+    gone = {place: everywhere or (_DEPRECATION if name in _DEPRECATED_IN_EU and place in _EU else None) for place, _price, _traffic in places}
     return {
         "id": number,
         "name": name,
@@ -97,8 +101,8 @@ def _server_type(name: str) -> dict[str, Any]:
         "cores": cores,
         "memory": float(memory),
         "disk": disk,
-        "deprecated": False,
-        "deprecation": None,
+        "deprecated": everywhere is not None,
+        "deprecation": everywhere,
         "prices": [_price(place, price, traffic) for place, price, traffic in places],
         "storage_type": "local",
         "cpu_type": cpu_type,
@@ -108,13 +112,53 @@ def _server_type(name: str) -> dict[str, Any]:
             {
                 "id": ids[place],
                 "name": place,
-                "deprecation": dict(_DEPRECATION) if gone[place] else None,
+                "deprecation": gone[place],
                 "recommended": not gone[place],
                 "available": not gone[place],
             }
             for place, _euros, _traffic in places
         ],
     }
+
+
+# name: (id, connections, services, targets, certificates, euros a month)
+_BALANCERS = {"lb11": (1, 10000, 5, 25, 10, "5.39"), "lb21": (2, 20000, 15, 75, 25, "16.40"), "lb31": (3, 40000, 30, 150, 50, "32.90")}
+
+
+def load_balancer_types() -> list[dict[str, Any]]:
+    """Return every type of load balancer."""
+    return [
+        {
+            "id": number,
+            "name": name,
+            "description": name.upper(),
+            "max_connections": connections,
+            "max_services": services,
+            "max_targets": targets,
+            "max_assigned_certificates": certificates,
+            "deprecated": None,
+            "deprecation": None,
+            "prices": [_price(row[1], euros, 20) for row in _LOCATIONS],
+        }
+        for name, (number, connections, services, targets, certificates, euros) in _BALANCERS.items()
+    ]
+
+
+_ISOS = [
+    (122898, "systemrescue-12.02-amd64.iso", "SystemRescue 12.02", "x86"),
+    (120980, "debian-13.1.0-amd64-netinst.iso", "Debian 13.1 (amd64/netinstall)", "x86"),
+    (120981, "debian-13.1.0-arm64-netinst.iso", "Debian 13.1 (arm64/netinstall)", "arm"),
+    (119702, "nixos-minimal-25.05-aarch64-linux.iso", "NixOS 25.05 (aarch64/minimal)", "arm"),
+    (119701, "AlmaLinux-10-latest-aarch64-dvd.iso", "AlmaLinux 10 (aarch64)", "arm"),
+]
+
+
+def isos() -> list[dict[str, Any]]:
+    """Return some of the vendor's boot media."""
+    return [
+        {"id": number, "name": name, "description": description, "type": "public", "deprecation": None, "architecture": architecture}
+        for number, name, description, architecture in _ISOS
+    ]
 
 
 def _price(location: str, monthly: str, traffic: int) -> dict[str, Any]:
@@ -171,5 +215,5 @@ def pricing() -> dict[str, Any]:
         "volume": {"price_per_gb_month": money(VOLUME_GB)},
         "server_backup": {"percentage": "20.0000000000"},
         "server_types": [{"id": one["id"], "name": one["name"], "prices": one["prices"]} for one in server_types()],
-        "load_balancer_types": [],
+        "load_balancer_types": [{"id": one["id"], "name": one["name"], "prices": one["prices"]} for one in load_balancer_types()],
     }

@@ -15,6 +15,14 @@ from .query import listing
 from .schema import LABELS, Field, boolean, choice, integer, nullable, parse, reference, text
 from .world import Project, Resource, public
 
+POINTER = {"ip": Field(text(1), True), "dns_ptr": Field(nullable(text(1, 253)))}
+
+
+def usual_pointer(address: str) -> str:
+    """Return the name an IPv4 address has as long as nobody gives it one."""
+    return f"static.{'.'.join(reversed(address.split('.')))}.clients.your-server.de"
+
+
 # --- primary IPs
 
 
@@ -74,7 +82,6 @@ def new_ip(project: Project, name: str, family: str, location: str, *, auto_dele
     world = project.world
     number = world.pool_number(family)
     address = world.hardware.ipv4(number) if family == "ipv4" else world.hardware.ipv6(number)
-    pointer = f"static.{'.'.join(reversed(address.split('.')))}.clients.your-server.de"
     new = {
         "name": name,
         "labels": labels or {},
@@ -82,7 +89,7 @@ def new_ip(project: Project, name: str, family: str, location: str, *, auto_dele
         "blocked": False,
         "location": location,
         "ip": address,
-        "dns_ptr": [{"ip": address, "dns_ptr": pointer}] if family == "ipv4" else [],
+        "dns_ptr": [{"ip": address, "dns_ptr": usual_pointer(address)}] if family == "ipv4" else [],
         "protection": {"delete": False},
         "type": family,
         "auto_delete": auto_delete,
@@ -168,7 +175,7 @@ def protect_ip(call: Call) -> Answer:
 def ip_pointer(call: Call) -> Answer:
     """POST /primary_ips/{id}/actions/change_dns_ptr."""
     ip = call.project.get("primary_ips", call.id)
-    set_pointer(ip, parse(call.body, {"ip": Field(text(1), True), "dns_ptr": Field(nullable(text(1, 253)))}))
+    set_pointer(ip, parse(call.body, POINTER))
     return 201, {"action": view_action(call.project.act("change_dns_ptr", [("primary_ip", call.id)], seconds=0))}
 
 
@@ -180,7 +187,7 @@ def set_pointer(ip: Resource, body: dict[str, Any]) -> None:
     others = [one for one in ip["dns_ptr"] if one["ip"] != address]
     pointer = body["dns_ptr"]
     if pointer is None and ip["type"] == "ipv4":
-        pointer = f"static.{'.'.join(reversed(address.split('.')))}.clients.your-server.de"
+        pointer = usual_pointer(address)
     ip["dns_ptr"] = others + ([{"ip": address, "dns_ptr": pointer}] if pointer else [])
 
 

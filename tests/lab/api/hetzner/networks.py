@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Any
 
 from .basics import Answer, rename, view_action
@@ -22,12 +22,15 @@ _SUBNET = {
     "vswitch_id": Field(nullable(integer())),
 }
 _ROUTE = {"destination": Field(cidr, True), "gateway": Field(text(1), True)}
+PUBLIC_GATEWAY = IPv4Address("172.31.1.1")
+"""Where every server sends what is for its public network."""
 
 
 def view_network(project: Project, network: Resource) -> Resource:
     """Return a network as the vendor shows it."""
     servers = [one["id"] for one in project.all("servers") if any(net["network"] == network["id"] for net in one["private_net"])]
-    return {**network, "servers": servers, "load_balancers": []}
+    balancers = [one["id"] for one in project.all("load_balancers") if any(net["network"] == network["id"] for net in one["private_net"])]
+    return {**network, "servers": servers, "load_balancers": balancers}
 
 
 def list_networks(call: Call) -> Answer:
@@ -58,10 +61,12 @@ def create_network(call: Call) -> Answer:
     }
     body, project = parse(call.body, fields), call.project
     project.require_unique("networks", body["name"])
-    new = {**body, "labels": body["labels"] or {}, "created": project.world.now(), "protection": {"delete": False}, "subnets": []}
-    network = project.add("networks", new)
+    new = {**body, "labels": body["labels"] or {}, "created": project.world.now(), "protection": {"delete": False}, "subnets": [], "routes": []}
     for subnet in body["subnets"]:
-        _add_subnet(network, subnet)
+        _add_subnet(new, subnet)
+    for route in body["routes"]:
+        _add_route(new, route)
+    network = project.add("networks", new)
     return 201, {"network": view_network(project, network)}
 
 
@@ -70,8 +75,8 @@ def delete_network(call: Call) -> Answer:
     network = call.project.get("networks", call.id)
     if network["protection"]["delete"]:
         raise ApiError("protected", "network deletion is protected")
-    for server in call.project.all("servers"):
-        server["private_net"] = [one for one in server["private_net"] if one["network"] != call.id]
+    for member in (*call.project.all("servers"), *call.project.all("load_balancers")):
+        member["private_net"] = [one for one in member["private_net"] if one["network"] != call.id]
     del call.project.data["networks"][str(call.id)]
     call.project.touch()
     return 204, None
@@ -108,8 +113,24 @@ def delete_subnet(call: Call) -> Answer:
 
 def add_route(call: Call) -> Answer:
     """POST /networks/{id}/actions/add_route."""
-    call.project.get("networks", call.id)["routes"].append(parse(call.body, _ROUTE))
+    _add_route(call.project.get("networks", call.id), parse(call.body, _ROUTE))
     return _changed(call, "add_route")
+
+
+def _add_route(network: Resource, route: dict[str, Any]) -> None:
+    """Refuse what the vendor cannot route: a gateway outside of the network or one of its own, and a destination that is taken."""
+    whole, destination = ip_network(network["ip_range"]), ip_network(route["destination"])
+    first = whole.network_address + 1
+    try:
+        gateway = ip_address(route["gateway"])
+    except ValueError as error:
+        raise invalid("gateway", "must be an IP address") from error
+    if gateway not in whole or gateway in (first, PUBLIC_GATEWAY):
+        raise invalid("gateway", "must be an address of the network, and neither its first nor that of the public network")
+    taken = [ip_network(one["ip_range"]) for one in network["subnets"]] + [ip_network(one["destination"]) for one in network["routes"]]
+    if any(destination.overlaps(one) for one in taken) or first in destination or PUBLIC_GATEWAY in destination:
+        raise invalid("destination", "must not overlap with a subnet, another route, or the first address of the network")
+    network["routes"].append(route)
 
 
 def delete_route(call: Call) -> Answer:
@@ -132,18 +153,34 @@ def protect_network(call: Call) -> Answer:
     return _changed(call, "change_protection")
 
 
-def attach(project: Project, server: Resource, network: Resource, ip: str | None, alias_ips: list[str]) -> None:
-    """Give a server an address in a network."""
-    if any(one["network"] == network["id"] for one in server["private_net"]):
+def pick_address(project: Project, member: Resource, network: Resource, ip: str | None, ip_range: str | None) -> str:
+    """Return the address a server or a load balancer gets in a network, or refuse; `ip_range` is the subnet it has to be in."""
+    if any(one["network"] == network["id"] for one in member["private_net"]):
         raise ApiError("server_already_attached", "server is already attached to the network")
-    if not network["subnets"]:
-        raise ApiError("no_subnet_available", "no subnet is available in the network")
-    used = {one["ip"] for other in project.all("servers") for one in other["private_net"] if one["network"] == network["id"]}
-    subnet = ip_network(network["subnets"][0]["ip_range"])
-    if ip is not None and (ip in used or not any(ip_address(ip) in ip_network(one["ip_range"]) for one in network["subnets"])):
+    subnets = [ip_network(one["ip_range"]) for one in network["subnets"] if ip_range in (None, one["ip_range"])]
+    if not subnets:
+        raise ApiError("no_subnet_available", "no subnet is available in the network" if ip_range is None else f"the network has no subnet {ip_range}")
+    members = (*project.all("servers"), *project.all("load_balancers"))
+    used = {
+        address for other in members for one in other["private_net"] if one["network"] == network["id"] for address in (one["ip"], *one.get("alias_ips", []))
+    }
+    if ip is not None and (ip in used or not any(ip_address(ip) in one for one in subnets)):
         raise ApiError("ip_not_available", "the IP is not available")
-    free = next((str(one) for one in list(subnet.hosts())[1:] if str(one) not in used), None) if ip is None else ip
+    free = next((str(one) for subnet in subnets for one in list(subnet.hosts())[1:] if str(one) not in used), None) if ip is None else ip
     if free is None:
         raise ApiError("no_subnet_available", "no IP is available in the network")
+    return free
+
+
+def attach(project: Project, server: Resource, network: Resource, ip: str | None, alias_ips: list[str], ip_range: str | None = None) -> None:
+    """Give a server an address in a network."""
+    free = pick_address(project, server, network, ip, ip_range)
     mac = f"86:00:00:{server['id'] % 256:02x}:{network['id'] % 256:02x}:01"
     server["private_net"].append({"network": network["id"], "ip": free, "alias_ips": alias_ips, "mac_address": mac})
+
+
+def leave(member: Resource, network: int) -> None:
+    """Take a server or a load balancer out of a network."""
+    if all(one["network"] != network for one in member["private_net"]):
+        raise invalid("network", "is not attached to the network")
+    member["private_net"] = [one for one in member["private_net"] if one["network"] != network]

@@ -15,8 +15,8 @@ from . import lasting
 from .basics import Answer, find_image, find_server_type, require_orderable, view_action
 from .errors import ApiError, invalid
 from .gate import Call
-from .networks import attach
-from .schema import LABELS, Field, boolean, choice, integer, many, nullable, parse, reference, text, user_data
+from .networks import attach, leave
+from .schema import LABELS, Field, boolean, choice, integer, many, parse, reference, text, user_data
 from .servers import image_folder
 from .world import Patch, Resource, public
 
@@ -129,7 +129,7 @@ def change_protection(call: Call) -> Answer:
 def change_dns_ptr(call: Call) -> Answer:
     """POST /servers/{id}/actions/change_dns_ptr."""
     call.project.get("servers", call.id)
-    body = parse(call.body, {"ip": Field(text(1), True), "dns_ptr": Field(nullable(text(1, 253)))})
+    body = parse(call.body, lasting.POINTER)
     family = "ipv6" if ":" in body["ip"] else "ipv4"
     own = [ip for ip in call.project.all("primary_ips") if ip["assignee_id"] == call.id and ip["type"] == family]
     if not own:
@@ -205,7 +205,7 @@ def attach_to_network(call: Call) -> Answer:
     server = _server(call)
     fields = {"network": Field(integer(), True), "ip": Field(text(1)), "alias_ips": Field(many(text(1)), default=[]), "ip_range": Field(text(1))}
     body = parse(call.body, fields)
-    attach(call.project, server, call.project.get("networks", body["network"]), body["ip"], body["alias_ips"])
+    attach(call.project, server, call.project.get("networks", body["network"]), body["ip"], body["alias_ips"], body["ip_range"])
     return 201, {"action": view_action(call.project.act("attach_to_network", [("server", call.id), ("network", body["network"])], seconds=0.3))}
 
 
@@ -213,7 +213,38 @@ def detach_from_network(call: Call) -> Answer:
     """POST /servers/{id}/actions/detach_from_network."""
     server = _server(call)
     network = parse(call.body, {"network": Field(integer(), True)})["network"]
-    if all(one["network"] != network for one in server["private_net"]):
-        raise invalid("network", "server is not attached to the network")
-    server["private_net"] = [one for one in server["private_net"] if one["network"] != network]
+    leave(server, network)
     return 201, {"action": view_action(call.project.act("detach_from_network", [("server", call.id), ("network", network)], seconds=0.3))}
+
+
+def change_alias_ips(call: Call) -> Answer:
+    """POST /servers/{id}/actions/change_alias_ips."""
+    server = _server(call)
+    body = parse(call.body, {"network": Field(integer(), True), "alias_ips": Field(many(text(1)), True)})
+    joined = next((one for one in server["private_net"] if one["network"] == body["network"]), None)
+    if joined is None:
+        raise invalid("network", "server is not attached to the network")
+    joined["alias_ips"] = body["alias_ips"]
+    return 201, {"action": view_action(call.project.act("change_alias_ips", [("server", call.id), ("network", body["network"])], seconds=0.3))}
+
+
+def add_to_placement_group(call: Call) -> Answer:
+    """POST /servers/{id}/actions/add_to_placement_group."""
+    server = _server(call)
+    group = call.project.get("placement_groups", parse(call.body, {"placement_group": Field(integer(), True)})["placement_group"])
+    if server["placement_group"] is not None:
+        raise ApiError("already_in_placement_group", "server is already part of a placement group")
+    if server["status"] != "off":
+        raise ApiError("server_not_stopped", "server must be stopped before it is added to a placement group")
+    server["placement_group"] = group["id"]
+    return 201, {"action": _act(call, "add_to_placement_group", seconds=0.3)}
+
+
+def remove_from_placement_group(call: Call) -> Answer:
+    """POST /servers/{id}/actions/remove_from_placement_group."""
+    server = _server(call)
+    parse(call.body, {})
+    if server["placement_group"] is None:
+        raise ApiError("not_found", "server is not in a placement group")
+    server["placement_group"] = None
+    return 201, {"action": _act(call, "remove_from_placement_group", seconds=0.3)}

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import firewalls, lasting
+from . import extras, firewalls, lasting
 from .basics import Answer, find_image, find_location, find_server_type, rename, require_orderable, stocked_types, view_action
 from .errors import ApiError, invalid
 from .gate import Call
@@ -54,6 +54,10 @@ def view_server(project: Project, server: Resource) -> Resource:
         "public_net": _public_net(project, number),
         "volumes": [one["id"] for one in project.all("volumes") if one["server"] == number],
         "locked": project.locked(number),
+        "placement_group": _group(project, server["placement_group"]),
+        "load_balancers": [
+            one["id"] for one in project.all("load_balancers") if any((target["server"] or {}).get("id") == number for target in one["targets"])
+        ],
         "included_traffic": traffic,
     }
 
@@ -64,9 +68,13 @@ def _public_net(project: Project, server: int) -> Resource:
     return {
         "ipv4": {"id": four["id"], "ip": four["ip"], "blocked": False, "dns_ptr": four["dns_ptr"][0]["dns_ptr"]} if four else None,
         "ipv6": {"id": six["id"], "ip": six["ip"], "blocked": False, "dns_ptr": six["dns_ptr"]} if six else None,
-        "floating_ips": [],
+        "floating_ips": [one["id"] for one in project.all("floating_ips") if one["server"] == server],
         "firewalls": [{"id": one["id"], "status": "applied"} for one in firewalls.firewalls_of(project, server)],
     }
+
+
+def _group(project: Project, number: int | None) -> Resource | None:
+    return None if number is None else extras.view_group(project, project.get("placement_groups", number))
 
 
 def list_servers(call: Call) -> Answer:
@@ -117,7 +125,7 @@ def _order(project: Project, body: dict[str, Any]) -> dict[str, Any]:
     walls = [_one_of(project, "firewalls", one["firewall"]) for one in body["firewalls"]]
     networks = [_one_of(project, "networks", one) for one in body["networks"]]
     if body["placement_group"] is not None:
-        raise invalid("placement_group", "placement group not found")
+        _one_of(project, "placement_groups", body["placement_group"], "placement_group")
     lasting.require_limit(project, "server_limit")
     require_orderable(project, server_type, location)
     return {
@@ -189,9 +197,8 @@ def _new_server(project: Project, order: dict[str, Any]) -> Resource:
         "ingoing_traffic": 0,
         "protection": {"delete": False, "rebuild": False},
         "labels": body["labels"] or {},
-        "load_balancers": [],
         "primary_disk_size": order["type"]["disk"],
-        "placement_group": None,
+        "placement_group": body["placement_group"],
         "_keys": [key["public_key"] for key in order["keys"]],
         "_user_data": body["user_data"],
     }
@@ -260,6 +267,10 @@ def delete_server(call: Call) -> Answer:
         raise ApiError("protected", "server deletion is protected")
     if project.locked(call.id):
         raise ApiError("locked", "server is locked")
+    for balancer in project.all("load_balancers"):
+        balancer["targets"] = [one for one in balancer["targets"] if (one["server"] or {}).get("id") != call.id]
+    for ip in project.all("floating_ips"):
+        ip["server"] = None if ip["server"] == call.id else ip["server"]
     for firewall in project.all("firewalls"):
         firewall["_servers"] = [one for one in firewall["_servers"] if one != call.id]
     server["status"] = "deleting"

@@ -21,7 +21,20 @@ from .hardware import Hardware
 Resource = dict[str, Any]
 Patch = tuple[str, int, dict[str, Any] | None]
 """(kind, id, changes) applied when an action ends; None instead of changes removes the resource."""
-KINDS = ("servers", "primary_ips", "volumes", "ssh_keys", "firewalls", "networks", "images", "actions")
+KINDS = (
+    "servers",
+    "primary_ips",
+    "volumes",
+    "ssh_keys",
+    "firewalls",
+    "networks",
+    "images",
+    "actions",
+    "placement_groups",
+    "certificates",
+    "floating_ips",
+    "load_balancers",
+)
 KEPT_ACTIONS = 500
 
 

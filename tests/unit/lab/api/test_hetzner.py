@@ -14,7 +14,16 @@ import pytest
 from hcloud import APIException, Client
 from hcloud.firewalls import FirewallResource, FirewallResourceLabelSelector, FirewallRule
 from hcloud.images import Image
+from hcloud.load_balancer_types import LoadBalancerType
+from hcloud.load_balancers import (
+    LoadBalancerAlgorithm,
+    LoadBalancerService,
+    LoadBalancerTarget,
+    LoadBalancerTargetIP,
+    LoadBalancerTargetLabelSelector,
+)
 from hcloud.locations import Location
+from hcloud.networks import NetworkRoute, NetworkSubnet
 from hcloud.server_types import ServerType
 from hcloud.servers import ServerCreatePublicNetwork
 from starlette.applications import Starlette
@@ -253,3 +262,104 @@ def test_state_survives_a_restart(world: World) -> None:
     app = hetzner.create_app(world.lab, world.hardware, clock=world.clock, pace=0)
     with serving(app) as url:
         assert Client(TOKEN, api_endpoint=f"{url}/v1").servers.get_by_id(server.id).name == "app"
+
+
+def network(world: World, *ranges: str) -> Any:
+    """Make a network with these subnets."""
+    subnets = [NetworkSubnet(type="cloud", network_zone="us-east", ip_range=one) for one in ranges]
+    return world.client.networks.create("inside", "10.0.0.0/16", subnets=subnets)
+
+
+@pytest.mark.parametrize(
+    ("destination", "gateway"),
+    [
+        ("10.100.1.0/24", "10.0.0.1"),
+        ("10.100.1.0/24", "172.31.1.1"),
+        ("10.100.1.0/24", "192.0.2.1"),
+        ("10.0.1.0/25", "10.0.1.2"),
+        ("10.99.0.0/16", "10.0.1.3"),
+        ("172.31.0.0/16", "10.0.1.2"),
+    ],
+)
+def test_routes_that_cannot_be(world: World, destination: str, gateway: str) -> None:
+    """A gateway that is the network's own or none of it; a destination that is taken."""
+    found = network(world, "10.0.1.0/24")
+    found.add_route(NetworkRoute("10.99.1.0/24", "10.0.1.2"))
+    assert world.code(found.add_route, NetworkRoute(destination, gateway)) == "422 invalid_input"
+    assert world.code(world.client.networks.create, "other", "10.0.0.0/16", routes=[NetworkRoute("10.9.0.0/16", "10.0.0.1")]) == "422 invalid_input"
+    assert [one.name for one in world.client.networks.get_all()] == ["inside"], "what was refused is there all the same"
+
+
+def test_a_server_gets_its_address_in_the_subnet_that_is_named(world: World) -> None:
+    """Which the SDK of this version has no argument for."""
+    found, server = network(world, "10.0.1.0/24", "10.0.2.0/24"), world.server()
+    path, body = f"/servers/{server.id}/actions/attach_to_network", {"network": found.id}
+    assert world.code(world.client.request, "POST", path, json={**body, "ip_range": "10.0.3.0/24"}) == "422 no_subnet_available"
+    assert world.code(world.client.request, "POST", path, json={**body, "ip": "10.0.1.9", "ip_range": "10.0.2.0/24"}) == "422 ip_not_available"
+    world.client.request("POST", path, json={**body, "ip_range": "10.0.2.0/24"})
+    assert world.client.servers.get_by_id(server.id).private_net[0].ip == "10.0.2.2"
+    world.client.servers.change_alias_ips(server, found, ["10.0.2.7"])
+    assert world.client.servers.get_by_id(server.id).private_net[0].alias_ips == ["10.0.2.7"]
+    other = world.server("other")
+    taken = {**body, "ip": "10.0.2.7"}
+    assert world.code(world.client.request, "POST", f"/servers/{other.id}/actions/attach_to_network", json=taken) == "422 ip_not_available"
+
+
+def test_a_type_that_is_gone_everywhere_stays_listed(world: World) -> None:
+    gone = world.client.request("GET", "/server_types/1")["server_type"]
+    assert (gone["name"], gone["deprecation"]["announced"][:4], {one["available"] for one in gone["locations"]}) == ("cx11", "2024", {False})
+    ordered = {"server_type": ServerType(name="cx11"), "image": Image(name="debian-13"), "location": Location(name="fsn1")}
+    assert world.code(world.client.servers.create, "old", **ordered) == "412 resource_unavailable"
+
+
+def test_placement_groups(world: World) -> None:
+    group = world.client.placement_groups.create("apart", "spread").placement_group
+    server = world.server(placement_group=group)
+    assert (server.placement_group.id, world.client.placement_groups.get_by_id(group.id).servers) == (group.id, [server.id])
+    assert world.code(world.client.placement_groups.delete, group) == "422 resource_in_use"
+    assert world.code(server.add_to_placement_group, group) == "422 already_in_placement_group"
+    server.remove_from_placement_group()
+    assert world.code(server.add_to_placement_group, group) == "422 server_not_stopped"
+    world.client.placement_groups.delete(group)
+    ordered = {"server_type": ServerType(name="cpx31"), "image": Image(name="debian-13"), "placement_group": group}
+    assert world.code(world.client.servers.create, "other", **ordered) == "422 invalid_input"
+
+
+def test_load_balancers(world: World) -> None:
+    """Health is never known, because nothing is forwarded."""
+    server, balancers = world.server(labels={"role": "app"}), world.client.load_balancers
+    made = balancers.create("front", LoadBalancerType(name="lb11"), location=Location(name="ash")).load_balancer
+    made.add_service(LoadBalancerService(protocol="http", listen_port=80))
+    assert world.code(made.add_service, LoadBalancerService(protocol="tcp", listen_port=80, destination_port=80)) == "422 source_port_already_used"
+    assert world.code(made.add_service, LoadBalancerService(protocol="https", listen_port=443)) == "422 invalid_input"
+    target = LoadBalancerTarget(type="server", server=server)
+    made.add_target(target)
+    assert world.code(made.add_target, target) == "422 target_already_defined"
+    inside = LoadBalancerTarget(type="ip", ip=LoadBalancerTargetIP(ip="192.0.2.1"), use_private_ip=True)
+    assert world.code(made.add_target, inside) == "422 load_balancer_not_attached_to_network"
+    made.add_target(LoadBalancerTarget(type="label_selector", label_selector=LoadBalancerTargetLabelSelector(selector="role=app")))
+    made.change_algorithm(LoadBalancerAlgorithm("least_connections"))
+    found = balancers.get_by_id(made.id)
+    assert (found.services[0].destination_port, found.services[0].http.timeout_idle, found.algorithm.type) == (80, 50, "least_connections")
+    assert [one.health_status[0].status for one in found.targets if one.type == "server"] == ["unknown"]
+    assert [one.server.id for one in found.targets[1].targets] == [server.id]
+    assert world.client.request("GET", f"/servers/{server.id}")["server"]["load_balancers"] == [made.id]
+    world.client.servers.delete(server).wait_until_finished()
+    assert [one.type for one in balancers.get_by_id(made.id).targets] == ["label_selector"]
+    made.change_protection(delete=True)
+    assert world.code(balancers.delete, made) == "423 protected"
+
+
+def test_certificates_and_floating_ips(world: World) -> None:
+    certificates, addresses = world.client.certificates, world.client.floating_ips
+    assert world.code(certificates.create, "bad", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----", "key") == "422 invalid_input"
+    issued = certificates.create_managed("auto", ["example.com"])
+    issued.action.wait_until_finished()
+    assert certificates.get_by_id(issued.certificate.id).status.issuance == "completed"
+    assert world.code(addresses.create, "ipv4") == "422 invalid_input"
+    server = world.server()
+    address = addresses.create("ipv4", home_location=Location(name="ash"), name="float").floating_ip
+    address.assign(server)
+    assert world.client.servers.get_by_id(server.id).public_net.floating_ips[0].id == address.id
+    world.client.servers.delete(server).wait_until_finished()
+    assert addresses.get_by_id(address.id).server is None
