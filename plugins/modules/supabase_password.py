@@ -13,7 +13,8 @@ version_added: "1.1.0"
 description:
   - Logs in with O(password). If the database refuses it, the project's owner gives it that one through the Management API.
   - PostgreSQL knows one password for a user. The one before opens nothing from then on; connections that are open go on.
-  - Ends when the database has let somebody in with the new one.
+  - Ends when the database has let somebody in with the new one. Attempts are few and spread (six in a minute and a half), because the pooler blocks an
+    address after ten wrong passwords; a reset that Supabase reports and that does not take effect is recognised within them.
 extends_documentation_fragment:
   - quetrex.platform.supabase_api
   - quetrex.platform.database
@@ -24,6 +25,9 @@ options:
     description: The project's reference, twenty letters.
     type: str
     required: true
+  former_password:
+    description: The one before, if it is known. It is tried once when the database does not take O(password), to say whether it still works.
+    type: str
 author:
   - Quetrex (@quetrex)
 """
@@ -45,36 +49,24 @@ failure:
   type: dict
   returned: on failure
   contains:
-    code: {description: A short constant such as V(password)., type: str, returned: always}
+    code: {description: A short constant such as V(not_taken)., type: str, returned: always}
     details: {description: What the code needs to know., type: dict, returned: always}
 """
 
+import dataclasses
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.account import api_of, api_spec
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database, Target
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
-
-# Seconds between two attempts to log in: the shared pooler asks the database anew when a password was wrong.
-PAUSE = 0.5
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.logins import LATER, SPAN, Logins
 
 
 def argument_spec() -> dict[str, Any]:
-    return {**api_spec(), **connection_spec(), "ref": {"type": "str", "required": True}}
-
-
-def lets_in(login: Target) -> bool:
-    """Whether the database takes the password; any other reason to refuse is an error."""
-    try:
-        with Database(login):
-            return True
-    except Failure as error:
-        if error.code != "password":
-            raise
-        return False
+    return {**api_spec(), **connection_spec(), "ref": {"type": "str", "required": True}, "former_password": {"type": "str", "no_log": True}}
 
 
 def converge(parameters: dict[str, Any], *, check: bool) -> bool:
@@ -82,14 +74,28 @@ def converge(parameters: dict[str, Any], *, check: bool) -> bool:
     login = target(parameters, "supabase_password")
     if not login.password:
         raise Failure("There is no password for the database to take.", "no_password")
-    if lets_in(login):
+    api = api_of(parameters, login.password, parameters["former_password"])
+    logins = Logins(api.clock.now, api.wait)
+    if logins.lets_in(login):
         return False
-    if not check:
-        api = api_of(parameters, login.password)
-        api.send("PATCH", f"/v1/projects/{parameters['ref']}/database/password", {"password": login.password})
-        while not lets_in(login):
-            api.wait(PAUSE, "the database does not take the password that it was given")
+    if check:
+        return True
+    api.send("PATCH", f"/v1/projects/{parameters['ref']}/database/password", {"password": login.password})
+    api.allow(SPAN)
+    if not logins.comes_to_let_in(login):
+        raise not_taken(logins, login, parameters["former_password"])
     return True
+
+
+def not_taken(logins: Logins, login: Target, former: str | None) -> Failure:
+    """What is said when Supabase reported success and the database does not take the password."""
+    still = former and logins.lets_in(dataclasses.replace(login, password=former))
+    message = (
+        f"Supabase says that it has changed the password, and {len(LATER)} logins in {sum(LATER):.0f} seconds were refused all the same. "
+        + ("The former password still works, so nothing that uses it is cut off. " if still else "")
+        + "Leave the former password in use, wait three minutes, and run again; if it happens twice, reset it in the dashboard under Database > Settings."
+    )
+    return Failure(message, "not_taken", former_works=bool(still) if former else None)
 
 
 def main() -> None:

@@ -127,6 +127,11 @@ options:
         warns of legacy keys, which Supabase removes at the end of 2026.
     type: dict
     default: {}
+  connections:
+    description:
+      - How many connections to the shared pooler one copy of the application opens at most. The module warns when two copies of it and the platform itself may
+        need more sessions than the pooler has, which refuses further ones instead of having them wait.
+    type: int
   keys:
     description:
       - Whether to return the project's API keys. Set C(no_log) on the task then. The module fails when there is no key for a purpose, and none in
@@ -182,7 +187,7 @@ url:
   returned: when it exists, with O(wait=true) or O(keys=true)
   sample: https://abcdefghijklmnopqrst.supabase.co
 pooler:
-  description: The shared pooler as host, user, transaction_port, session_port and database.
+  description: The shared pooler as host, user, transaction_port, session_port, database and pool_size (none where it depends on the compute).
   type: dict
   returned: when it exists, with O(wait=true) or O(keys=true)
 api_keys:
@@ -219,7 +224,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase import keys, project, project_info
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import keys, project, project_info, sessions
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.account import api_of, api_spec
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
@@ -244,6 +249,7 @@ def argument_spec() -> dict[str, Any]:
         "owner": {"type": "dict", "options": {name: {"type": "str", "required": True} for name in ("platform", "environment")}},
         "proof": {"type": "dict", "options": connection_spec()},
         "expected_keys": {"type": "dict", "default": {}, "no_log": True},
+        "connections": {"type": "int"},
         "keys": {"type": "bool", "default": False, "no_log": False},
     }
 
@@ -292,6 +298,15 @@ def _keys(api: Api, found: dict[str, Any], parameters: dict[str, Any], warnings:
     return {"api_keys": read.values, "app_keys": chosen} if parameters["keys"] else {}
 
 
+def too_many(api: Api, found: dict[str, Any], parameters: dict[str, Any], told: dict[str, Any]) -> list[str]:
+    """What has to be said about sessions of the pooler."""
+    if not parameters["connections"]:
+        return []
+    pooler = told["pooler"] if "pooler" in told else project_info.pooler(api, found["ref"])
+    said = sessions.warning(parameters["connections"], (pooler or {}).get("pool_size"))
+    return [said] if said else []
+
+
 def result(found: dict[str, Any] | None, changes: list[project.Change]) -> dict[str, Any]:
     told: dict[str, Any] = {"changed": bool(changes), "changes": [asdict(change) for change in changes]}
     if changes:
@@ -316,8 +331,9 @@ def main() -> None:
         api = api_of(module.params, wanted.password)
         found = project.converge(api, wanted, check=module.check_mode, changes=changes, warnings=warnings)
         # What is being made at this moment has no address yet.
-        if found and "database" in found and (wanted.wait or module.params["keys"]):
-            told = addresses(api, found, module.params, warnings)
+        if found and "database" in found:
+            told = addresses(api, found, module.params, warnings) if wanted.wait or module.params["keys"] else {}
+            warnings += too_many(api, found, module.params, told)
     except Failure as error:
         failure = error
     for said in warnings:

@@ -81,6 +81,11 @@ def take_file(path: Path, who: Mapping[str, Any]) -> Any:
     return file
 
 
+def is_hopeless(said: str) -> bool:
+    """Whether asking again would be one more wrong password: what the database, or a pooler that counts them, said of it."""
+    return any(words in said for words in ("password authentication failed", "SASL authentication failed", "ECIRCUITBREAKER"))
+
+
 def connect(database: Mapping[str, Any]) -> Any:
     """A session, each of its statements a transaction."""
     if not database.get("host"):
@@ -110,7 +115,7 @@ def connect(database: Mapping[str, Any]) -> Any:
             )
         except psycopg2.Error as error:
             said = " ".join(str(error).split())
-            raise Unusable(said, for_good="authentication" in said) from error
+            raise Unusable(said, for_good=is_hopeless(said)) from error
     session.autocommit = True
     return session
 

@@ -242,6 +242,7 @@ SETTINGS: dict[str, Setting] = {
                 "address": address,
                 "sslmode": one_of(*SSLMODES),
                 "ca_certificate": pem,
+                "connections": number(1, 500, "write how many connections one copy of the application opens at most", whole=True),
             },
         ),
         required=True,

@@ -24,7 +24,7 @@ except ImportError as error:
 
 IN_TRANSACTION = 2
 TRANSACTION_POOLER_PORT = 6543
-# A transaction pooler hands an idle server connection to whoever asks next, so a few askers meet ours.
+# A transaction pooler hands an idle server connection to whoever asks next, so somebody who asks a few times meets ours.
 PROBES = 4
 
 
@@ -227,13 +227,19 @@ def refuse_transaction_pooling(database: Database) -> None:
 
 
 def _is_shared(database: Database, own: int) -> bool:
-    """Whether somebody else is given the server connection that a session would keep to itself."""
-    with contextlib.ExitStack() as others:
+    """Whether somebody else is given the server connection that a session would keep to itself. One more login: sessions are few, and refused beyond that."""
+    try:
+        other = Database(database.target)
+    except Failure as error:
+        if "EMAXCONNSESSION" in error.message:
+            # Only a pooler in session mode has such a limit.
+            return False
+        raise
+    with other:
         for _probe in range(PROBES):
-            other = others.enter_context(Database(database.target))
-            other.run("BEGIN")
-            if int(other.run("SELECT pg_catalog.pg_backend_pid()")[0][0]) == own:
-                return True
-            if int(database.run("SELECT pg_catalog.pg_backend_pid()")[0][0]) != own:
-                return True
+            with other.transaction():
+                if int(other.run("SELECT pg_catalog.pg_backend_pid()")[0][0]) == own:
+                    return True
+                if int(database.run("SELECT pg_catalog.pg_backend_pid()")[0][0]) != own:
+                    return True
     return False

@@ -55,7 +55,15 @@ def pooler(api: Api, ref: str) -> dict[str, Any] | None:
     """Address of the shared pooler of the primary; port 5432 of the same host is its session mode."""
     for item in api.get(f"/v1/projects/{ref}/config/database/pooler"):
         if item["database_type"] == "PRIMARY":
-            return {"host": item["db_host"], "user": item["db_user"], "transaction_port": item["db_port"], "session_port": 5432, "database": item["db_name"]}
+            return {
+                "host": item["db_host"],
+                "user": item["db_user"],
+                "transaction_port": item["db_port"],
+                "session_port": 5432,
+                "database": item["db_name"],
+                # None: by the size of the compute
+                "pool_size": item["default_pool_size"],
+            }
     return None
 
 

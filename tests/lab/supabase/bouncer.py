@@ -34,13 +34,16 @@ class Bouncer:
     users: tuple[str, ...] = ("postgres",)
     certificate: tuple[Path, Path] | None = None
     pool_size: int = 15
+    # Passwords are the roles' own in the database, asked for at each login as this role; users keep their names behind it then.
+    auth_user: str = ""
     extra: dict[str, str] = field(default_factory=dict)
 
     def configure(self) -> Path:
         """Write the configuration; its path."""
         self.folder.mkdir(parents=True, exist_ok=True)
         users = self.folder / "users.txt"
-        _write_secret(users, "".join(f'"{user}" "{self.password}"\n' for user in self.users))
+        names = [(self.auth_user, "")] if self.auth_user else [(user, self.password) for user in self.users]
+        _write_secret(users, "".join(f'"{user}" "{password}"\n' for user, password in names))
         settings = {
             "listen_addr": self.listen,
             "listen_port": str(self.port),
@@ -57,7 +60,9 @@ class Bouncer:
         if self.certificate:
             key, chain = self.certificate
             settings |= {"client_tls_sslmode": "allow", "client_tls_key_file": str(key), "client_tls_cert_file": str(chain)}
-        target = f"host={self.server_host} port={self.server_port} user=postgres password={self.password}"
+        if self.auth_user:
+            settings |= {"auth_user": self.auth_user, "auth_query": "SELECT usename, passwd FROM pg_shadow WHERE usename = $1"}
+        target = f"host={self.server_host} port={self.server_port}" + ("" if self.auth_user else f" user=postgres password={self.password}")
         path = self.folder / "pgbouncer.ini"
         body = "".join(f"{name} = {value}\n" for name, value in settings.items())
         _write_secret(path, f"[databases]\npostgres = {target} dbname=postgres\n* = {target}\n\n[pgbouncer]\n{body}")
@@ -69,9 +74,10 @@ class Bouncer:
     def ready(self) -> bool:
         try:
             host = self.listen.split(",", maxsplit=1)[0] or str(self.folder)
-            psycopg2.connect(host=host, port=self.port, user=self.users[0], password=self.password, dbname="postgres", connect_timeout=5).close()
-        except psycopg2.OperationalError:
-            return False
+            psycopg2.connect(host=host, port=self.port, user=self.users[0], password=self.password or "?", dbname="postgres", connect_timeout=5).close()
+        except psycopg2.OperationalError as error:
+            # Whoever asks the database for passwords is known to work by its refusal.
+            return bool(self.auth_user) and "authentication failed" in str(error)
         return True
 
 

@@ -16,8 +16,9 @@ from ansible_collections.quetrex.platform.plugins.modules import supabase_passwo
 if TYPE_CHECKING:
     from lab.supabase.cluster import Cluster
     from lab.supabase.management import ManagementServer
+    from lab.supabase.pooling import Pooled
 
-pytest_plugins = ["lab.supabase.management"]
+pytest_plugins = ["lab.supabase.management", "lab.supabase.pooling"]
 SECOND = "second-correct-horse"
 
 
@@ -65,8 +66,37 @@ def test_a_database_that_is_not_there_is_no_wrong_password(capfd: pytest.Capture
 
 def test_one_that_the_database_never_takes_ends_the_run(capfd: pytest.CaptureFixture[str], management: ManagementServer, asking: Cluster) -> None:
     asking.execute("ALTER ROLE postgres VALID UNTIL '2001-01-01'", user="supabase_admin")
-    result = run(capfd, management, asking, SECOND, wait_timeout=3)
-    assert (result["failure"]["code"], "does not take the password" in result["msg"]) == ("timeout", True)
+    result = run(capfd, management, asking, SECOND, former_password=management.password)
+    assert (result["failure"]["code"], result["failure"]["details"]) == ("not_taken", {"former_works": False})
+
+
+def test_a_reset_that_did_nothing_is_said_and_locks_nobody_out(capfd: pytest.CaptureFixture[str], management: ManagementServer, pooled: Pooled) -> None:
+    """Through a pooler that counts: never more than six wrong passwords in 150 seconds, four seconds apart, and the former one opens as before."""
+    began, management.engine.cluster = management.now, pooled.cluster
+    management.fault({"effect": {"domain": "password_ignored"}})
+    login = {"port": pooled.port, "user": f"postgres.{pooled.ref}", "former_password": pooled.password, "wait_timeout": 20}
+    result = run(capfd, management, pooled.cluster, SECOND, **login)
+    assert result["failure"] == {"code": "not_taken", "details": {"former_works": True}}
+    assert "The former password still works" in result["msg"]
+    tried = [outcome == "ok" for _mode, outcome in pooled.pooler.logins]
+    assert (tried, 80 <= management.now - began <= 150) == ([False] * 6 + [True], True)
+    assert pooled.pooler.blocked == {}
+    management.app.state.faults.clear()
+    assert run(capfd, management, pooled.cluster, SECOND, **login)["changed"] is True
+
+
+def test_a_pooler_that_still_knows_the_former_one_is_waited_for(capfd: pytest.CaptureFixture[str], management: ManagementServer, pooled: Pooled) -> None:
+    management.engine.cluster, pooled.rules.stale = pooled.cluster, 3
+    began = management.now
+    assert run(capfd, management, pooled.cluster, SECOND, port=pooled.port, user=f"postgres.{pooled.ref}")["changed"] is True
+    outcomes = [outcome == "ok" for _mode, outcome in pooled.pooler.logins]
+    assert (outcomes, management.now - began >= 4 * (len(outcomes) - 1)) == ([False, False, False, False, True], True)
+
+
+def test_who_is_blocked_is_told_so_and_tries_no_further(capfd: pytest.CaptureFixture[str], management: ManagementServer, pooled: Pooled) -> None:
+    pooled.pooler.blocked["127.0.0.1"] = pooled.now + 60
+    result = run(capfd, management, pooled.cluster, SECOND, port=pooled.port, user=f"postgres.{pooled.ref}")
+    assert (result["failure"]["code"], len(pooled.pooler.logins), management.statuses) == ("blocked", 1, [])
 
 
 def test_none_is_refused(capfd: pytest.CaptureFixture[str], management: ManagementServer, asking: Cluster) -> None:

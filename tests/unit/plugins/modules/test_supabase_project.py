@@ -13,11 +13,13 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.quetrex.platform.plugins.modules import supabase_project
+from lab.supabase import strict
 
 if TYPE_CHECKING:
     from lab.supabase.management import ManagementServer
+    from lab.supabase.pooling import Pooled
 
-pytest_plugins = ["lab.supabase.management"]
+pytest_plugins = ["lab.supabase.management", "lab.supabase.pooling"]
 
 PASSWORD = "correct-horse-battery"
 NEW: dict[str, Any] = {"name": "second", "organization": "quetrex-lab", "region": "us-east-1", "database_password": PASSWORD}
@@ -278,6 +280,15 @@ def test_of_several_keys_the_default_one_or_the_eldest(capfd: pytest.CaptureFixt
     assert run(capfd, management, ref=management.ref, keys=True)["app_keys"] == {"anon": "sb_publishable_another", "service_role": "sb_secret_another"}
 
 
+@pytest.mark.parametrize("wait", [True, False])
+def test_too_few_sessions_are_said_beforehand(capfd: pytest.CaptureFixture[str], management: ManagementServer, warnings: list[str], wait: bool) -> None:
+    run(capfd, management, check=wait, ref=management.ref, connections=10, wait=wait)
+    assert "may need 24 sessions of the database's pooler" in warnings.pop()
+    management.projects[management.ref]["pool"]["default_pool_size"] = 24
+    run(capfd, management, check=wait, ref=management.ref, connections=10, wait=wait)
+    assert warnings == []
+
+
 # --- settings that the vendor applies late, or not at all
 
 
@@ -309,6 +320,29 @@ def test_networks_that_were_stored_only_are_asked_for_again(capfd: pytest.Captur
     assert run(capfd, management, ref=management.ref, allowed_networks=wanted, foreign_networks="remove")["changed"] is True
     assert there["restrictions_in_force"]["v4"] == ["203.0.113.7/32"]
     assert run(capfd, management, ref=management.ref, allowed_networks=wanted, foreign_networks="remove")["changed"] is False
+
+
+def through(pooled: Pooled, **options: Any) -> dict[str, Any]:
+    return {"host": "127.0.0.1", "port": pooled.port, "user": f"postgres.{pooled.ref}", "password": pooled.password, "sslmode": "disable", **options}
+
+
+@pytest.mark.parametrize(("hears_after", "code"), [(30, None), (1000, "locked_out")])
+def test_a_pooler_that_has_not_heard_of_the_networks_is_waited_for(
+    capfd: pytest.CaptureFixture[str], management: ManagementServer, pooled: Pooled, hears_after: float, code: str | None
+) -> None:
+    there, began = management.projects[management.ref], management.now
+    assert run(capfd, management, ref=management.ref, allowed_networks=["192.0.2.1"])["changed"] is True
+    pooled.pooler.rules = lambda: strict.Rules(allowed=None if management.now >= began + hears_after else ["192.0.2.1/32"])
+    result = run(capfd, management, ref=management.ref, allowed_networks=["127.0.0.1"], foreign_networks="remove", proof=through(pooled))
+    assert result.get("failure", {}).get("code") == code, result
+    assert there["restrictions"]["v4"] == ["192.0.2.1/32" if code else "127.0.0.1/32"]
+    assert 30 <= management.now - began < 90
+
+
+def test_a_wrong_password_is_no_matter_of_networks(capfd: pytest.CaptureFixture[str], management: ManagementServer, pooled: Pooled) -> None:
+    result = run(capfd, management, ref=management.ref, allowed_networks=["127.0.0.1"], proof=through(pooled, password="wrong"))
+    assert (result["failure"]["code"], "Add this machine's address" in result["msg"]) == ("password", False)
+    assert len(pooled.pooler.logins) == 1
 
 
 def test_tls_is_waited_for(capfd: pytest.CaptureFixture[str], management: ManagementServer) -> None:
