@@ -13,8 +13,10 @@ version_added: "1.0.0"
 description:
   - A monitor is known by its name. What is not described is left alone; removal is O(monitors[].state=absent).
   - V(http) monitors ask an address, V(heartbeat) monitors wait to be told by a timer that all is well.
-  - A write whose answer was lost leads to another look, never to a second write.
-  - An interval of a minute and text messages need a paid plan at either service.
+  - A write whose answer was lost leads to another look, never to a second write. Lists of the services lag behind, so they are read again until they
+    show what was written, and what a service has acknowledged is not written twice.
+  - What the account's plan does not offer is told as a warning, in check mode too, and the best that it offers is made. UptimeRobot's free plan asks
+    every five minutes and has neither heartbeats nor text messages, Better Stack's asks every three minutes and has no text messages.
 options:
   provider:
     description: The service. V(uptimerobot) is its API v3, V(betterstack) its uptime API v2.
@@ -60,6 +62,14 @@ options:
         description: Whether it rests.
         type: bool
         default: false
+      former_names:
+        description: Names it had before. A monitor of one of these, and none of its name, is renamed.
+        type: list
+        elements: str
+        default: []
+      label:
+        description: What it is called in O(heartbeats_file); its name when there is none.
+        type: str
       state:
         description: Whether it exists.
         type: str
@@ -86,6 +96,13 @@ options:
       - Where to keep, as JSON, C(heartbeats) with the address that each of them is told at, and C(fails), whether C(/fail) behind it reports a failure.
       - Whoever knows such an address can report, so it is in this file alone, which only its owner can read.
     type: path
+  plan:
+    description:
+      - What the account may do. V(auto) asks UptimeRobot; Better Stack does not say, so there it is V(paid) until a refusal shows otherwise.
+      - With V(free) nothing is tried that the free plan does not offer.
+    type: str
+    choices: [auto, free, paid]
+    default: auto
   timeout:
     description: Seconds for everything the module does, waiting for rate limits and repeating included.
     type: int
@@ -150,10 +167,13 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ansible_collections.quetrex.platform.plugins.module_utils.picture.files import replace
 from ansible_collections.quetrex.platform.plugins.module_utils.uptime import betterstack, plan, uptimerobot
-from ansible_collections.quetrex.platform.plugins.module_utils.uptime.client import Client, UncertainError, UptimeError
+from ansible_collections.quetrex.platform.plugins.module_utils.uptime.client import PLAN, Client, UncertainError, UptimeError
 
 Service = t.Union[uptimerobot.UptimeRobot, betterstack.BetterStack]
 ROUNDS = 4
+# How long a list is given to show what was written, in seconds between two looks.
+LOOKS = (1.0, 2.0, 4.0, 8.0)
+Told = t.Callable[[plan.Limits], tuple[t.Any, list[str]]]
 SPEC: dict[str, t.Any] = {
     "provider": {"type": "str", "choices": ["uptimerobot", "betterstack"], "required": True},
     "api_token": {"type": "str", "required": True, "no_log": True, "fallback": (env_fallback, ["UPTIME_API_TOKEN"])},
@@ -169,6 +189,8 @@ SPEC: dict[str, t.Any] = {
             "interval": {"type": "int", "default": 60},
             "grace": {"type": "int", "default": 120},
             "paused": {"type": "bool", "default": False},
+            "former_names": {"type": "list", "elements": "str", "default": []},
+            "label": {"type": "str"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
     },
@@ -184,6 +206,7 @@ SPEC: dict[str, t.Any] = {
         },
     },
     "heartbeats_file": {"type": "path"},
+    "plan": {"type": "str", "choices": ["auto", "free", "paid"], "default": "auto"},
     "timeout": {"type": "int", "default": 90},
 }
 
@@ -197,43 +220,103 @@ def connect(params: dict[str, t.Any]) -> Service:
     return betterstack.BetterStack(Client("Better Stack", params["api_token"], url, reasons=betterstack.REASONS, deadline=params["timeout"]))
 
 
-def converge(
-    service: Service, wanted: list[dict[str, t.Any]], told: t.Any, *, check: bool
-) -> tuple[list[plan.Found], list[plan.Found], list[plan.Step], list[str]]:
-    """Before, after, steps and warnings: fetch, plan, apply, fetch again until nothing is left to do."""
-    before = current = service.fetch()
-    done: list[plan.Step] = []
-    for _round in range(ROUNDS):
-        steps, warnings = plan.plan(current, wanted, told)
-        if not steps:
-            return before, current, done, warnings
-        done += steps
-        if check:
-            return before, plan.after(current, steps), done, warnings
+class Written:
+    """What a service has acknowledged in this run, by identifier; None was deleted. `lost` are names whose making is uncertain."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, t.Optional[plan.Found]] = {}
+        self.lost: set[str] = set()
+
+    def shows(self, found: list[plan.Found]) -> bool:
+        """Whether a list has caught up."""
+        listed = {item.id: item for item in found}
+        caught_up = all(
+            listed.get(key) is None if item is None else key in listed and listed[key]._replace(status="") == item._replace(status="")
+            for key, item in self.known.items()
+        )
+        return caught_up and self.lost <= {item.name for item in found}
+
+    def over(self, found: list[plan.Found]) -> list[plan.Found]:
+        """A list with what it does not show yet, and without what it shows still."""
+        listed = {item.id for item in found}
+        made = [item for key, item in self.known.items() if item is not None and key not in listed]
+        return [item for item in found if self.known.get(item.id, item) is not None] + made
+
+
+def settled(service: Service, written: Written) -> list[plan.Found]:
+    """What is there, read again until the service shows what it acknowledged, as long as that makes sense."""
+    found = service.fetch()
+    for pause in LOOKS:
+        if written.shows(found) or not service.client.rest(pause):
+            break
+        found = service.fetch()
+    written.lost.clear()
+    return written.over(found)
+
+
+def carry_out(service: Service, steps: list[plan.Step], written: Written) -> None:
+    """Write until an answer is lost."""
+    for step in steps:
         try:
-            for step in steps:
-                service.apply(step)
+            now = service.apply(step)
         except UncertainError:
-            pass  # the next look shows whether it happened
-        current = service.fetch()
-    steps, warnings = plan.plan(current, wanted, told)
+            if step.do == "create":
+                written.lost.add(plan.plain(step.name))
+            return
+        if step.do == "delete":
+            written.known[step.id] = None
+        elif now is not None:
+            written.known[now.id] = now
+
+
+def converge(
+    service: Service, wanted: list[dict[str, t.Any]], told: Told, limits: plan.Limits, *, check: bool
+) -> tuple[list[plan.Found], list[plan.Found], list[plan.Step], list[str]]:
+    """Before, after, steps and warnings: fetch, plan, apply, fetch again until nothing is left to do.
+
+    A refusal that may come from the account's plan leads to the free one's limits; when these are refused as well, it comes from something else.
+    """
+    before = current = service.fetch()
+    contacts, unsent = told(limits)
+    offered, less = plan.within(wanted, before, limits)
+    done: list[plan.Step] = []
+    written = Written()
+    for _round in range(ROUNDS):
+        steps, warnings = plan.plan(current, offered, contacts)
+        if not steps:
+            return before, current, done, [*unsent, *less, *warnings]
+        if check:
+            return before, plan.after(current, steps), steps, [*unsent, *less, *warnings]
+        try:
+            carry_out(service, steps, written)
+        except UptimeError as error:
+            if error.code not in PLAN or limits.plan == service.free.plan:
+                raise
+            limits = service.free
+            contacts, unsent = told(limits)
+            offered, less = plan.within(wanted, before, limits)
+            less.append(f"What is above was learned from a refusal: {error}")
+            steps = [step for step in steps if any(item and item.name == plan.plain(step.name) for item in written.known.values())]
+        done += steps
+        current = settled(service, written)
+    steps, warnings = plan.plan(current, offered, contacts)
     if steps:
         raise UptimeError(f"{service.client.service} does not keep what was written.", code="not_converged", details={"left": [step.told() for step in steps]})
-    return before, current, done, warnings
+    return before, current, done, [*unsent, *less, *warnings]
 
 
-def result(service: Service, wanted: list[dict[str, t.Any]], told: t.Any, *, check: bool) -> dict[str, t.Any]:
+def result(service: Service, wanted: list[dict[str, t.Any]], told: Told, limits: plan.Limits, *, check: bool) -> dict[str, t.Any]:
     """What the module returns."""
-    before, after, steps, warnings = converge(service, wanted, told, check=check)
-    names = {one["name"] for one in wanted}
-    here = [item for item in after if item.name in names]
+    before, after, steps, warnings = converge(service, wanted, told, limits, check=check)
+    labels = {plan.plain(one["name"]): one["label"] or one["name"] for one in wanted}
+    here = [item for item in after if item.name in labels]
     return {
         "changed": bool(steps),
-        "diff": {"before": plan.shown(before, names), "after": plan.shown(after, names)},
+        "diff": {"before": plan.shown(before, set(labels)), "after": plan.shown(after, set(labels))},
         "monitors": [
             {"name": item.name, "kind": item.kind, "status": item.status, **({"url": item.state["url"]} if "url" in item.state else {})} for item in here
         ],
-        "heartbeats": {"fails": service.fails, "heartbeats": {item.name: item.ping for item in here if item.ping}},
+        "heartbeats": {"fails": service.fails, "heartbeats": {labels[item.name]: item.ping for item in here if item.ping}},
         "steps": [step.told() for step in steps],
         "requests": service.client.requests,
         "warnings": warnings,
@@ -257,8 +340,8 @@ def main() -> None:
     try:
         plan.check(given["monitors"])
         service = connect(given)
-        told = service.told(given["contacts"], given["channels"])
-        ended = result(service, given["monitors"], told, check=module.check_mode)
+        limits = service.limits() if given["plan"] == "auto" else service.free if given["plan"] == "free" else plan.Limits()
+        ended = result(service, given["monitors"], lambda offered: service.told(given["contacts"], given["channels"], offered), limits, check=module.check_mode)
     except UptimeError as error:
         module.fail_json(msg=str(error), failure=error.failure())
     heartbeats = ended.pop("heartbeats")

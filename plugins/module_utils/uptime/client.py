@@ -68,6 +68,15 @@ class Client:
         if not self._url.startswith(("http://", "https://")):
             raise UptimeError(f"{url!r} is not an address of an API: https://host/path is wanted.", code="invalid_url")
         self.requests = 0
+        self.allowed_per_minute = 0
+        """How many requests a minute the service said it takes, 0 while it said nothing."""
+
+    def rest(self, seconds: float) -> bool:
+        """Wait, if there is time for it."""
+        if self._clock.now() + seconds >= self._end:
+            return False
+        self._clock.sleep(seconds)
+        return True
 
     def call(self, method: str, path: str, body: Json | None = None) -> t.Any:
         """One call, repeated while that is safe and useful: reads and idempotent writes after trouble, any call after a 429."""
@@ -96,6 +105,7 @@ class Client:
         request = urllib.request.Request(self._url + path, data, headers, method=method)
         try:
             with urllib.request.build_opener().open(request, timeout=min(left, 20.0)) as answer:
+                self.allowed_per_minute = int(_seconds(answer.headers.get("x-ratelimit-limit")) or 0)
                 return _read(answer.status, answer.read())
         except urllib.error.HTTPError as error:
             raise self._judge(what, error.code, error.headers.get("retry-after"), error.read()) from error
@@ -121,6 +131,8 @@ class Client:
         self._clock.sleep(pause)
 
 
+PLAN = ("402", "403")
+"""The codes of refusals that may come from the account's plan."""
 ADVICE = {
     401: " Make a new API token at the service, and give it as api_token.",
     402: " The account's plan does not include this.",

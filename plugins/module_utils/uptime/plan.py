@@ -9,6 +9,7 @@ seconds, paused, and `told`, who is told in the service's own words.
 
 from __future__ import annotations
 
+import html
 import typing as t
 from types import MappingProxyType
 
@@ -16,6 +17,16 @@ from .client import UptimeError
 
 Json = dict[str, t.Any]
 KEYS = ("url", "interval", "grace", "paused", "told")
+
+
+class Limits(t.NamedTuple):
+    """What an account's plan offers. `interval` is the shortest one in seconds, `room` how many monitors may still be made."""
+
+    plan: str = ""
+    heartbeats: bool = True
+    interval: int = 0
+    messages: bool = True
+    room: int | None = None
 
 
 class Found(t.NamedTuple):
@@ -43,10 +54,41 @@ class Step(t.NamedTuple):
         return {"do": self.do, "name": self.name, "kind": self.kind, **({"fields": dict(self.fields)} if self.fields else {})}
 
 
+def plain(text: str) -> str:
+    """A name or address as it was written, also where a service answers it escaped for HTML, once or more often."""
+    while (read := html.unescape(text)) != text:
+        text = read
+    return text
+
+
+def within(wanted: t.Sequence[Json], found: t.Sequence[Found], limits: Limits) -> tuple[list[Json], list[str]]:
+    """The best of what is wanted that the plan offers, and a sentence about everything that is less than wanted."""
+    kept: list[Json] = []
+    said: list[str] = []
+    there, room = {item.name for item in found}, limits.room
+    for one in wanted:
+        if one["state"] == "absent":
+            kept.append(one)
+            continue
+        if one["kind"] == "heartbeat" and not limits.heartbeats:
+            said.append(f"{one['name']} is not made: {limits.plan} has no heartbeats. What only the server sees goes to its journal, and nobody is told of it.")
+            continue
+        slow = one["kind"] == "http" and one["interval"] < limits.interval
+        if slow:
+            said.append(f"{one['name']} is asked every {limits.interval} seconds, not every {one['interval']}: {limits.plan} has no shorter interval.")
+        if room is not None and not there & {plain(one["name"]), *one.get("former_names", ())}:
+            if room <= 0:
+                said.append(f"{one['name']} is not made: the account has as many monitors as {limits.plan} allows.")
+                continue
+            room -= 1
+        kept.append({**one, "interval": limits.interval} if slow else one)
+    return kept, said
+
+
 def wanted_state(given: Json, told: t.Any) -> Json:
     """The neutral state of a described monitor. Only an asking monitor has an address of ours, only a waiting one a grace."""
     state: Json = {"interval": given["interval"], "paused": bool(given["paused"]), "told": told}
-    return {**state, "url": given["url"]} if given["kind"] == "http" else {**state, "grace": given["grace"]}
+    return {**state, "url": plain(given["url"])} if given["kind"] == "http" else {**state, "grace": given["grace"]}
 
 
 def plan(found: t.Sequence[Found], wanted: t.Sequence[Json], told: t.Any) -> tuple[list[Step], list[str]]:
@@ -54,7 +96,7 @@ def plan(found: t.Sequence[Found], wanted: t.Sequence[Json], told: t.Any) -> tup
     steps: list[Step] = []
     warnings: list[str] = []
     for one in wanted:
-        named = [item for item in found if item.name == one["name"]]
+        named = named_so(found, one)
         if one["state"] == "absent":
             steps += [Step("delete", item.name, item.kind, item.id) for item in named]
             continue
@@ -64,6 +106,13 @@ def plan(found: t.Sequence[Found], wanted: t.Sequence[Json], told: t.Any) -> tup
     return steps, warnings
 
 
+def named_so(found: t.Sequence[Found], one: Json) -> list[Found]:
+    """The monitors with a name; when there is none, the first with a name that it had before."""
+    named = [item for item in found if item.name == plain(one["name"])]
+    former = [item for item in found if item.name in one.get("former_names", ()) and item.kind == one["kind"]]
+    return named or (former if one["state"] == "absent" else former[:1])
+
+
 def _bring(found: Found | None, one: Json, state: Json) -> list[Step]:
     if found is not None and found.kind != one["kind"]:
         # the kind of a monitor cannot be changed at either service: the new one first, so that there is no moment without
@@ -71,6 +120,8 @@ def _bring(found: Found | None, one: Json, state: Json) -> list[Step]:
     if found is None:
         return [Step("create", one["name"], one["kind"], fields=state)]
     changes = {key: value for key, value in state.items() if found.state.get(key) != value}
+    if found.name != plain(one["name"]):
+        changes["name"] = one["name"]
     return [Step("update", found.name, found.kind, found.id, changes)] if changes else []
 
 
@@ -78,7 +129,10 @@ def after(found: t.Sequence[Found], steps: t.Sequence[Step]) -> list[Found]:
     """What will be there, for the difference in check mode."""
     deleted = {step.id for step in steps if step.do == "delete"}
     updated = {step.id: step.fields for step in steps if step.do == "update"}
-    kept = [item._replace(state={**item.state, **updated.get(item.id, {})}) for item in found if item.id not in deleted]
+    kept = []
+    for item in (one for one in found if one.id not in deleted):
+        fields = dict(updated.get(item.id, {}))
+        kept.append(item._replace(name=fields.pop("name", item.name), state={**item.state, **fields}))
     return kept + [Found("", step.kind, step.name, dict(step.fields)) for step in steps if step.do == "create"]
 
 
@@ -89,7 +143,7 @@ def shown(found: t.Sequence[Found], names: t.Collection[str]) -> Json:
 
 def check(wanted: t.Sequence[Json]) -> None:
     """Refuse what no service can hold."""
-    names = [one["name"] for one in wanted]
+    names = [plain(one["name"]) for one in wanted]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UptimeError(f"Two monitors are called {', '.join(twice)}; a monitor is known by its name.", code="invalid_input")

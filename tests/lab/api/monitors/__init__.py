@@ -4,7 +4,8 @@
 """Stateful stand-ins of two uptime monitor services: UptimeRobot's API v3 (`/v3`) and Better Stack's (`/api/v2`).
 
 Only what the platform uses: monitors, and who is told. Nothing is probed; a monitor's status is `UP` until the fault
-`{"domain": "down", "url": …}` says otherwise. Both refuse as the vendors do: token, unknown fields' values, plan limits, rate limit.
+`{"domain": "down", "url": …}` says otherwise. Both refuse as the vendors do: token, unknown fields' values, rate limit, and, switched on by the
+faults of `plans`, what the free plan does not offer.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from starlette.applications import Starlette
 from ..faults import Faults
 from ..kit import LabPaths, Store
 from .betterstack import better_stack
+from .plans import Moods
 from .uptimerobot import uptime_robot
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def token_of(lab: Lab) -> str:
 
 
 def create_app(lab: LabPaths, *, clock: Callable[[], float] = time.time, requests_per_minute: int = 60) -> Starlette:
-    """Both services. `requests_per_minute`: UptimeRobot's plan allows 10 on Free, twice the number of monitors when paid."""
+    """Both services. `requests_per_minute`: UptimeRobot's paid plans allow twice the number of monitors; free is always 10."""
     store, faults, key = Store(lab, "monitors"), Faults(), token(getattr(lab, "name", "scratch"))
     with store.edit() as data:
         data.setdefault("next", 777000001)
@@ -48,6 +50,7 @@ def create_app(lab: LabPaths, *, clock: Callable[[], float] = time.time, request
             "sslExpirationReminder": True, "mobileProviderId": None, "status": "Active", "orgAlertContactId": None,
         }  # fmt: skip
         data.setdefault("contacts", [contact, {**contact, "id": 2, "friendlyName": "Lab owner's phone", "type": "ProSms", "value": "+15550100"}])
-    app = Starlette(routes=[*uptime_robot(store, faults, key, clock, requests_per_minute), *better_stack(store, faults, key, clock)])
+    moods = Moods(faults)
+    app = Starlette(routes=[*uptime_robot(store, moods, key, clock, requests_per_minute), *better_stack(store, moods, key, clock)])
     app.state.faults = faults
     return app

@@ -14,12 +14,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ..faults import Faults
 from ..kit import Store
+from .plans import Moods
 
 FREQUENCIES = (30, 45, 60, 120, 180, 300, 600, 900, 1800)
 TYPES = ("status", "expected_status_code", "keyword", "keyword_absence", "ping", "tcp", "udp", "smtp", "pop", "imap", "dns", "playwright")
 PAGE = 50
+FREE_MONITORS, FREE_FREQUENCY = 10, 180
 DEFAULTS: dict[str, Any] = {
     "monitor_type": "status", "pronounceable_name": None, "monitor_group_id": None, "required_keyword": None, "verify_ssl": True, "check_frequency": 180,
     "call": False, "sms": False, "email": True, "push": True, "team_wait": None, "policy_id": None, "http_method": "get", "request_timeout": 30,
@@ -29,8 +30,8 @@ DEFAULTS: dict[str, Any] = {
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def better_stack(store: Store, faults: Faults, key: str, clock: Callable[[], float]) -> list[Route]:
-    api, beats = _Api(store, faults), _Beats(store, clock)
+def better_stack(store: Store, moods: Moods, key: str, clock: Callable[[], float]) -> list[Route]:
+    api, beats = _Api(store, moods), _Beats(store, moods, clock)
 
     def guarded(handlers: dict[str, Callable[[Request, Any], Response]]) -> Handler:
         async def serve(request: Request) -> Response:
@@ -56,13 +57,14 @@ def better_stack(store: Store, faults: Faults, key: str, clock: Callable[[], flo
 
 
 class _Api:
-    def __init__(self, store: Store, faults: Faults) -> None:
+    def __init__(self, store: Store, moods: Moods) -> None:
         self.store = store
-        self.faults = faults
+        self.moods = moods
 
     def list(self, request: Request, _body: Any) -> Response:
         wanted = request.query_params.get("url")
-        items = [item for _key, item in sorted(self.store.data["better"].items()) if wanted in (None, item["url"])]
+        rows = self.moods.listed("better", self.store.data["better"])
+        items = [item for _key, item in sorted(rows.items()) if wanted in (None, item["url"])]
         number = int(request.query_params.get("page", "1"))
         base = str(request.url).split("?", maxsplit=1)[0]
         last = max(1, -(-len(items) // PAGE))
@@ -75,6 +77,8 @@ class _Api:
             return _invalid({"url": ["can't be blank"]})
         if problems := _problems(body):
             return _invalid(problems)
+        if refused := _beyond(self.moods, body, len(self.store.data["better"])):
+            return refused
         with self.store.edit() as data:
             data["next"] += 1
             item = {**DEFAULTS, **body, "id": str(data["next"])}
@@ -92,6 +96,8 @@ class _Api:
             return _NOT_FOUND
         if problems := _problems(body):
             return _invalid(problems)
+        if refused := _beyond(self.moods, body):
+            return refused
         with self.store.edit():
             item |= body
         return JSONResponse({"data": self._shown(item)})
@@ -109,27 +115,31 @@ class _Api:
         return found
 
     def _shown(self, item: dict[str, Any]) -> dict[str, Any]:
-        status = "paused" if item["paused"] else "down" if self.faults.domain("down", url=item["url"]) else "up"
+        status = "paused" if item["paused"] else "down" if self.moods.faults.domain("down", url=item["url"]) else "up"
         attributes = {name: value for name, value in item.items() if name not in {"id", "paused"}}
+        attributes |= {name: self.moods.written(item[name]) for name in ("pronounceable_name", "url")}
         return {"id": item["id"], "type": "monitor", "attributes": {**attributes, "status": status, "paused_at": None, "last_checked_at": None}}
 
 
 class _Beats:
     """Heartbeats: period and grace, and what the timer said last."""
 
-    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, moods: Moods, clock: Callable[[], float]) -> None:
         self.store = store
+        self.moods = moods
         self.clock = clock
         with store.edit() as data:
             data.setdefault("beats", {})
 
     def list(self, _request: Request, _body: Any) -> Response:
-        items = [self._shown(item) for _key, item in sorted(self.store.data["beats"].items())]
+        items = [self._shown(item) for _key, item in sorted(self.moods.listed("beats", self.store.data["beats"]).items())]
         return JSONResponse({"data": items, "pagination": {"first": None, "last": None, "prev": None, "next": None}})
 
     def create(self, request: Request, body: Any) -> Response:
         if problems := self._problems({"name": None, "period": None, "grace": 0, **body}):
             return _invalid(problems)
+        if refused := _beyond(self.moods, body, len(self.store.data["beats"])):
+            return refused
         with self.store.edit() as data:
             data["next"] += 1
             number = str(data["next"])
@@ -146,6 +156,8 @@ class _Beats:
             return _NOT_FOUND
         if problems := self._problems(body):
             return _invalid(problems)
+        if refused := _beyond(self.moods, body):
+            return refused
         with self.store.edit():
             item |= body
         return JSONResponse({"data": self._shown(item)})
@@ -168,6 +180,7 @@ class _Beats:
         late = said is not None and self.clock() > said["at"] + item["period"] + item["grace"]
         status = "paused" if item["paused"] else "pending" if said is None else "down" if late or not said["ok"] else "up"
         attributes = {name: value for name, value in item.items() if name not in {"id", "secret", "said", "paused"}}
+        attributes |= {name: self.moods.written(item[name]) for name in ("name", "url")}
         return {"id": item["id"], "type": "heartbeat", "attributes": {**attributes, "status": status, "paused_at": None}}
 
     @staticmethod
@@ -183,6 +196,19 @@ class _Beats:
 
 
 _NOT_FOUND = JSONResponse({"errors": "Resource with provided ID was not found"}, 404)
+
+
+def _beyond(moods: Moods, body: dict[str, Any], there: int = 0) -> Response | None:
+    """The refusal of what the plan does not offer."""
+    if not moods.free():
+        return None
+    if there >= FREE_MONITORS:
+        return JSONResponse({"errors": "You have reached the limit of your plan"}, 403)
+    if body.get("check_frequency", FREE_FREQUENCY) < FREE_FREQUENCY:
+        return JSONResponse({"errors": "Please upgrade your account to use this check frequency"}, 403)
+    if body.get("sms") or body.get("call"):
+        return JSONResponse({"errors": "Please upgrade your account to use phone calls and SMS"}, 403)
+    return None
 
 
 def _problems(body: dict[str, Any]) -> dict[str, list[str]]:

@@ -15,12 +15,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ..faults import Faults
 from ..kit import Store
+from .plans import Moods
 
 TYPES = ("HTTP", "KEYWORD", "PING", "PORT", "HEARTBEAT", "DNS")
 METHODS = ("HEAD", "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 PAGE = 50
+FREE_PER_MINUTE, FREE_MONITORS, FREE_INTERVAL = 10, 50, 300
+PAID_MONITORS = 100
 # Defaults of what a request may leave out.
 DEFAULTS: dict[str, Any] = {
     "interval": 300, "timeout": 30, "gracePeriod": None, "httpMethodType": "HEAD", "successHttpResponseCodes": ["2xx", "3xx"], "checkSSLErrors": False,
@@ -38,9 +40,9 @@ class Refused(Exception):
         self.messages = list(messages)
 
 
-def uptime_robot(store: Store, faults: Faults, key: str, clock: Callable[[], float], per_minute: int) -> list[Route]:
-    api = _Api(store, faults, clock)
-    gate = _gate(key, clock, per_minute)
+def uptime_robot(store: Store, moods: Moods, key: str, clock: Callable[[], float], per_minute: int) -> list[Route]:
+    api = _Api(store, moods, clock)
+    gate = _gate(key, clock, lambda: FREE_PER_MINUTE if moods.free() else per_minute)
     return [
         Route("/v3/monitors", gate({"GET": api.list, "POST": api.create}), methods=["GET", "POST"]),
         Route("/v3/monitors/{id:int}", gate({"GET": api.get, "PATCH": api.update, "DELETE": api.delete}), methods=["GET", "PATCH", "DELETE"]),
@@ -52,7 +54,7 @@ def uptime_robot(store: Store, faults: Faults, key: str, clock: Callable[[], flo
     ]
 
 
-def _gate(key: str, clock: Callable[[], float], per_minute: int) -> Callable[[dict[str, Callable[..., tuple[int, Any]]]], Handler]:
+def _gate(key: str, clock: Callable[[], float], allowed: Callable[[], int]) -> Callable[[dict[str, Callable[..., tuple[int, Any]]]], Handler]:
     """Token, rate limit with its headers, and the form of errors."""
     seen: list[float] = []
 
@@ -60,6 +62,7 @@ def _gate(key: str, clock: Callable[[], float], per_minute: int) -> Callable[[di
         async def serve(request: Request) -> Response:
             if request.headers.get("authorization") != f"Bearer {key}":
                 return _error(401, "Unauthorized")
+            per_minute = allowed()
             seen[:] = [moment for moment in seen if clock() - moment < 60] + [clock()]
             headers = {
                 "X-RateLimit-Limit": str(per_minute),
@@ -87,14 +90,15 @@ def _error(status: int, message: Any, headers: dict[str, str] | None = None) -> 
 
 
 class _Api:
-    def __init__(self, store: Store, faults: Faults, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, moods: Moods, clock: Callable[[], float]) -> None:
         self.store = store
-        self.faults = faults
+        self.moods = moods
         self.clock = clock
 
     def list(self, request: Request, _body: Any) -> tuple[int, Any]:
         cursor = int(request.query_params.get("cursor", "0"))
-        found = [item for key, item in sorted(self.store.data["monitors"].items()) if int(key) > cursor]
+        rows = self.moods.listed("monitors", self.store.data["monitors"])
+        found = [item for key, item in sorted(rows.items()) if int(key) > cursor]
         page = found[:PAGE]
         following = f"{str(request.url).split('?', maxsplit=1)[0]}?cursor={page[-1]['id']}" if len(found) > PAGE else None
         return 200, {"nextLink": following, "data": [self._shown(item) for item in page]}
@@ -108,6 +112,7 @@ class _Api:
         if missing:
             raise Refused(400, *missing)
         _judge(body)
+        self._allow(body, more=1)
         if body["type"] == "HEARTBEAT" and body.get("gracePeriod") is None:
             raise Refused(400, "gracePeriod should not be empty")
         with self.store.edit() as data:
@@ -117,6 +122,8 @@ class _Api:
                 secret = hashlib.sha256(f"beat {data['next']}".encode()).hexdigest()[:40]
                 monitor |= {"url": f"{str(request.base_url).rstrip('/')}/m{monitor['id']}-{secret}", "beaten": None}
             data["monitors"][str(monitor["id"])] = monitor
+        if self.moods.hidden():
+            raise Refused(404, "000-004: Monitor not found")
         return 201, self._shown(monitor)
 
     def get(self, request: Request, _body: Any) -> tuple[int, Any]:
@@ -129,6 +136,7 @@ class _Api:
         if monitor["type"] == "HEARTBEAT" and "url" in body:
             raise Refused(400, "url cannot be changed for HEARTBEAT monitors")
         _judge(body)
+        self._allow(body, more=0)
         with self.store.edit():
             monitor |= body
         return 200, self._shown(monitor)
@@ -147,13 +155,23 @@ class _Api:
             monitor["paused"] = request.path_params["action"] == "pause"
         return 201, self._shown(monitor)
 
+    def _allow(self, body: Any, *, more: int) -> None:
+        """Refuse what the plan does not offer."""
+        free = self.moods.free()
+        if len(self.store.data["monitors"]) + more > (FREE_MONITORS if free else PAID_MONITORS):
+            raise Refused(403, "You have reached the monitor limit of your plan")
+        if free and body.get("type") == "HEARTBEAT":
+            raise Refused(403, "Heartbeat monitoring is not available in your plan")
+        if free and body.get("interval", FREE_INTERVAL) < FREE_INTERVAL:
+            raise Refused(403, "This interval is not available in your plan")
+
     def me(self, _request: Request, _body: Any) -> tuple[int, Any]:
         return 200, {
             "email": "owner@quetrex.test",
             "fullName": "Lab owner",
             "monitorsCount": len(self.store.data["monitors"]),
-            "monitorLimit": 50,
-            "smsCredits": 0,
+            "monitorLimit": FREE_MONITORS if self.moods.free() else PAID_MONITORS,
+            "smsCredits": 0 if self.moods.free() else 10,
         }
 
     def contacts(self, _request: Request, _body: Any) -> tuple[int, Any]:
@@ -174,7 +192,7 @@ class _Api:
         if monitor["type"] == "HEARTBEAT":
             late = monitor["beaten"] is not None and self.clock() > monitor["beaten"] + monitor["interval"] + monitor["gracePeriod"]
             return "NOT_CHECKED_YET" if monitor["beaten"] is None else "DOWN" if late else "UP"
-        return "DOWN" if self.faults.domain("down", url=monitor.get("url")) else "UP"
+        return "DOWN" if self.moods.faults.domain("down", url=monitor.get("url")) else "UP"
 
     def _find(self, request: Request) -> dict[str, Any]:
         found = self.store.data["monitors"].get(str(request.path_params["id"]))
@@ -188,6 +206,8 @@ class _Api:
         hidden = {"paused", "created", "beaten", "tagNames", "maintenanceWindowsIds", "httpPassword"}
         return {
             **{name: value for name, value in monitor.items() if name not in hidden},
+            "friendlyName": self.moods.written(monitor["friendlyName"]),
+            "url": self.moods.written(monitor["url"]),
             "status": self._status(monitor),
             "tags": [{"id": number, "name": name, "color": "#000000"} for number, name in enumerate(monitor["tagNames"], 1)],
             "maintenanceWindows": [], "psps": [], "sslBrand": None, "sslExpiryDateTime": None, "domainExpireDate": None, "currentStateDuration": 60,

@@ -15,6 +15,7 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.quetrex.platform.plugins.module_utils.uptime import plan
 from ansible_collections.quetrex.platform.plugins.modules import uptime_monitors
 from lab.api import monitors
 from lab.api.kit import wrap
@@ -67,6 +68,14 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account
         made = Account(base)
         monkeypatch.setattr("time.sleep", made.slept.append)
         yield made
+
+
+@pytest.fixture
+def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the module warned of."""
+    said: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, warning, *_rest, **_more: said.append(warning))
+    return said
 
 
 @PROVIDERS
@@ -172,3 +181,78 @@ def test_addresses_of_heartbeats_go_to_a_file_of_the_owners_and_to_no_output(acc
 def test_twins_and_a_missing_address_are_refused(account: Account) -> None:
     assert "Two monitors are called" in account.run("betterstack", monitors=[WEB, WEB])["msg"]
     assert "has no address" in account.run("betterstack", monitors=[{"name": "x"}])["msg"]
+
+
+FREE = {"match": {}, "effect": {"domain": "plan", "plan": "free"}}
+
+
+@PROVIDERS
+def test_lists_that_lag_make_no_twins(account: Account, provider: str) -> None:
+    """A list that shows what was there at the look before; both monitors were made twice."""
+    account.fault({"effect": {"domain": "lag"}})
+    first = account.run(provider, monitors=[WEB, HOST])
+    assert [step["do"] for step in first["steps"]] == ["create", "create"]
+    assert sorted(item["name"] for item in first["monitors"]) == ["example host", "example web"]
+    again = account.run(provider, monitors=[WEB, HOST])
+    assert (again["changed"], account.slept) == (False, [1.0])
+    changed = account.run(provider, monitors=[{**WEB, "interval": 600}, {**HOST, "state": "absent"}])
+    assert [step["do"] for step in changed["steps"]] == ["update", "delete"]
+    assert account.run(provider, monitors=[{**WEB, "interval": 600}])["changed"] is False
+
+
+@PROVIDERS
+def test_a_lost_answer_and_a_list_that_lags_make_no_twin(account: Account, provider: str) -> None:
+    """The service answers 404, or nothing, to what it made, and its list does not show it at once."""
+    lost = {"match": {"method": "POST"}, "effect": {"drop": "after"}, "times": 1}
+    account.fault({"effect": {"domain": "lag"}}, lost if provider == "betterstack" else {"effect": {"domain": "made_but_404"}, "times": 1})
+    account.run(provider, monitors=[WEB, HOST])
+    again = account.run(provider, monitors=[WEB, HOST])
+    assert (again["changed"], len(again["monitors"])) == (False, 2)
+
+
+@PROVIDERS
+def test_names_and_addresses_that_come_back_escaped_are_the_same(account: Account, provider: str) -> None:
+    """A name with `&` had four copies, and the run failed."""
+    account.fault({"effect": {"domain": "escaped"}})
+    web = {"name": "tea & <more>", "url": "https://example.com/api/health?a=1&b=2"}
+    first = account.run(provider, monitors=[web])
+    assert ([step["do"] for step in first["steps"]], first["monitors"][0]["url"]) == (["create"], web["url"])
+    assert account.run(provider, monitors=[web])["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("provider", "interval", "made"), [("uptimerobot", 300, ["example web"]), ("betterstack", 180, ["example web", "example host"])], ids=list(PATHS)
+)
+def test_on_a_free_plan_the_best_it_offers_is_made(account: Account, warned: list[str], provider: str, interval: int, made: list[str]) -> None:
+    """It was red before, without a word about the plan. UptimeRobot's plan is known beforehand, Better Stack's shows in the first refusal."""
+    account.fault(FREE)
+    looked = account.run(provider, check=True, monitors=[WEB, HOST], plan="auto" if provider == "uptimerobot" else "free")
+    said = list(warned)
+    result = account.run(provider, monitors=[WEB, HOST])
+    assert not result.get("failed"), result.get("msg")
+    assert [step["name"] for step in looked["steps"]] == [step["name"] for step in result["steps"]] == made
+    text = " ".join(warned[len(said) :])
+    assert f"example web is asked every {interval} seconds, not every 60: the free plan of" in text
+    assert set(said) <= set(warned[len(said) :]), "what the run says was said before"
+    assert ("example host is not made" in text) is (provider == "uptimerobot")
+    assert ("Nothing is sent to +15550100" if provider == "uptimerobot" else "Nobody is told by sms") in text
+    assert account.run(provider, monitors=[WEB, HOST], plan="free")["changed"] is False
+
+
+def test_no_more_monitors_than_the_plan_has_room_for() -> None:
+    limits = plan.Limits("the plan", room=1)
+    found = [plan.Found("1", "http", "there", {})]
+    wanted = [{**WEB, "interval": 300, "name": name, "kind": "http", "state": "present"} for name in ("there", "first", "second")]
+    kept, said = plan.within(wanted, found, limits)
+    assert ([one["name"] for one in kept], said) == (["there", "first"], ["second is not made: the account has as many monitors as the plan allows."])
+
+
+@PROVIDERS
+def test_a_monitor_of_a_former_name_is_renamed_and_two_environments_do_not_share_one(account: Account, provider: str) -> None:
+    """Environments x-y of q2 and y of q2-x had a heartbeat of the same name. The first to run takes it, the other makes its own."""
+    account.run(provider, monitors=[{**HOST, "name": "q2-x-y-app"}])
+    names = {"label": "q2-x-y-app", "former_names": ["q2-x-y-app"]}
+    first = account.run(provider, monitors=[{**HOST, "name": "q2 x-y heartbeat q2-x-y-app", **names}])
+    second = account.run(provider, monitors=[{**HOST, "name": "q2-x y heartbeat q2-x-y-app", **names}])
+    assert [step["do"] for one in (first, second) for step in one["steps"]] == ["update", "create"]
+    assert account.run(provider, monitors=[{**HOST, "name": "q2 x-y heartbeat q2-x-y-app", **names}])["changed"] is False
