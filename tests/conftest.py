@@ -128,6 +128,42 @@ def place(nodeid: str) -> int:
     return next((number for number, beginning in enumerate(ORDER) if group.startswith(beginning)), len(ORDER))
 
 
+WEIGHT, FIRST = 200, 1024
+"""Of the processors, for the tests of one process: those that share a platform are the longest chain, and get what they can use."""
+
+_WEIGHED = pytest.StashKey[int]()
+
+
+def _weight(nodeid: str) -> int:
+    return FIRST if group_of(nodeid) in ("mortal", "main") else WEIGHT
+
+
+def _control_group() -> str | None:
+    """This test process's, where several run side by side as root."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    return f"quetrex-tests-{os.getpid()}" if worker and os.geteuid() == 0 else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """What waits for the chain of a shared platform waits longest, so its processes come first."""
+    name, weight = _control_group(), _weight(item.nodeid)
+    if name and item.config.stash.get(_WEIGHED, 0) != weight:
+        from lab import process
+
+        process.weigh(name, weight)
+        item.config.stash[_WEIGHED] = weight
+    return (yield)
+
+
+@pytest.hookimpl
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if (name := _control_group()) and _WEIGHED in session.config.stash:
+        from lab import process
+
+        process.unweigh(name)
+
+
 # xdist's own groups (`--dist loadgroup`) are written into a test's id in a way that pytest 9.2 does not see.
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

@@ -46,6 +46,36 @@ def group(lab: Lab, name: str = "") -> Path:
     return unified_root() / group_name(lab, name)
 
 
+def cpu_root() -> Path | None:
+    """Mount point of version 1's hierarchy for processors; None on a machine without one."""
+    return next((root for root in legacy_roots() if (root / "cpu.shares").exists() or "cpu" in root.name.split(",")), None)
+
+
+def weigh(name: str, weight: int) -> None:
+    """Moves this process, with what it starts from now on, into a control group with that share of the processors (1024 is usual).
+
+    Nothing happens where the machine has no such groups, or this process no right to make one: the work is the same then, in another order.
+    """
+    root = cpu_root()
+    if root is None:
+        return
+    with contextlib.suppress(OSError):
+        folder = root / name
+        folder.mkdir(exist_ok=True)
+        (folder / "cpu.shares").write_text(str(weight))
+        (folder / "cgroup.procs").write_text("0")
+
+
+def unweigh(name: str) -> None:
+    """Moves this process out again; the group goes when nothing else is in it."""
+    root = cpu_root()
+    if root is None:
+        return
+    with contextlib.suppress(OSError):
+        (root / "cgroup.procs").write_text("0")
+        (root / name).rmdir()
+
+
 def members(folder: Path) -> list[int]:
     """Process ids in a control group and everything below it."""
     found: list[int] = []

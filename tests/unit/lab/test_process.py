@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from lab import cloud, process, slots
-from lab.config import Lab, LabError
+from lab.config import CHECKOUT, Lab, LabError
 
 pytestmark = [pytest.mark.lab]
 
@@ -56,3 +57,19 @@ def test_a_frozen_process_can_be_ended(lab: Lab) -> None:
     assert process.running(lab, "nap")
     process.stop(lab, "nap", grace=0.1)
     assert not process.running(lab, "nap")
+
+
+def test_share_of_the_processors() -> None:
+    """A process and what it starts are in the group while it is weighed; nothing is left of it."""
+    root, name = process.cpu_root(), "quetrex-tests-weigh"
+    if root is None:
+        pytest.skip("no control groups of version 1 on this machine")
+    look = "grep -E '[:,]cpu[:,]' /proc/self/cgroup"
+    script = (
+        f"import subprocess; from lab import process; process.weigh({name!r}, 300); print(subprocess.check_output(['sh', '-c', {look!r}], text=True));"
+        f"print(open('{root}/{name}/cpu.shares').read()); process.unweigh({name!r})"
+    )
+    said = subprocess.run([sys.executable, "-c", script], cwd=CHECKOUT / "tests", capture_output=True, text=True, check=True).stdout.split()
+    assert said[0].endswith(f":/{name}"), said
+    assert said[-1] == "300"
+    assert not (root / name).exists()
