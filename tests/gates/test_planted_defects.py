@@ -187,6 +187,7 @@ def test_artifact_defect(tmp_path: Path) -> None:
 
 
 @pytest.mark.gate
+@pytest.mark.long
 @planted
 def test_importer_defect(tmp_path: Path) -> None:
     tree = kit.empty_collection(tmp_path, {"plugins/modules/planted.py": MODULE.replace("from ansible", "import os\nfrom ansible"), **CHANGELOG})

@@ -55,6 +55,7 @@ def role(tmp_path: Path) -> Iterator[Role]:
     assert api.violations() == []
 
 
+@pytest.mark.long
 def test_two_zones_and_hosts_of_their_own(role: Role) -> None:
     files = {"name": "files", "ipv4": ["192.0.2.20", "192.0.2.21"], "ipv6": "2001:db8::20"}
     zones = [
@@ -114,6 +115,7 @@ def test_visitors_are_not_taken_from_another_environment(role: Role) -> None:
     assert role.records("quetrex.test") == names
 
 
+@pytest.mark.long
 def test_the_engine_changes_there_and_back(role: Role) -> None:
     role.run()
     role.run(cloudflare_zone_cache_engine="cache_rules")
