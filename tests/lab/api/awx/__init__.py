@@ -5,18 +5,20 @@
 
 Objects are kept as AWX keeps them: defaults filled in, secrets answered as `$encrypted$`, names unique per organisation, foreign keys
 checked, related objects in `related`. A project is really fetched with git, so a template with a playbook that is not there is refused.
+A token has its user's rights: `admin` is system administrator, `organizer` administers the organisations it was made administrator of
+(`POST organizations/<id>/admins/`), `somebody` nothing. What AWX answers to requests it refuses is recorded in `answers.yml`.
 Jobs are not run here: `lab.controller` does that, with ansible-runner, as AWX's own nodes do.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 
 from ..faults import Faults
 from ..kit import LabPaths, Store
+from .users import USERS, token
 from .views import routes
 
 if TYPE_CHECKING:
@@ -25,18 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["create_app", "token", "token_of"]
 
 
-def token(name: str) -> str:
-    """The OAuth token of the lab of that name."""
-    return hashlib.sha256(f"awx {name}".encode()).hexdigest()[:30]
-
-
 def token_of(lab: Lab) -> str:
     return token(lab.name)
 
 
 def create_app(lab: LabPaths) -> Starlette:
     """The API, with what a fresh AWX has: one organisation, the managed credential types and the Galaxy credential."""
-    store, faults, key = Store(lab, "awx"), Faults(), token(getattr(lab, "name", "scratch"))
-    app = Starlette(routes=routes(store, lab.path("awx", "projects"), key))
+    store, faults, name = Store(lab, "awx"), Faults(), getattr(lab, "name", "scratch")
+    app = Starlette(routes=routes(store, lab.path("awx", "projects"), {token(name, user): user for user in USERS}))
+    app.state.store = store
     app.state.faults = faults
     return app

@@ -1,13 +1,24 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of objects of AWX 24.6: fields with AWX's defaults, what makes one unique, and what its fields refer to."""
+"""The kinds of objects of AWX 24.6: fields with AWX's defaults, which values they take, what makes one unique, and what its fields refer to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
+JOB_TYPES = ("run", "check")
+VERBOSITIES = (0, 1, 2, 3, 4, 5)
+SCM_TYPES = ("", "git", "svn", "insights", "archive")
+PULLS = ("", "always", "missing", "never")
+INVENTORY_KINDS = ("", "smart", "constructed")
+SOURCES = (
+    "azure_rm", "constructed", "controller", "ec2", "file", "gce", "insights", "openshift_virtualization", "openstack", "rhv", "satellite6", "scm",
+    "terraform", "vmware",
+)  # fmt: skip
+RECEIVERS = ("awssns", "email", "grafana", "irc", "mattermost", "pagerduty", "rocketchat", "slack", "twilio", "webhook")
+LONGEST_NAME = 512
 NOTIFIED = ("notification_templates_started", "notification_templates_success", "notification_templates_error")
 
 
@@ -22,10 +33,18 @@ class Kind:
     refers: dict[str, str] = field(default_factory=dict)
     related: dict[str, str] = field(default_factory=dict)
     runs: bool = False  # whether it can be launched: a unified job template
+    choices: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    least: tuple[str, ...] = ()  # numbers that are not negative
+    read_only: tuple[str, ...] = ()
+    model: str = ""  # what AWX calls it in its messages; by default made of the type
 
     @property
     def known(self) -> set[str]:
         return {*self.fields, *self.needed, *self.refers}
+
+    @property
+    def called(self) -> str:
+        return self.model or "".join(word.capitalize() for word in self.type.split("_"))
 
 
 def _told(*more: str) -> dict[str, str]:
@@ -45,18 +64,19 @@ KINDS: dict[str, Kind] = {
     ),
     "execution_environments": Kind(
         "execution_environment", {"description": "", "pull": "", "managed": False}, ("name", "image"), unique=("name",),
-        refers={"organization": "organizations", "credential": "credentials"},
+        refers={"organization": "organizations", "credential": "credentials"}, choices={"pull": PULLS}, read_only=("managed",),
     ),
     "credential_types": Kind(
-        "credential_type", {"description": "", "inputs": {}, "injectors": {}, "managed": False, "namespace": None}, ("name", "kind"), unique=("name",)
+        "credential_type", {"description": "", "inputs": {}, "injectors": {}, "managed": False, "namespace": None}, ("name", "kind"), unique=("name", "kind"),
+        read_only=("managed", "namespace"),
     ),
     "credentials": Kind(
         "credential", {"description": "", "inputs": {}, "managed": False}, ("name", "credential_type"), unique=("name", "organization", "credential_type"),
-        refers={"organization": "organizations", "credential_type": "credential_types"},
+        refers={"organization": "organizations", "credential_type": "credential_types"}, read_only=("managed",),
     ),
     "notification_templates": Kind(
         "notification_template", {"description": "", "notification_configuration": {}, "messages": {}}, ("name", "organization", "notification_type"),
-        refers={"organization": "organizations"},
+        refers={"organization": "organizations"}, choices={"notification_type": RECEIVERS},
     ),
     "projects": Kind(
         "project",
@@ -66,11 +86,11 @@ KINDS: dict[str, Kind] = {
             "local_path": "", "custom_virtualenv": None, "scm_revision": "", "status": "never updated",
         },
         refers={"organization": "organizations", "credential": "credentials", "default_environment": "execution_environments"},
-        related=_told(), runs=True,
+        related=_told(), runs=True, choices={"scm_type": SCM_TYPES}, least=("scm_update_cache_timeout",), read_only=("scm_revision", "status"),
     ),
     "inventories": Kind(
         "inventory", {"description": "", "kind": "", "host_filter": None, "variables": "", "prevent_instance_group_fallback": False}, ("name", "organization"),
-        refers={"organization": "organizations"},
+        refers={"organization": "organizations"}, choices={"kind": INVENTORY_KINDS},
     ),
     "inventory_sources": Kind(
         "inventory_source",
@@ -84,12 +104,13 @@ KINDS: dict[str, Kind] = {
             "inventory": "inventories", "source_project": "projects", "credential": "credentials", "execution_environment": "execution_environments",
             "organization": "organizations",
         },
-        related=_told(), runs=True,
+        related=_told(), runs=True, choices={"source": SOURCES, "verbosity": VERBOSITIES}, least=("update_cache_timeout",),
+        read_only=("status", "organization"),
     ),
     "job_templates": Kind(
         "job_template",
         {
-            "description": "", "job_type": "run", "playbook": "", "scm_branch": "", "forks": 0, "limit": "", "verbosity": 0, "extra_vars": "---",
+            "description": "", "job_type": "run", "playbook": "", "scm_branch": "", "forks": 0, "limit": "", "verbosity": 0, "extra_vars": "",
             "job_tags": "", "force_handlers": False, "skip_tags": "", "start_at_task": "", "timeout": 0, "use_fact_cache": False, "host_config_key": "",
             "survey_enabled": False, "become_enabled": False, "diff_mode": False, "allow_simultaneous": False, "custom_virtualenv": None,
             "job_slice_count": 1, "webhook_service": "", "prevent_instance_group_fallback": False, "status": "never updated",
@@ -99,12 +120,13 @@ KINDS: dict[str, Kind] = {
             "organization": "organizations", "inventory": "inventories", "project": "projects", "execution_environment": "execution_environments",
             "webhook_credential": "credentials",
         },
-        related={"credentials": "credentials"} | _told(), runs=True,
+        related={"credentials": "credentials"} | _told(), runs=True, choices={"job_type": JOB_TYPES, "verbosity": VERBOSITIES}, least=("forks",),
+        read_only=("organization", "status"),
     ),
     "workflow_job_templates": Kind(
         "workflow_job_template",
         {
-            "description": "", "extra_vars": "---", "survey_enabled": False, "allow_simultaneous": False, "limit": None, "scm_branch": None,
+            "description": "", "extra_vars": "", "survey_enabled": False, "allow_simultaneous": False, "limit": None, "scm_branch": None,
             "webhook_service": "", "job_tags": None, "skip_tags": None, "status": "never updated",
             **dict.fromkeys((f"ask_{one}_on_launch" for one in ("variables", "inventory", "scm_branch", "limit", "labels", "tags", "skip_tags")), False),
         },
@@ -115,13 +137,15 @@ KINDS: dict[str, Kind] = {
         ("identifier", "workflow_job_template"), unique=("identifier", "workflow_job_template"),
         refers={"workflow_job_template": "workflow_job_templates", "unified_job_template": "unified_job_templates", "inventory": "inventories"},
         related=dict.fromkeys(("success_nodes", "failure_nodes", "always_nodes"), "workflow_job_template_nodes") | {"credentials": "credentials"},
+        choices={"job_type": JOB_TYPES, "verbosity": VERBOSITIES},
     ),
     "workflow_approval_templates": Kind("workflow_approval_template", {"description": "", "timeout": 0}, unique=("id",), runs=True),
     "schedules": Kind(
         "schedule", {"description": "", "enabled": True, **_LAUNCH}, ("name", "rrule", "unified_job_template"), unique=("name", "unified_job_template"),
         refers={"unified_job_template": "unified_job_templates", "inventory": "inventories", "execution_environment": "execution_environments"},
-        related={"credentials": "credentials"},
+        related={"credentials": "credentials"}, choices={"job_type": JOB_TYPES, "verbosity": VERBOSITIES},
     ),
-    "jobs": Kind("job", {"status": "new", "launch": {}}, unique=("id",)),
+    "jobs": Kind("job", {"status": "new", "launch": {}}, unique=("id",), related={"credentials": "credentials"}),
+    "users": Kind("user", {"is_superuser": False}, ("username",), unique=("username",)),
 }  # fmt: skip
 UNIFIED = tuple(name for name, kind in KINDS.items() if kind.runs)

@@ -1,50 +1,103 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What AWX refuses beyond missing fields: survey questions, credential types, notifications, schedules, playbooks that are not there."""
+"""What AWX refuses beyond the types of fields: credential types, credentials, notifications, schedules, projects, playbooks that are not there."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 import re
 import subprocess
+import urllib.parse
+import zoneinfo
 from pathlib import Path
 from typing import Any
 
+import yaml
 from dateutil.rrule import rrulestr
 from jinja2 import StrictUndefined, TemplateError, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-Problems = dict[str, list[Any]]
+from .fields import Problems
+
 ENCRYPTED = "$encrypted$"
-QUESTION_TYPES = ("text", "textarea", "password", "multiplechoice", "multiselect", "integer", "float")
-# fields per kind of receiver; the second list holds the secret ones
-RECEIVERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "webhook": (("url", "http_method", "headers", "username", "password", "disable_ssl_verification"), ("password",)),
-    "slack": (("token", "channels"), ("token",)),
-    "email": (("host", "port", "username", "password", "use_tls", "use_ssl", "sender", "recipients", "timeout"), ("password",)),
-    "pagerduty": (("subdomain", "token", "service_key", "client_name"), ("token",)),
+# Fields of a receiver's configuration with their types; those with a default may be left out.
+RECEIVERS: dict[str, dict[str, str]] = {
+    "webhook": {
+        "url": "string", "http_method": "string", "disable_ssl_verification": "bool", "username": "string", "password": "password",
+        "headers": "object",
+    },
+    "slack": {"token": "password", "channels": "list"},
+    "email": {
+        "host": "string", "port": "int", "username": "string", "password": "password", "use_tls": "bool", "use_ssl": "bool", "sender": "string",
+        "recipients": "list", "timeout": "int",
+    },
+    "pagerduty": {"subdomain": "string", "token": "password", "service_key": "string", "client_name": "string"},
+    "mattermost": {"mattermost_url": "string", "mattermost_no_verify_ssl": "bool"},
+    "rocketchat": {"rocketchat_url": "string", "rocketchat_no_verify_ssl": "bool"},
+    "grafana": {"grafana_url": "string", "grafana_key": "password"},
+    "twilio": {"account_sid": "string", "account_token": "password", "from_number": "string", "to_numbers": "list"},
+    "irc": {"server": "string", "port": "int", "nickname": "string", "password": "password", "use_ssl": "bool", "targets": "list"},
+    "awssns": {
+        "aws_region": "string", "aws_access_key_id": "string", "aws_secret_access_key": "password", "aws_session_token": "password",
+        "sns_topic_arn": "string",
+    },
+}  # fmt: skip
+LEFT_OUT: dict[str, dict[str, Any]] = {
+    "webhook": {"http_method": "POST", "disable_ssl_verification": False, "username": "", "password": ""},
+    "email": {"timeout": 30},
+    "awssns": {"aws_session_token": ""},
 }
-OPTIONAL = {"username", "password", "timeout"}
+TYPES: dict[str, type] = {"string": str, "password": str, "int": int, "bool": bool, "list": list, "object": dict}
+BLOCKED = ("VIRTUAL_ENV", "PATH", "PYTHONPATH", "JOB_ID", "INVENTORY_ID", "INVENTORY_SOURCE_ID", "INVENTORY_UPDATE_ID", "AD_HOC_COMMAND_ID", "AWX_HOST")
+FIELD_KEYS = {"type", "format", "choices", "id", "label", "help_text", "multiline", "secret", "ask_at_runtime", "default"}
+GIT_SCHEMES = ("ssh", "git", "git+ssh", "http", "https", "ftp", "ftps", "file")
+KEY_TYPES = ("RSA", "DSA", "EC", "OPENSSH", "")
+IN_USE = "Modifications to inputs are not allowed for credential types that are in use"
 
 
 class Refusal(Exception):
-    """400 with AWX's body: field -> list of objections, or `error`."""
+    """400 with AWX's body: field -> list of objections, or `error`; another status where AWX has one."""
 
-    def __init__(self, body: dict[str, Any]) -> None:
+    def __init__(self, body: dict[str, Any], status: int = 400) -> None:
         super().__init__(body)
-        self.body = body
+        self.body, self.status = body, status
+
+
+def variables(text: Any) -> dict[str, Any] | None:
+    """What AWX reads from a text of variables: JSON or YAML, a mapping; None where it cannot."""
+    if not isinstance(text, str):
+        return None
+    try:
+        read = json.loads(text)
+    except ValueError:
+        try:
+            read = yaml.safe_load(text)
+        except yaml.YAMLError:
+            return None
+    return {} if read is None else read if isinstance(read, dict) else None
 
 
 def notification(item: dict[str, Any]) -> Problems:
-    known = RECEIVERS.get(item["notification_type"])
-    if known is None:
-        return {"notification_type": [f'"{item["notification_type"]}" is not a valid choice.']}
-    given = item["notification_configuration"]
-    missing = [one for one in known[0] if one not in given and one not in OPTIONAL]
-    strange = [one for one in given if one not in known[0]]
-    if missing:
-        return {"notification_configuration": [f"Missing required fields for Notification Configuration: {missing}."]}
-    return {"notification_configuration": [f"Unexpected fields: {strange}"]} if strange else {}
+    """Missing fields, wrong types; fields that a receiver has not are kept. What has a default is filled in."""
+    fields, given = RECEIVERS[item["notification_type"]], item["notification_configuration"]
+    given.update({key: value for key, value in LEFT_OUT.get(item["notification_type"], {}).items() if key not in given})
+    missing = [one for one in fields if one not in given]
+    found = [f"Missing required fields for Notification Configuration: {missing}."] if missing else []
+    for key, kind in ((key, kind) for key, kind in fields.items() if key in given):
+        if type(given[key]) is not TYPES[kind]:
+            found.append(f"Configuration field '{key}' incorrect type, expected {kind}.")
+        elif kind == "list" and not given[key]:
+            found.append(f"No values specified for field '{key}'")
+        elif key == "http_method" and given[key].lower() not in ("put", "post"):
+            found.append("HTTP method must be either 'POST' or 'PUT'.")
+    return {"__all__": found} if found else {}
+
+
+def secrets_of_receiver(kind: str) -> set[str]:
+    return {key for key, type_ in RECEIVERS[kind].items() if type_ == "password"}
 
 
 def hidden(kind: str, item: dict[str, Any], secrets: set[str]) -> dict[str, Any]:
@@ -56,36 +109,69 @@ def hidden(kind: str, item: dict[str, Any], secrets: set[str]) -> dict[str, Any]
 
 
 def credential_type(item: dict[str, Any]) -> Problems:
-    """A schema of fields, and injectors that use nothing else. Templates are rendered strictly, as AWX does on saving."""
-    fields = (item["inputs"] or {}).get("fields", [])
+    """A schema of fields, and injectors that use nothing else. Templates are rendered strictly, as AWX does on saving. A field without a type gets one."""
     if item["kind"] not in ("cloud", "net"):
-        return {"kind": [f"'{item['kind']}' is not a valid choice: must be one of 'cloud', 'net'"]}
+        return {"kind": [f"Must be 'cloud' or 'net', not {item['kind']}"]}
+    fields = (item["inputs"] or {}).get("fields", [])
+    if set(item["inputs"] or {}) - {"fields", "required"}:
+        return {"inputs": [f"Additional properties are not allowed: {sorted(set(item['inputs']) - {'fields', 'required'})}"]}
+    seen: set[str] = set()
     for one in fields:
-        extra = set(one) - {"id", "label", "type", "help_text", "multiline", "secret", "ask_at_runtime", "choices", "default", "format"}
-        if extra or not {"id", "label"} <= set(one) or one.get("type", "string") not in ("string", "boolean"):
-            return {"inputs": [f"invalid field {one}"]}
-        if not re.fullmatch(r"[a-zA-Z_]+[a-zA-Z0-9_]*", one["id"]):
-            return {"inputs": [f"{one['id']} is an invalid variable name"]}
-    names = [one["id"] for one in fields]
-    if len(set(names)) < len(names) or set((item["inputs"] or {}).get("required", [])) - set(names):
-        return {"inputs": ["field IDs must be unique, and required ones must exist"]}
-    return _injectors(item["injectors"] or {}, names)
+        found = _field(one, seen)
+        if found:
+            return {"inputs": [found]}
+        seen.add(one["id"])
+    return _injectors(item["injectors"] or {}, sorted(seen))
+
+
+def _field(one: dict[str, Any], seen: set[str]) -> str:
+    """The first objection to a field of a credential type; fills in the type of one without."""
+    problem = _field_shape(one)
+    if problem:
+        return problem
+    if not re.fullmatch(r"[a-zA-Z_]+[a-zA-Z0-9_]*", one["id"]):
+        return f"{one['id']} is an invalid variable name"
+    if one["id"] == "tower":
+        return '"tower" is a reserved field name'
+    if one["id"] in seen:
+        return f"field IDs must be unique ({one['id']})"
+    one.setdefault("type", "string")
+    if "default" in one and type(one["default"]) is not {"string": str, "boolean": bool}[one["type"]]:
+        return f"{one['default']} is not a {one['type']}"
+    not_text = [key for key in ("choices", "multiline", "format", "secret") if key in one and one["type"] != "string"]
+    if not_text:
+        return f"{not_text[0]} not allowed for {one['type']} type ({one['id']})"
+    return "'ask_at_runtime' is not supported for custom credentials." if one.get("ask_at_runtime") else ""
+
+
+def _field_shape(one: dict[str, Any]) -> str:
+    extra, missing = sorted(set(one) - FIELD_KEYS), sorted({"id", "label"} - set(one))
+    if missing:
+        return f"'{missing[0]}' is a required property"
+    if extra:
+        return f"Additional properties are not allowed ('{extra[0]}' was unexpected)"
+    for key, allowed in (("type", ["string", "boolean"]), ("format", ["ssh_private_key", "url"])):
+        if key in one and one[key] not in allowed:
+            return f"{one[key]!r} is not one of {allowed}"
+    for key in ("secret", "multiline", "ask_at_runtime"):
+        if not isinstance(one.get(key, False), bool):
+            return f"{type(one[key]).__name__} provided in relative path ['fields', 0, '{key}'], expected boolean"
+    return ""
 
 
 def _injectors(injectors: dict[str, Any], names: list[str]) -> Problems:
-    if set(injectors) - {"file", "env", "extra_vars"}:
-        return {"injectors": [f"Additional properties are not allowed: {sorted(set(injectors) - {'file', 'env', 'extra_vars'})}"]}
+    problem = _shape(injectors)
+    if problem:
+        return {"injectors": [problem]}
     files = [key.partition(".")[2] or "" for key in injectors.get("file", {})]
     if "" in files and len(files) > 1:
         return {"injectors": ["Must use multi-file syntax when injecting multiple files"]}
     space = {**dict.fromkeys(names, "EXAMPLE"), "tower": {"filename": "EXAMPLE_FILENAME" if "" in files else dict.fromkeys(files, "EXAMPLE_FILENAME")}}
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
     for part, templates in injectors.items():
-        for key, text in templates.items():
-            if part == "env" and (not re.fullmatch(r"[A-Z_][A-Z0-9_]*", key, re.IGNORECASE) or key.startswith("ANSIBLE_") or key in ("PATH", "PYTHONPATH")):
-                return {"injectors": [f"Environment variable {key} is not allowed to be used in credentials."]}
+        for key, text in _leaves(templates):
             try:
-                environment.from_string(str(text)).render(space)
+                environment.from_string(text).render(space)
             except UndefinedError as error:
                 return {"injectors": [f"{key} uses an undefined field ({error})"]}
             except TemplateError as error:
@@ -93,66 +179,146 @@ def _injectors(injectors: dict[str, Any], names: list[str]) -> Problems:
     return {}
 
 
-def credential(item: dict[str, Any], schema: dict[str, Any]) -> Problems:
+def _leaves(node: Any, key: str = "") -> list[tuple[str, str]]:
+    if isinstance(node, dict):
+        return [found for name, one in node.items() for found in _leaves(one, name)]
+    return [found for one in node for found in _leaves(one, key)] if isinstance(node, list) else [(key, str(node))]
+
+
+def _shape(injectors: dict[str, Any]) -> str:
+    names = {"file": r"template(\.[a-zA-Z_]+[a-zA-Z0-9_]*)?", "env": r"[a-zA-Z_]+[a-zA-Z0-9_]*", "extra_vars": r"[a-zA-Z_{}]+[a-zA-Z0-9_{}]*"}
+    strange = sorted(set(injectors) - set(names))
+    if strange:
+        return f"Schema validation error in relative path [] (Additional properties are not allowed ('{strange[0]}' was unexpected))"
+    for part, entries in injectors.items():
+        allowed: tuple[type, ...] = (str, list, dict) if part == "extra_vars" else (str,)
+        for key, value in entries.items():
+            if not re.fullmatch(names[part], key):
+                return f"Schema validation error in relative path ['{part}'] ('{key}' does not match any of the regexes: '^{names[part]}$')"
+            if not isinstance(value, allowed):
+                return f"{value!r} is not valid under any of the given schemas"
+            if part == "env" and key.startswith("ANSIBLE_"):
+                return f"Environment variable {key} may affect Ansible configuration so its use is not allowed in credentials."
+            if part == "env" and key in BLOCKED:
+                return f"Environment variable {key} is not allowed to be used in credentials."
+    return ""
+
+
+def credential(item: dict[str, Any], schema: dict[str, Any], known: dict[str, Any] | None) -> dict[str, Any]:
+    """`known`: the inputs kept so far; None for a new credential, which may not hold `$encrypted$`."""
     fields = {one["id"]: one for one in schema.get("fields", [])}
+    if known is None:
+        for key in (one["id"] for one in schema.get("fields", []) if one.get("secret")):
+            if item["inputs"].get(key) == ENCRYPTED:
+                return {"inputs": [f"$encrypted$ is a reserved keyword, and cannot be used for {key}."]}
     strange = sorted(set(item["inputs"]) - set(fields))
     if strange:
         return {"inputs": [f"Additional properties are not allowed ({', '.join(map(repr, strange))} was unexpected)"]}
-    key = item["inputs"].get("ssh_private_key")
-    if key and fields["ssh_private_key"].get("format") == "ssh_private_key" and "PRIVATE KEY-----" not in key:
-        return {"inputs": ["Invalid certificate or key"]}
-    return {}
+    found: dict[str, Any] = {}
+    for key, value in item["inputs"].items():
+        kind = fields[key].get("type", "string")
+        # null counts as an empty text
+        if value is not None and (type(value) is not {"string": str, "boolean": bool}[kind]):
+            if known is not None and fields[key].get("secret"):
+                return {"inputs": [f"secret values must be of type string, not {type(value).__name__}"]}
+            found[key] = [f"{value!r} is not of type '{kind}'"]
+        elif fields[key].get("format") == "ssh_private_key" and value and value != ENCRYPTED and key_problem(str(value)):
+            found[key] = [f"{value!r} is not a 'ssh_private_key'"]
+    return {"inputs": found} if found else {}
 
 
-def survey(spec: dict[str, Any]) -> None:
-    """AWX's checks of a survey, in its order; raises on the first objection."""
-    for name, wanted in (("name", str), ("description", str), ("spec", list)):
-        if name not in spec:
-            raise Refusal({"error": f"'{name}' missing from survey spec."})
-        if not isinstance(spec[name], wanted):
-            raise Refusal({"error": f"Expected {wanted.__name__} for '{name}', got {type(spec[name]).__name__} type."})
-    if not spec["spec"]:
-        raise Refusal({"error": "'spec' doesn't contain any items."})
-    seen: set[str] = set()
-    for position, question in enumerate(spec["spec"]):
-        _question(question, position, seen)
-        seen.add(question["variable"])
-
-
-def _question(question: dict[str, Any], position: int, seen: set[str]) -> None:
-    for name in ("type", "question_name", "variable", "required"):
-        if name not in question:
-            raise Refusal({"error": f"'{name}' missing from survey question {position}"})
-    if question["type"] not in QUESTION_TYPES:
-        raise Refusal({"error": f"'{question['type']}' in survey question {position} is not one of '{', '.join(QUESTION_TYPES)}' allowed question types."})
-    if question["variable"] in seen:
-        raise Refusal({"error": f"'variable' '{question['variable']}' duplicated in survey question {position}."})
-    for bound in ("min", "max"):
-        if question.get(bound) is not None and not isinstance(question[bound], int):
-            raise Refusal({"error": f"The {bound} limit in survey question {position} expected to be integer."})
-    if question["type"] in ("multiplechoice", "multiselect"):
-        choices = question.get("choices") or []
-        choices = choices.splitlines() if isinstance(choices, str) else choices
-        if not choices:
-            raise Refusal({"error": f"Survey question {position} of type {question['type']} must specify choices."})
-        if question.get("default") and question["default"] not in choices:
-            raise Refusal({"error": f"Default choice must be answered from the choices listed. ({question['variable']})"})
+def key_problem(text: str) -> str:
+    """Why a text is no private key: PEM objects one after the other, with data in base64, and at least one key. An encrypted key is accepted."""
+    rest, keys = text.lstrip(), 0
+    while rest:
+        match = re.match(r"-{4,} *BEGIN (?P<type>[A-Z ]+?) *-{4,}\s*(?P<data>.+?)\s*-{4,} *END (?P=type) *-{4,}(?P<next>.*)$", rest, re.DOTALL)
+        if not match:
+            return f"Invalid certificate or key: {rest[:100]}..."
+        if match["type"].endswith("PRIVATE KEY"):
+            keys += 1
+            kind = match["type"].replace("ENCRYPTED PRIVATE KEY", "").replace("PRIVATE KEY", "").strip()
+            if kind not in KEY_TYPES:
+                return f'Invalid private key: unsupported type "{kind}"'
+        elif match["type"] != "CERTIFICATE":
+            return f'Unsupported PEM object type: "{match["type"]}"'
+        try:
+            base64.b64decode("".join(line.strip() for line in match["data"].splitlines() if ":" not in line))
+        except binascii.Error:
+            return "Invalid base64-encoded data"
+        rest = match["next"].lstrip()
+    return "" if keys else "At least one private key is required."
 
 
 def schedule(item: dict[str, Any]) -> Problems:
+    """The rule as AWX reads it, and as it is parsed."""
     text = item["rrule"]
-    if len(re.findall(r"DTSTART(?:;TZID=[^:]+)?:\d{8}T\d{6}Z?", text)) != 1:
-        return {"rrule": ["One DTSTART is required in rrule. Value should start with: DTSTART:YYYYMMDDTHHMMSSZ"]}
-    rules = re.findall(r"RRULE:(\S+)", text)
-    if not rules:
-        return {"rrule": ["One or more rule required in rrule."]}
-    if any("INTERVAL" not in rule for rule in rules):
-        return {"rrule": ["INTERVAL required in rrule."]}
+    for word in ("EXDATE", "RDATE"):
+        if f"{word.lower()}:" in text.lower():
+            return {"rrule": [f"{word} not allowed in rrule."]}
+    starts = re.findall(r"DTSTART(?:;[^:]+)?:[0-9]+T[0-9]+Z?", text)
+    found = [] if starts else ["Valid DTSTART required in rrule. Value should start with: DTSTART:YYYYMMDDTHHMMSSZ"]
+    if re.search(r"DTSTART:[0-9]+T[0-9]+ ", text):
+        found.append("DTSTART cannot be a naive datetime.  Specify ;TZINFO= or YYYYMMDDTHHMMSSZZ.")
+    if len(starts) > 1:
+        found.append("Multiple DTSTART is not supported.")
+    if "rrule:" not in text.lower():
+        found.append("One or more rule required in rrule.")
+    for rule in re.findall(r"RULE:[^\s]*", text):
+        found += [f"{reason}: {rule}" for reason in _rule(rule)]
     try:
-        rrulestr(text.replace(" RRULE", "\nRRULE"))
-    except (ValueError, TypeError) as error:
-        return {"rrule": [f"rrule parsing failed validation: {error}"]}
+        zone = re.search(r"TZID=([^:;]+)", text)
+        if zone:
+            zoneinfo.ZoneInfo(zone[1])
+        if not found:
+            rrulestr(text.replace(" RRULE", "\nRRULE"))
+    except (ValueError, TypeError, IndexError, zoneinfo.ZoneInfoNotFoundError) as error:
+        found.append(f"rrule parsing failed validation: {error}")
+    return {"rrule": found} if found else {}
+
+
+def _rule(rule: str) -> list[str]:
+    count = re.search(r"COUNT=([0-9]+)", rule)
+    return [
+        reason
+        for reason, wrong in {
+            "INTERVAL required in rrule": "interval" not in rule.lower(),
+            "SECONDLY is not supported": "interval" in rule.lower() and "secondly" in rule.lower(),
+            "BYDAY with numeric prefix not supported": re.search(r"BYDAY[:=][0-9]+[a-zA-Z]{2}", rule),
+            "RRULE may not contain both COUNT and UNTIL": "COUNT" in rule and "UNTIL" in rule,
+            "COUNT > 999 is unsupported": count and int(count[1]) > 999,
+        }.items()
+        if wrong
+    ]
+
+
+def project(item: dict[str, Any], credential_kind: str | None) -> Problems:
+    """A source that AWX can fetch. `credential_kind`: of the credential's type, None without one."""
+    if not item["scm_type"]:
+        return {}
+    if item["scm_type"] != "insights" and not item["scm_url"]:
+        return {"scm_url": ["SCM URL is required."]}
+    # without a scheme it is name@host:path, or a path on the node
+    if item["scm_type"] == "git" and "://" in item["scm_url"] and urllib.parse.urlsplit(item["scm_url"]).scheme not in GIT_SCHEMES:
+        return {"scm_url": ["Unsupported git URL"]}
+    wanted = "insights" if item["scm_type"] == "insights" else "scm"
+    if credential_kind is not None and credential_kind != wanted:
+        return {"credential": [f"Credential kind must be '{wanted}'."]}
     return {}
+
+
+def inventory_source(item: dict[str, Any]) -> Problems:
+    if item["source"] == "scm":
+        return {} if item["source_project"] else {"source_project": ["Project required for scm type sources."]}
+    if item["source"] == "constructed":
+        return {"error": ["constructed not a valid source for inventory"]}
+    strange = [key for key in ("source_project", "source_path", "scm_branch") if item.get(key)]
+    return {"detail": [f"Cannot set {' '.join(strange)} if not SCM type."]} if strange else {}
+
+
+def execution_environment(item: dict[str, Any]) -> Problems:
+    name = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+    whole = rf"{name}(?::[\w][\w.-]{{0,127}})?(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{{32,}})?"
+    return {} if re.fullmatch(whole, item["image"]) else {"image": [f"The container image name {item['image']} is not valid"]}
 
 
 def fetch(project: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -15,12 +15,23 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..kit import Store
-from . import rules
-from .kinds import KINDS, UNIFIED, Kind
+from . import fields, query, rules, surveys
+from .kinds import JOB_TYPES, KINDS, UNIFIED, Kind
 from .rules import Refusal
+from .users import ADMINISTRATOR, FORBIDDEN, USERS, Rights
 
 HEADERS = {"X-API-Product-Name": "AWX", "X-API-Product-Version": "24.6.1"}
 API = "/api/v2"
+ACTIVE = ("new", "pending", "waiting", "running")
+# What a template may ask for at a launch, and the field that says whether it does.
+PROMPTS = {
+    "job_type": "ask_job_type_on_launch", "diff_mode": "ask_diff_mode_on_launch", "limit": "ask_limit_on_launch", "job_tags": "ask_tags_on_launch",
+    "skip_tags": "ask_skip_tags_on_launch", "verbosity": "ask_verbosity_on_launch", "inventory": "ask_inventory_on_launch",
+    "scm_branch": "ask_scm_branch_on_launch", "forks": "ask_forks_on_launch", "timeout": "ask_timeout_on_launch",
+    "execution_environment": "ask_execution_environment_on_launch",
+}  # fmt: skip
+FLOWS = ("success_nodes", "failure_nodes", "always_nodes")
+LAUNCHED_WITH = ("ssh", "vault", "cloud", "net", "kubernetes")
 Item = dict[str, Any]
 
 
@@ -28,19 +39,27 @@ class Missing(Exception):
     """404."""
 
 
-def routes(store: Store, projects: Path, key: str) -> list[Route]:
-    """Everything below /api/v2."""
+def routes(store: Store, projects: Path, keys: dict[str, str]) -> list[Route]:
+    """Everything below /api/v2. `keys`: token -> user."""
     api = Api(store, projects)
 
     def view(handler: Callable[[Request, Item], tuple[int, Any]]) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
-            if request.headers.get("authorization") != f"Bearer {key}":
+            user = keys.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+            if user is None:
                 return JSONResponse({"detail": "Authentication credentials were not provided."}, 401, HEADERS)
             try:
                 body = json.loads(await request.body() or b"{}")
+                api.rights = Rights(store.data, next(one for one in store.data["users"].values() if one["username"] == user))
                 status, answer = handler(request, body)
             except Refusal as refusal:
-                return JSONResponse(refusal.body, 400, HEADERS)
+                return JSONResponse(refusal.body, refusal.status, HEADERS)
+            except fields.Wrong as wrong:
+                return JSONResponse(wrong.args[0], 400, HEADERS)
+            except query.Unknown as unknown:
+                return JSONResponse({"detail": str(unknown)}, 400, HEADERS)
+            except query.NoPage:
+                return JSONResponse({"detail": "Invalid page."}, 404, HEADERS)
             except Missing:
                 return JSONResponse({"detail": "Not found."}, 404, HEADERS)
             except ValueError as error:
@@ -50,6 +69,8 @@ def routes(store: Store, projects: Path, key: str) -> list[Route]:
         return serve
 
     return [
+        Route(f"{API}/me/", view(api.me), methods=["GET"]),
+        Route(f"{API}/ping/", view(api.ping), methods=["GET"]),
         Route(f"{API}/unified_job_templates/", view(api.unified), methods=["GET"]),
         Route(f"{API}/projects/{{id:int}}/update/", view(api.update_project), methods=["POST"]),
         Route(f"{API}/projects/{{id:int}}/playbooks/", view(api.project_playbooks), methods=["GET"]),
@@ -58,13 +79,15 @@ def routes(store: Store, projects: Path, key: str) -> list[Route]:
         Route(f"{API}/workflow_job_template_nodes/{{id:int}}/create_approval_template/", view(api.approval), methods=["POST"]),
         Route(f"{API}/job_templates/{{id:int}}/launch/", view(api.launch), methods=["POST"]),
         Route(f"{API}/{{kind}}/", view(api.collection), methods=["GET", "POST"]),
-        Route(f"{API}/{{kind}}/{{id:int}}/", view(api.single), methods=["GET", "PATCH", "DELETE"]),
+        Route(f"{API}/{{kind}}/{{id:int}}/", view(api.single), methods=["GET", "PATCH", "PUT", "DELETE"]),
         Route(f"{API}/{{kind}}/{{id:int}}/{{link}}/", view(api.links), methods=["GET", "POST"]),
     ]
 
 
 class Api:
-    """State and rules; handlers take a request and its body, and return status and answer."""
+    """State and rules; handlers take a request and its body, and return status and answer. `rights` are those of who asks."""
+
+    rights: Rights
 
     def __init__(self, store: Store, projects: Path) -> None:
         self.store, self.folder = store, projects
@@ -72,8 +95,12 @@ class Api:
             if not data:
                 data.update({"next": 1, "surveys": {}, "links": {}, "updates": {}, **{name: {} for name in KINDS}})
                 self._add("organizations", {"name": "Default"})
+                for user in USERS:
+                    self._add("users", {"username": user, "is_superuser": user == ADMINISTRATOR})
                 galaxy = self._add("credential_types", {"name": "Ansible Galaxy/Automation Hub API Token", "kind": "galaxy", "managed": True})
                 self._add("credentials", {"name": "Ansible Galaxy", "credential_type": galaxy["id"], "managed": True})
+                scm = {"fields": [{"id": "username", "label": "Username", "type": "string"}]}
+                self._add("credential_types", {"name": "Source Control", "kind": "scm", "managed": True, "inputs": scm})
 
     # --- objects ---------------------------------------------------------------------------------
 
@@ -85,9 +112,26 @@ class Api:
 
     def _get(self, name: str, number: int) -> Item:
         item: Item | None = self.store.data[name].get(str(number))
-        if item is None:
+        if item is None or not self.rights.sees(name, item):
             raise Missing
         return item
+
+    def _allow(self, name: str, item: Item) -> None:
+        if not self.rights.changes(name, item):
+            raise Refusal({"detail": FORBIDDEN}, 403)
+
+    def me(self, request: Request, _body: Item) -> tuple[int, Any]:
+        return 200, query.page(request.url.path, dict(request.query_params), [self.shown("users", self.rights.user)])
+
+    def ping(self, _request: Request, _body: Item) -> tuple[int, Any]:
+        return 200, {
+            "ha": False,
+            "version": HEADERS["X-API-Product-Version"],
+            "active_node": "lab",
+            "install_uuid": "lab",
+            "instances": [],
+            "instance_groups": [],
+        }
 
     def _add(self, name: str, given: Item) -> Item:
         kind, data = KINDS[name], self.store.data
@@ -109,95 +153,205 @@ class Api:
         summary: Item = {}
         if item.get("updating"):
             summary["current_update"] = {"id": item["updating"]}
+        if name != "users":
+            summary["user_capabilities"] = dict.fromkeys(("edit", "delete"), self.rights.changes(name, item))
         seen = rules.hidden(name, item, self._secrets(name, item))
         seen.pop("updating", None)
         return {**seen, "related": related, "summary_fields": summary}
 
     def _secrets(self, name: str, item: Item) -> set[str]:
         if name == "credentials":
-            schema = self._get("credential_types", item["credential_type"])["inputs"] or {}
+            schema = self.store.data["credential_types"][str(item["credential_type"])]["inputs"] or {}
             return {one["id"] for one in schema.get("fields", []) if one.get("secret")}
-        return set(rules.RECEIVERS[item["notification_type"]][1]) if name == "notification_templates" else set()
+        return rules.secrets_of_receiver(item["notification_type"]) if name == "notification_templates" else set()
 
     def collection(self, request: Request, body: Item) -> tuple[int, Any]:
         name, kind = self._kind(request)
         if request.method == "GET":
-            return 200, self._page(request, [self.shown(name, item) for item in self._matching(request, name, kind)])
+            found = query.matching(self._searched(name), request.query_params.multi_items(), [kind])
+            return 200, query.page(request.url.path, dict(request.query_params), [self.shown(name, self._get(name, one["id"])) for one in found])
         with self.store.edit():
-            given = {key: value for key, value in body.items() if key in kind.known}
-            missing = [key for key in kind.needed if given.get(key) in (None, "")]
-            if missing:
-                raise Refusal({key: ["This field is required."] for key in missing})
-            self._check(name, kind, {**kind.fields, **dict.fromkeys(kind.refers), **given, "id": None}, given)
-            item = self._add(name, given)
-            self._saved(name, item)
-            return 201, self.shown(name, item)
+            return 201, self.shown(name, self._create(name, kind, body))
 
-    def _matching(self, request: Request, name: str, kind: Kind) -> list[Item]:
-        items: list[Item] = list(self.store.data[name].values())
-        either = {key.removeprefix("or__"): value for key, value in request.query_params.items() if key.startswith("or__")}
-        for key, value in request.query_params.items():
-            if key in ("page", "page_size") or key.startswith("or__"):
-                continue
-            if key not in {*kind.known, "id", "type"}:
-                raise Refusal({"detail": f"{kind.type} has no field named '{key}'"})
-            items = [item for item in items if str(item.get(key)) == value]
-        return [item for item in items if not either or any(str(item.get(key)) == value for key, value in either.items())]
+    def _create(self, name: str, kind: Kind, body: Item) -> Item:
+        given = {key: value for key, value in body.items() if key in kind.known and key not in kind.read_only}
+        missing = [key for key in kind.needed if given.get(key) in (None, "")]
+        if missing:
+            raise Refusal({key: ["This field is required."] for key in missing})
+        given = self._read(name, kind, given)
+        draft = self._placed(name, {**kind.fields, **dict.fromkeys(kind.refers), **given, "id": None})
+        self._allow(name, draft)
+        self._check(name, kind, draft, given)
+        item = self._add(name, {key: value for key, value in draft.items() if key in kind.known})
+        self._saved(name, item)
+        return item
 
-    @staticmethod
-    def _page(request: Request, items: list[Item]) -> Item:
-        size, page = int(request.query_params.get("page_size", 25)), int(request.query_params.get("page", 1))
-        more = f"{request.url.path}?page={page + 1}" if len(items) > page * size else None
-        return {"count": len(items), "next": more, "previous": None, "results": items[(page - 1) * size : page * size]}
+    def _read(self, name: str, kind: Kind, given: Item) -> Item:
+        """The values as they are kept, with objections to references that lead nowhere."""
+        problems: fields.Problems = {}
+        for key, value in given.items():
+            if key in kind.refers and value not in (None, "") and not self._exists(kind.refers[key], value):
+                problems[key] = [f'Invalid pk "{value}" - object does not exist.']
+        if problems:
+            raise Refusal(problems)
+        return fields.typed(kind, given)
+
+    def _placed(self, name: str, item: Item) -> Item:
+        """A template belongs to its project's organisation, a source to its inventory's."""
+        for field, other in (("project", "projects"), ("inventory", "inventories")):
+            if (name, field) in (("job_templates", "project"), ("inventory_sources", "inventory")) and item.get(field):
+                item["organization"] = self.store.data[other][str(item[field])]["organization"]
+        return item
+
+    def _searched(self, name: str) -> list[Item]:
+        """What filters look at: what the user sees, with the ids of linked objects."""
+        kind, links = KINDS[name], self.store.data["links"]
+        found = [one for one in self.store.data[name].values() if self.rights.sees(name, one)]
+        return [{**one, **{link: links.get(f"{one['url']}{link}", []) for link in kind.related}} for one in found]
 
     def single(self, request: Request, body: Item) -> tuple[int, Any]:
         name, kind = self._kind(request)
         item = self._get(name, request.path_params["id"])
         if request.method == "GET":
             return 200, self.shown(name, item)
-        with self.store.edit() as data:
+        self._allow(name, item)
+        with self.store.edit():
             if request.method == "DELETE":
-                del data[name][str(item["id"])]
+                self._delete(name, item)
                 return 204, None
-            given = {key: value for key, value in body.items() if key in kind.known}
+            given = {key: value for key, value in body.items() if key in kind.known and key not in kind.read_only}
+            if request.method == "PUT":
+                missing = [key for key in kind.needed if given.get(key) in (None, "")]
+                if missing:
+                    raise Refusal({key: ["This field is required."] for key in missing})
+            given = self._read(name, kind, given)
             if name == "credentials" and "inputs" in given:  # what was never shown is kept
                 kept = {key: item["inputs"].get(key) for key, value in given["inputs"].items() if value == rules.ENCRYPTED}
                 given["inputs"] = {**given["inputs"], **kept}
-            self._check(name, kind, {**item, **given}, given)
-            item.update(given)
+            changed = self._placed(name, {**item, **given})
+            self._check(name, kind, changed, given)
+            item.update({key: value for key, value in changed.items() if key in item})
             self._saved(name, item)
             return 200, self.shown(name, item)
 
+    def _delete(self, name: str, item: Item) -> None:
+        """With what goes with it, and the links to it."""
+        data = self.store.data
+        if name == "credential_types" and any(one["credential_type"] == item["id"] for one in data["credentials"].values()):
+            raise Refusal({"detail": "Credential types that are in use cannot be deleted"}, 403)
+        self._refuse_while_busy(name, item)
+        parents = {
+            "organizations": [("projects", "organization"), ("inventories", "organization"), ("credentials", "organization")],
+            "projects": [("job_templates", "project")],
+            "inventories": [("inventory_sources", "inventory")],
+            "job_templates": [("schedules", "unified_job_template")],
+            "workflow_job_templates": [("workflow_job_template_nodes", "workflow_job_template"), ("schedules", "unified_job_template")],
+        }
+        for other, field in parents.get(name, []):
+            for child in [one for one in data[other].values() if one.get(field) == item["id"]]:
+                if other == "job_templates":
+                    child["project"] = None
+                else:
+                    self._delete(other, child)
+        for one in data["workflow_job_template_nodes"].values():
+            if one.get("unified_job_template") == item["id"]:
+                one["unified_job_template"] = None
+        for key, ids in data["links"].items():
+            source, _slash, link = key.rpartition("/")
+            target = KINDS[source.split("/")[3]].related.get(link)
+            data["links"][key] = [one for one in ids if not (target == name and one == item["id"])]
+        del data[name][str(item["id"])]
+
+    def _refuse_while_busy(self, name: str, item: Item) -> None:
+        jobs = [one for one in self.store.data["jobs"].values() if one["status"] in ACTIVE]
+        templates = {one["id"] for one in self.store.data["job_templates"].values() if name == "projects" and one["project"] == item["id"]}
+        templates |= {item["id"]} if name == "job_templates" else set()
+        active = [{"id": one["id"], "type": "job"} for one in jobs if one["launch"].get("template") in templates]
+        active += [{"id": item["updating"], "type": "project_update"}] if name == "projects" and item.get("updating") else []
+        if active:
+            raise Refusal({"error": "Resource is being used by running jobs.", "active_jobs": active}, 409)
+
     def _check(self, name: str, kind: Kind, item: Item, given: Item) -> None:
-        problems: rules.Problems = {}
-        for key, value in given.items():
-            if value is None and isinstance(kind.fields.get(key), str):
-                problems[key] = ["This field may not be null."]
-            if key in kind.refers and value not in (None, "") and not self._exists(kind.refers[key], value):
-                problems[key] = [f'Invalid pk "{value}" - object does not exist.']
+        problems: fields.Problems = {}
         twins = [one for one in self.store.data[name].values() if one["id"] != item["id"] and all(one.get(key) == item.get(key) for key in kind.unique)]
         if twins and "id" not in kind.unique:
-            problems["__all__"] = [f"{kind.type.replace('_', ' ').capitalize()} with this {' and '.join(kind.unique)} already exists."]
-        problems = problems or self._own_rules(name, item)
+            problems["__all__"] = [f"{kind.called} with this ({', '.join(kind.unique)}) combination already exists."]
+        problems = problems or self._own_rules(name, item, given)
         if problems:
             raise Refusal(problems)
 
     def _exists(self, kind: str, number: Any) -> bool:
         return any(str(number) in self.store.data[name] for name in (UNIFIED if kind == "unified_job_templates" else (kind,)))
 
-    def _own_rules(self, name: str, item: Item) -> rules.Problems:
-        if name == "job_templates" and not item["inventory"] and not item["ask_inventory_on_launch"]:
-            return {"inventory": ["Job Template must provide 'inventory' or allow prompting for it."]}
-        if name == "job_templates" and item["playbook"] not in rules.playbooks(self.folder / str(item["project"])):
-            return {"playbook": ["Playbook not found for project."]}
+    def _own_rules(self, name: str, item: Item, given: Item) -> fields.Problems:
+        before = self.store.data[name].get(str(item["id"]))
+        if name == "job_templates":
+            return self._template(item)
+        if name == "execution_environments" and before and "organization" in given and given["organization"] not in (None, before["organization"]):
+            return {"organization": ["Cannot change the organization of an execution environment"]}
+        if name == "credential_types":
+            return self._type(item, before, given)
         if name == "credentials":
-            return rules.credential(item, self._get("credential_types", item["credential_type"])["inputs"] or {})
-        if name == "inventory_sources" and item["source"] == "scm" and not item["source_project"]:
-            return {"source_project": ["Project required for scm type sources."]}
-        own: dict[str, Callable[[Item], rules.Problems]] = {
-            "notification_templates": rules.notification, "credential_types": rules.credential_type, "schedules": rules.schedule,
+            schema = self.store.data["credential_types"][str(item["credential_type"])]["inputs"] or {}
+            if before is None and not item["organization"]:
+                raise Refusal({"detail": ["Missing 'user', 'team', or 'organization'."]})
+            return rules.credential(item, schema, before["inputs"] if before else None)
+        if name == "projects":
+            credential = self.store.data["credentials"].get(str(item["credential"]))
+            kind = self.store.data["credential_types"][str(credential["credential_type"])]["kind"] if credential else None
+            return rules.project(item, kind)
+        if name in ("workflow_job_template_nodes", "schedules"):
+            problems = self._prompts(item, given)
+            if problems or name == "workflow_job_template_nodes":
+                return problems
+        own: dict[str, Callable[[Item], fields.Problems]] = {
+            "notification_templates": rules.notification, "schedules": rules.schedule, "inventory_sources": rules.inventory_source,
+            "execution_environments": rules.execution_environment,
         }  # fmt: skip
         return own[name](item) if name in own else {}
+
+    def _type(self, item: Item, before: Item | None, given: Item) -> fields.Problems:
+        problems = rules.credential_type(item)
+        used = before is not None and any(one["credential_type"] == item["id"] for one in self.store.data["credentials"].values())
+        if not problems and used and before is not None and "inputs" in given and given["inputs"] != before["inputs"]:
+            raise Refusal({"detail": rules.IN_USE}, 403)
+        return problems
+
+    def _template(self, item: Item) -> fields.Problems:
+        if rules.variables(item["extra_vars"]) is None:
+            return {"extra_vars": ["Cannot parse as JSON or YAML."]}
+        if not item["project"]:
+            return {"project": ["Job Templates must have a project assigned."]}
+        if not item["playbook"]:
+            return {"playbook": ["Must select playbook for project."]}
+        if item["playbook"] not in rules.playbooks(self.folder / str(item["project"])):
+            return {"playbook": ["Playbook not found for project."]}
+        if not item["inventory"] and not item["ask_inventory_on_launch"]:
+            return {"inventory": ["You must either set a default value or ask to prompt on launch."]}
+        return {}
+
+    def _prompts(self, item: Item, given: Item) -> fields.Problems:
+        """What a node or a schedule gives to a template that does not ask for it."""
+        template = self.store.data["job_templates"].get(str(item.get("unified_job_template")))
+        if template is None:
+            return {}
+        found: fields.Problems = {}
+        for field, asks in PROMPTS.items():
+            if given.get(field) not in (None, "") and not template[asks]:
+                found[field] = ["Field is not configured to prompt on launch."]
+        strange = [key for key in given.get("extra_data") or {} if not template["ask_variables_on_launch"] and key not in self._asked(template)]
+        if strange:
+            found["extra_data"] = [
+                f"Variables {', '.join(strange)} are not allowed on launch. Check the Prompt on Launch setting on the Job Template to include Extra Variables."
+            ]
+        return found
+
+    def _questions(self, template: Item) -> list[Item]:
+        found: list[Item] = self.store.data["surveys"].get(template["url"], {}).get("spec", []) if template["survey_enabled"] else []
+        return found
+
+    def _asked(self, template: Item) -> set[str]:
+        return {question["variable"] for question in self._questions(template)}
 
     # --- projects --------------------------------------------------------------------------------
 
@@ -217,8 +371,10 @@ class Api:
         return number
 
     def update_project(self, request: Request, _body: Item) -> tuple[int, Any]:
+        project = self._get("projects", request.path_params["id"])
+        self._allow("projects", project)
         with self.store.edit() as data:
-            return 202, data["updates"][str(self._fetch(self._get("projects", request.path_params["id"])))]
+            return 202, data["updates"][str(self._fetch(project))]
 
     def project_update(self, request: Request, _body: Item) -> tuple[int, Any]:
         found = self.store.data["updates"].get(str(request.path_params["id"]))
@@ -235,39 +391,73 @@ class Api:
     # --- what hangs together -----------------------------------------------------------------------
 
     def unified(self, request: Request, _body: Item) -> tuple[int, Any]:
-        found = []
-        for name in UNIFIED:
-            items = list(self.store.data[name].values())
-            for key, value in request.query_params.items():
-                items = [item for item in items if str(item.get(key)) == value]
-            found += [self.shown(name, item) for item in items]
-        return 200, self._page(request, found)
+        words = request.query_params.multi_items()
+        places = {one["id"]: name for name in UNIFIED for one in self._searched(name)}
+        found = query.matching([one for name in UNIFIED for one in self._searched(name)], words, [KINDS[name] for name in UNIFIED])
+        shown = [self.shown(places[one["id"]], self._get(places[one["id"]], one["id"])) for one in found]
+        return 200, query.page(request.url.path, dict(request.query_params), shown)
 
     def links(self, request: Request, body: Item) -> tuple[int, Any]:
         name, kind = self._kind(request)
         item, link = self._get(name, request.path_params["id"]), request.path_params["link"]
-        if link not in kind.related:
+        target = "users" if (name, link) == ("organizations", "admins") else kind.related.get(link)
+        if target is None:
             raise Missing
-        target, key = kind.related[link], f"{item['url']}{link}"
+        key = f"{item['url']}{link}"
         ids: list[int] = self.store.data["links"].get(key, [])
         if request.method == "GET":
-            return 200, self._page(request, [self.shown(target, self._get(target, one)) for one in ids])
+            rows = [self.shown(target, self.store.data[target][str(one)]) for one in ids]
+            return 200, query.page(request.url.path, dict(request.query_params), rows)
+        self._allow(name, item)
+        number = body.get("id")
+        if number is None and body.get("disassociate"):
+            raise Refusal({"msg": '"id" is required to disassociate'})
         with self.store.edit() as data:
-            self._get(target, body["id"])
-            kept = [one for one in ids if one != body["id"]]
-            data["links"][key] = kept if body.get("disassociate") else [*kept, body["id"]]
+            if number is None:  # without an id an object is made, and linked
+                number = self._create(target, KINDS[target], body)["id"]
+            if not isinstance(number, int) or isinstance(number, bool):
+                raise Refusal({"msg": '"id" field must be an integer.'})
+            if str(number) not in data[target]:
+                raise Refusal({"detail": "Object cannot be found"})
+            if not body.get("disassociate"):
+                self._relation(name, item, link, number)
+            kept = [one for one in ids if one != number]
+            data["links"][key] = kept if body.get("disassociate") else [*kept, number]
         return 204, None
+
+    def _relation(self, name: str, item: Item, link: str, number: int) -> None:
+        """Whether the two may be linked."""
+        data = self.store.data
+        if name == "workflow_job_template_nodes" and link in FLOWS:
+            if number == item["id"] or self._leads(number, item["id"]):
+                raise Refusal({"Error": "Cycle detected."})
+            if any(number in data["links"].get(f"{item['url']}{other}", []) for other in FLOWS if other != link):
+                raise Refusal({"Error": "Relationship not allowed."})
+        if link == "credentials":
+            new = data["credential_types"][str(data["credentials"][str(number)]["credential_type"])]
+            if new["kind"] not in LAUNCHED_WITH:
+                raise Refusal({"error": f"Cannot assign a Credential of kind `{new['kind']}`."})
+            others = [data["credentials"][str(one)] for one in data["links"].get(f"{item['url']}{link}", []) if one != number]
+            if any(one["credential_type"] == new["id"] for one in others):
+                raise Refusal({"error": f"Cannot assign multiple {new['name']} credentials."})
+
+    def _leads(self, start: int, end: int) -> bool:
+        """Whether one node comes after the other."""
+        following = [one for flow in FLOWS for one in self.store.data["links"].get(f"{API}/workflow_job_template_nodes/{start}/{flow}", [])]
+        return end in following or any(self._leads(one, end) for one in following)
 
     def survey(self, request: Request, body: Item) -> tuple[int, Any]:
         name, _kind = self._kind(request)
-        key = self._get(name, request.path_params["id"])["url"]
+        template = self._get(name, request.path_params["id"])
+        key = template["url"]
+        if request.method == "GET":
+            return 200, self.store.data["surveys"].get(key, {})
+        self._allow(name, template)
         with self.store.edit() as data:
-            if request.method == "GET":
-                return 200, data["surveys"].get(key, {})
             if request.method == "DELETE":
                 data["surveys"].pop(key, None)
                 return 200, {}
-            rules.survey(body)
+            surveys.check(body)
             data["surveys"][key] = body
             return 200, {}
 
@@ -283,18 +473,28 @@ class Api:
     def launch(self, request: Request, body: Item) -> tuple[int, Any]:
         """A job in the queue; fields the template does not ask for are ignored, as AWX does, and said to be."""
         template = self._get("job_templates", request.path_params["id"])
-        questions = self.store.data["surveys"].get(template["url"], {}).get("spec", []) if template["survey_enabled"] else []
-        asked = {question["variable"] for question in questions}
-        variables = {**json.loads(template["extra_vars"].replace("---", "{}")), **{one["variable"]: one["default"] for one in questions if one.get("default")}}
         given = body.get("extra_vars") or {}
-        missing = [one["variable"] for one in questions if one["required"] and not given.get(one["variable"])]
-        if missing:
-            raise Refusal({"variables_needed_to_start": [f"'{one}' value missing" for one in missing]})
-        ignored = {"extra_vars": {key: value for key, value in given.items() if key not in asked and not template["ask_variables_on_launch"]}}
-        launch = {"template": template["id"], "extra_vars": {**variables, **{key: value for key, value in given.items() if key not in ignored["extra_vars"]}}}
-        for field, asks in (("job_type", "ask_job_type_on_launch"), ("diff_mode", "ask_diff_mode_on_launch")):
-            launch[field] = body[field] if field in body and template[asks] else template[field]
-            ignored |= {field: body[field]} if field in body and not template[asks] else {}
-        with self.store.edit():
-            job = self._add("jobs", {"name": template["name"], "launch": launch})
+        given = rules.variables(given) if isinstance(given, str) else given
+        if not isinstance(given, dict):
+            raise Refusal({"extra_vars": ["Cannot parse as JSON or YAML."]})
+        if "job_type" in body and body["job_type"] not in JOB_TYPES:
+            raise Refusal({"job_type": [f'"{body["job_type"]}" is not a valid choice.']})
+        questions = self._questions(template)
+        objections = surveys.objections(questions, given)
+        if objections:
+            raise Refusal({"variables_needed_to_start": objections})
+        ignored: Item = {"extra_vars": {}}
+        if not template["ask_variables_on_launch"]:
+            ignored["extra_vars"] = {key: value for key, value in given.items() if key not in self._asked(template)}
+        accepted = {key: value for key, value in given.items() if key not in ignored["extra_vars"]}
+        variables = {**(rules.variables(template["extra_vars"]) or {}), **surveys.defaults(questions), **accepted}
+        launch = {"template": template["id"], "extra_vars": variables}
+        for field in ("job_type", "diff_mode"):
+            asked = template[PROMPTS[field]]
+            launch[field] = body[field] if field in body and asked else template[field]
+            ignored |= {field: body[field]} if field in body and not asked else {}
+        with self.store.edit() as data:
+            job = self._add("jobs", {"name": template["name"], "launch": launch, "status": "pending"})
+            # a job keeps the credentials it was launched with
+            data["links"][f"{job['url']}credentials"] = list(data["links"].get(f"{template['url']}credentials", []))
             return 201, {**self.shown("jobs", job), "job": job["id"], "ignored_fields": ignored}
