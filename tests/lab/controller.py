@@ -22,6 +22,7 @@ from typing import Any
 
 import ansible_runner.interface
 import ansible_runner.runner
+import yaml
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -53,6 +54,36 @@ def repository(lab: Lab) -> Path:
     return target
 
 
+class _Unsafe(str):
+    """A text that a job gets as it is, whatever braces are in it."""
+
+    __slots__ = ()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes `_Unsafe` with Ansible's tag."""
+
+
+_Dumper.add_representer(_Unsafe, lambda dumper, text: dumper.represent_scalar("!unsafe", str(text)))
+
+
+def variables_file(variables: Item, of_template: Item) -> str:
+    """The extra variables of a job: only what the template itself says may hold expressions."""
+
+    def marked(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: marked(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [marked(one) for one in node]
+        return _Unsafe(node) if isinstance(node, str) else node
+
+    return yaml.dump(
+        {key: value if key in of_template and of_template[key] == value else marked(value) for key, value in variables.items()},
+        Dumper=_Dumper,
+        allow_unicode=True,
+    )
+
+
 class Controller:
     """Reads what AWX keeps, secrets included, and runs queued jobs below `folder`."""
 
@@ -74,6 +105,7 @@ class Controller:
             place.symlink_to(CHECKOUT / ".lab")
 
     def _environment(self) -> dict[str, str]:
+        """What every process has; AWX's own settings come with a job."""
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTEST_", "CONTROLLER_", "HCLOUD_"))},
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -132,19 +164,18 @@ class Controller:
         script = place / "inventory" / "hosts"
         script.write_text(f"#!/usr/bin/env python3\nprint({self.synchronise(place, source)!r})\n")
         script.chmod(0o700)
-        environment, secrets = self.inject(data["links"].get(f"{template['url']}credentials", []), place / "env")
-        extra = place / "env" / "secrets.json"
+        environment, secrets = self.inject(data["links"].get(f"{data['jobs'][str(job_id)]['url']}credentials", []), place / "env")
+        extra = place / "env" / "variables.yml"
         extra.touch(mode=0o600)
-        extra.write_text(json.dumps(secrets))
-        words = [f"-e @{extra}", *(["--check"] if launch["job_type"] == "check" else []), *(["--diff"] if launch["diff_mode"] else [])]
+        extra.write_text(variables_file(launch["extra_vars"] | secrets, json.loads(template["extra_vars"] or "{}")))
+        words = [f"-u {JOB_USER} -e @{extra}", *(["--check"] if launch["job_type"] == "check" else []), *(["--diff"] if launch["diff_mode"] else [])]
         self._project(template["project"], place / "project")
         done: ansible_runner.runner.Runner = ansible_runner.interface.run(
             private_data_dir=str(place),
             playbook=template["playbook"],
             ident=str(job_id),
-            extravars=launch["extra_vars"],
             cmdline=" ".join(words),
-            envvars=self._environment() | environment,
+            envvars=self._environment() | JOB_ENVIRONMENT | environment,
             event_handler=seen,
             cancel_callback=cancel,
             quiet=True,
