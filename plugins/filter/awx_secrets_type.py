@@ -13,6 +13,7 @@ author: Quetrex (@quetrex)
 description:
   - A field for the owner's SSH key, which a job gets as a file whose path is C(platform_admin_ssh_private_key_file).
   - A secret field for each name, which a job gets as an extra variable of that name.
+  - A digest of the fields. AWX changes no fields of a type in use, so that a type and a credential with other fields need another name.
 options:
   _input:
     description: Names of variables.
@@ -27,10 +28,12 @@ injectors: "{{ (['vault_cloudflare_api_token'] | quetrex.platform.awx_secrets_ty
 
 RETURN = r"""
 _value:
-  description: C(inputs) and C(injectors) as C(awx.awx.credential_type) takes them.
+  description: C(inputs) and C(injectors) as C(awx.awx.credential_type) takes them, and C(digest), eight characters.
   type: dict
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -41,7 +44,7 @@ KEY_FILE = "{{ tower.filename.ssh_private_key }}"
 
 
 def secrets_type(names: Iterable[str]) -> dict[str, Any]:
-    """`{inputs, injectors}` of a credential type: the owner's SSH key as a file, and an extra variable for each name."""
+    """`{inputs, injectors, digest}` of a credential type: the owner's SSH key as a file, and an extra variable for each name."""
     wanted = sorted(names)
     for name in wanted:
         if not re.fullmatch(r"[a-z_][a-z0-9_]*", name) or name == "ssh_private_key":
@@ -49,8 +52,10 @@ def secrets_type(names: Iterable[str]) -> dict[str, Any]:
     key = {"id": "ssh_private_key", "type": "string", "label": "Private SSH key of the owner", "secret": True, "multiline": True, "format": "ssh_private_key"}
     fields = [key, *({"id": name, "type": "string", "label": name, "secret": True, "multiline": True} for name in wanted)]
     variables = {"platform_admin_ssh_private_key_file": KEY_FILE, **{name: f"{{{{ {name} }}}}" for name in wanted}}
+    inputs = {"fields": fields, "required": ["ssh_private_key"]}
     return {
-        "inputs": {"fields": fields, "required": ["ssh_private_key"]},
+        "inputs": inputs,
+        "digest": hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:8],
         # Jinja takes one line's end away, and ssh cannot read a key without any
         "injectors": {"file": {"template.ssh_private_key": "{{ ssh_private_key }}\n\n"}, "extra_vars": variables},
     }

@@ -8,7 +8,8 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.quetrex.platform.plugins.filter import awx_secrets_type, awx_survey
+from ansible_collections.quetrex.platform.plugins.filter import awx_secret_problems, awx_secrets_type, awx_survey
+from ansible_collections.quetrex.platform.plugins.filter.awx_secret_problems import problems
 from ansible_collections.quetrex.platform.plugins.filter.awx_secrets_type import secrets_type
 from ansible_collections.quetrex.platform.plugins.filter.awx_survey import survey
 
@@ -60,3 +61,40 @@ def test_a_name_that_cannot_be_a_field_is_refused(name: str) -> None:
 def test_the_filters_have_the_names_of_their_pages() -> None:
     assert awx_survey.FilterModule().filters() == {"awx_survey": survey}
     assert awx_secrets_type.FilterModule().filters() == {"awx_secrets_type": secrets_type}
+    assert awx_secret_problems.FilterModule().filters() == {"awx_secret_problems": problems}
+
+
+def test_other_names_have_another_digest() -> None:
+    """The order does not count: a second run finds the same credential."""
+    one, same, other = (secrets_type(names)["digest"] for names in (["a", "b"], ["b", "a"], ["a", "b", "c"]))
+    assert one == same != other
+    assert len(one) == 8
+
+
+@pytest.mark.parametrize("value", [1234, 1.5, True, {"a": 1}, ["a"]])
+def test_a_secret_that_is_not_text_is_named_and_not_shown(value: object) -> None:
+    (found,) = problems({"vault_pin": value, "vault_other": "x", "vault_empty": "", "vault_null": None})
+    assert found == f"vault_pin is {type(value).__name__}, not text; put it in quotes"
+
+
+def key(kind: str, data: str) -> str:
+    return f"-----BEGIN {kind}PRIVATE " + f"KEY-----\n{data}\n-----END {kind}PRIVATE " + "KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (key("OPENSSH ", "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU="), ""),
+        (key("OPENSSH ", "b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHI="), "has a passphrase"),
+        (key("OPENSSH ", "b"), "is damaged"),
+        (key("RSA ", "eHg="), ""),
+        (key("RSA ", "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\neHg="), "has a passphrase"),
+        (key("", "eHg="), ""),
+        (key("ENCRYPTED ", "eHg="), "has a passphrase"),
+        ("", "is no private key"),
+        ("ssh-ed25519 AAAA", "is no private key"),
+    ],
+)
+def test_a_key_no_job_can_open_is_refused(text: str, reason: str) -> None:
+    found = problems({"ssh_private_key": text})
+    assert [f"ssh_private_key {reason}" in one for one in found] == ([True] if reason else [])
