@@ -16,65 +16,13 @@ description:
   - Fails when an expectation is not met or a lint finds something, and lists all of it.
 extends_documentation_fragment:
   - quetrex.platform.database
+  - quetrex.platform.promises
 options:
-  setup:
-    description: SQL that makes the rows the expectations are about, run as O(user) at the beginning of the transaction.
-    type: list
-    elements: str
-    default: []
-  expectations:
-    description: What is tried, each for itself, on what O(setup) left.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: What is expected, in words.
-        type: str
-        required: true
-      role:
-        description: Role of the request, such as V(anon), V(authenticated) or V(service_role). O(user) has to be a member of it.
-        type: str
-        required: true
-      claims:
-        description: Claims of the request's token; C(role) is added.
-        type: dict
-      statement:
-        description: One SQL statement.
-        type: str
-        required: true
-      expect:
-        description:
-          - V(denied) when a privilege or policy refuses it (SQLSTATE 42501), V(error) with O(expectations[].sqlstate).
-          - V(rows) when it returns O(expectations[].count) rows, V(affected) when it changes that many. Rows a policy hides are neither.
-        type: str
-        choices: [rows, affected, denied, error]
-        required: true
-      count:
-        description: How many rows; any number if not given.
-        type: int
-      sqlstate:
-        description: The error's five letters.
-        type: str
   lints:
     description: Names of the lints to run; V([]) means all of them, V(["none"]) none.
     type: list
     elements: str
     default: []
-  lint_schemas:
-    description: The schemas that the API exposes.
-    type: list
-    elements: str
-    default: [public]
-  lint_allowed:
-    description: Findings that are as they are on purpose, as C(<lint> <object>).
-    type: list
-    elements: str
-    default: []
-  lints_fail:
-    description: Whether findings of the lints fail the task. Otherwise they are warnings.
-    type: bool
-    default: true
   lock_timeout:
     description: Seconds to wait for a lock. Queries of the app queue up behind a waiting statement, so keep it short.
     type: float
@@ -156,71 +104,40 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase import assertions, lints
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import promises
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 
 
 def argument_spec() -> dict[str, Any]:
-    expectation = {
-        "name": {"type": "str", "required": True},
-        "role": {"type": "str", "required": True},
-        "claims": {"type": "dict"},
-        "statement": {"type": "str", "required": True},
-        "expect": {"type": "str", "choices": ["rows", "affected", "denied", "error"], "required": True},
-        "count": {"type": "int"},
-        "sqlstate": {"type": "str"},
-    }
     return {
         **connection_spec(),
-        "setup": {"type": "list", "elements": "str", "default": []},
-        "expectations": {"type": "list", "elements": "dict", "default": [], "options": expectation},
+        **promises.option_spec(),
         "lints": {"type": "list", "elements": "str", "default": []},
-        "lint_schemas": {"type": "list", "elements": "str", "default": ["public"]},
-        "lint_allowed": {"type": "list", "elements": "str", "default": []},
-        "lints_fail": {"type": "bool", "default": True},
         "lock_timeout": {"type": "float", "default": 2},
         "statement_timeout": {"type": "float", "default": 30},
     }
 
 
-def examine(parameters: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Results of the expectations, and findings of the lints."""
-    expectations = [assertions.read(given) for given in parameters["expectations"]]
-    for number, sql in enumerate(parameters["setup"], 1):
-        assertions.refuse_unsafe(f"Statement {number} of setup", sql)
-    names = parameters["lints"]
-    lints.refuse_unknown([name for name in names if name != "none"])
+def examine(parameters: dict[str, Any]) -> promises.Verdict:
+    wanted = promises.read(parameters, statement_timeout=parameters["statement_timeout"], lock_timeout=parameters["lock_timeout"])
     with Database(target(parameters, "supabase_assertions")) as database, database.transaction():
-        findings = [] if names == ["none"] else lints.run(database, names, parameters["lint_schemas"], parameters["lint_allowed"])
-        limits = {name: parameters[name] for name in ("statement_timeout", "lock_timeout")}
-        assertions.prepare(database, parameters["setup"], **limits)
-        return [assertions.attempt(database, expectation) for expectation in expectations], findings
-
-
-def complaint(results: list[dict[str, Any]], findings: list[dict[str, Any]]) -> str:
-    """One line per thing that is wrong."""
-    missed = [f"{item['name']} (as {item['role']}): expected {item['expected']}, got {item['got']}" for item in results if not item["passed"]]
-    found = [f"{item['lint']}: {item['object']}{' (' + item['detail'] + ')' if item['detail'] else ''}. {item['advice']}" for item in findings]
-    return "\n".join(missed + found)
+        return promises.examine(database, wanted)
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     try:
-        results, findings = examine(module.params)
+        verdict = examine(module.params)
     except Failure as error:
         module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, expectations=[], findings=[])
-    told: dict[str, Any] = {"changed": False, "expectations": results, "findings": findings}
-    fatal = findings if module.params["lints_fail"] else []
-    if findings and not fatal:
-        module.warn(complaint([], findings))
-    words = complaint(results, fatal)
-    if words:
-        names = {"expectations": [item["name"] for item in results if not item["passed"]], "lints": sorted({item["lint"] for item in fatal})}
-        module.fail_json(msg=words, failure={"code": "not_met", "details": names}, **told)
-    module.exit_json(msg=f"{len(results)} expectations met, {len(findings) or 'nothing'} found by the lints.", **told)
+    told: dict[str, Any] = {"changed": False, "expectations": verdict.results, "findings": verdict.findings}
+    if verdict.warnings:
+        module.warn("\n".join(verdict.warnings))
+    if verdict.complaints:
+        module.fail_json(msg="\n".join(verdict.complaints), failure={"code": "not_met", "details": verdict.names}, **told)
+    module.exit_json(msg=f"{len(verdict.results)} expectations met, {len(verdict.findings) or 'nothing'} found by the lints.", **told)
 
 
 if __name__ == "__main__":

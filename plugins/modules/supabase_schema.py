@@ -11,21 +11,30 @@ module: supabase_schema
 short_description: Apply, adopt or verify the SQL migrations of a Supabase or PostgreSQL database
 version_added: "1.0.0"
 description:
-  - Uses the folder and the ledger of the Supabase CLI (C(<14 digits>_<name>.sql), C(supabase_migrations.schema_migrations)),
-    so both tools can be used on one database.
+  - Uses the folder and the ledger of the Supabase CLI (C(<digits>_<name>.sql), C(supabase_migrations.schema_migrations)),
+    so both tools can be used on one database. What the CLI runs, runs.
   - Each file runs in one transaction together with its ledger row, and every commit is proved by reading the ledger back.
     A run that is killed leaves nothing half-done; the next one goes on where it stopped.
+  - What has to hold afterwards (O(expectations), O(lints)) is tried before the last file is committed, and in check mode. If several files are pending,
+    all of them run in one transaction first that is rolled back, so that a run that would be refused at its end applies nothing.
   - One run at a time per database. A second one waits, and when it gives up it says who holds the lock.
   - Refuses files that were edited after they were applied, that lost their file, share a version, or are older than what is applied;
-    files with transaction control, psql commands or C(COPY FROM STDIN); and poolers in transaction mode.
-  - A statement that cannot run in a transaction (C(CREATE INDEX CONCURRENTLY), C(VACUUM), …) needs a file of its own. It is run alone and recorded
-    afterwards; an index that a killed run left INVALID is dropped and built anew.
+    files with C(ROLLBACK) or psql commands; and poolers in transaction mode.
+  - BEGIN and COMMIT of a file's own are run as the file has them, its last transaction together with the ledger row; with or without them a file counts as
+    the same. The rows of C(COPY FROM STDIN) are sent as psql sends them; the C(\\restrict) lines of pg_dump are left out.
+  - A statement that cannot run in a transaction (C(CREATE INDEX CONCURRENTLY), C(VACUUM), …) runs alone, at its place in the file. What stands before it is
+    committed first and noted, so that a run that is killed or fails goes on behind it; an index that a killed run left INVALID is dropped and rebuilt.
+    The same is done with a value that C(ALTER TYPE … ADD VALUE) adds, if the file uses it.
+  - SQL is read by PostgreSQL's own parser (pglast). What it does not know, the grammar of an older or newer server, is split by its quotes and parentheses
+    and judged by its first words; O(expand_only) refuses what it cannot judge.
 extends_documentation_fragment:
   - quetrex.platform.database
+  - quetrex.platform.promises
 options:
   migrations:
     description:
       - Folders of migration files. They run folder by folder, within a folder by version. Versions must be unique over all of them.
+      - SQL in a sub-folder or in a file with another suffix is passed over, as by the CLI, and named in a warning and in RV(passed_over).
     type: list
     elements: path
     required: true
@@ -58,8 +67,8 @@ options:
   expand_only:
     description:
       - Folders out of O(migrations) whose pending files may only add, because a release that serves still needs what is there. Refused are
-        C(DROP) of tables, columns, functions and types, C(RENAME), C(TRUNCATE), C(DELETE) without C(WHERE), another column type, C(SET NOT NULL),
-        and a new column that is C(NOT NULL) without a default.
+        C(DROP) of tables, columns, functions, types, triggers and publications, C(RENAME), C(TRUNCATE), C(DELETE) without C(WHERE), another column type,
+        C(SET NOT NULL), tables that a publication loses, and a new column that is C(NOT NULL) without a default.
       - A folder of which nothing was applied yet is not judged.
     type: list
     elements: path
@@ -81,6 +90,11 @@ options:
     type: list
     elements: str
     default: []
+  lints:
+    description: Names of the lints of M(quetrex.platform.supabase_assertions) to run; V([]) means all of them, V(["none"]) none.
+    type: list
+    elements: str
+    default: ["none"]
   lock_wait:
     description: Seconds to wait for another run on this database to end.
     type: float
@@ -112,7 +126,7 @@ attributes:
     support: full
     description: >-
       Runs all pending files for real in one transaction and rolls it back, so errors are the real ones. The locks are real while it lasts.
-      Files that cannot run in a transaction are not tried and are listed in RV(not_rehearsed).
+      Statements that cannot run in a transaction are not tried, and their files are listed in RV(not_rehearsed).
   diff_mode:
     support: full
     description: Shows the lines of the catalogue (tables, columns, policies, grants, functions, triggers, …) that go and come.
@@ -188,8 +202,13 @@ unverifiable:
   type: list
   elements: str
   returned: always
+passed_over:
+  description: Files with SQL that will not run, because they lie in a sub-folder or have another suffix.
+  type: list
+  elements: str
+  returned: always
 not_rehearsed:
-  description: Files that check mode could not try.
+  description: Files that check mode could not try, or not whole.
   type: list
   elements: str
   returned: always
@@ -211,7 +230,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase import drift
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import drift, promises
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.runner import Limits
@@ -231,6 +250,8 @@ def argument_spec() -> dict[str, Any]:
         "removals": {"type": "list", "elements": "str", "default": []},
         "exclusive": {"type": "list", "elements": "path", "default": []},
         "replaceable": {"type": "list", "elements": "str", "default": []},
+        **promises.option_spec(),
+        "lints": {"type": "list", "elements": "str", "default": ["none"]},
         "lock_wait": {"type": "float", "default": 60},
         "lock_timeout": {"type": "float", "default": 5},
         "statement_timeout": {"type": "float", "default": 300},
@@ -253,6 +274,7 @@ def wanted(parameters: dict[str, Any]) -> Wanted:
         removals=parameters["removals"],
         exclusive=parameters["exclusive"],
         replaceable=parameters["replaceable"],
+        promises=promises.read(parameters, statement_timeout=parameters["statement_timeout"], lock_timeout=parameters["lock_timeout"]),
         limits=Limits(**{name: parameters[name] for name in names}),
     )
 

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import grammar
 from .database import Database, SqlError
 from .errors import Failure
-from .lexer import Statement, Unterminated, statements
-from .migrations import controls_transaction
+from .lexer import Unreadable
+from .script import Statement
+from .script import read as read_script
 
 DENIED = "42501"
 # For statements that show what somebody can reach, a limit that a lint of ours would name is of no interest here.
@@ -61,21 +63,32 @@ def read(given: dict[str, Any]) -> Expectation:
 def refuse_unsafe(name: str, sql: str) -> None:
     """Refuse what would end the transaction that everything is rolled back with."""
     for statement in _parsed(name, sql):
-        words = statement.words
-        if controls_transaction(words) or words[0] in {"SAVEPOINT", "RELEASE", "ROLLBACK"} or words[:2] in {("RESET", "ROLE"), ("RESET", "ALL")}:
-            raise Failure(f"{name}: {' '.join(words[:2])} would leave the transaction or the role of the expectation.", "expectation", name=name)
+        if _leaves(statement):
+            raise Failure(f"{name}: {' '.join(statement.words[:2])} would leave the transaction or the role of the expectation.", "expectation", name=name)
+
+
+def _leaves(statement: Statement) -> bool:
+    """Whether it ends the transaction or changes who acts in it. What the parser does not know is judged by the server, in a savepoint."""
+    node = statement.tree
+    if statement.kind in {"TransactionStmt", "DiscardStmt"}:
+        return True
+    return statement.kind == "VariableSetStmt" and (grammar.name(node.kind) == "VAR_RESET_ALL" or node.name in {"role", "session_authorization"})
 
 
 def _parsed(name: str, sql: str) -> list[Statement]:
     try:
-        return statements(sql)
-    except Unterminated as error:
+        return read_script(sql).statements
+    except Unreadable as error:
         raise Failure(f"{name}: {error}.", "expectation", name=name) from error
 
 
-def prepare(database: Database, setup: Iterable[str], *, statement_timeout: float, lock_timeout: float) -> None:
-    """Limits, and the rows the expectations are about. Call inside a transaction that is rolled back."""
+def limit(database: Database, *, statement_timeout: float, lock_timeout: float) -> None:
+    """Limits of a single statement, until the transaction or savepoint is rolled back."""
     database.run(_PRELUDE.format(statement=int(statement_timeout * 1000), lock=int(lock_timeout * 1000)))
+
+
+def prepare(database: Database, setup: Iterable[str]) -> None:
+    """The rows the expectations are about. Call inside a transaction that is rolled back."""
     for number, sql in enumerate(setup, 1):
         try:
             database.run(sql)

@@ -94,7 +94,7 @@ def refuse_clashes(database: Database, files: list[Migration], pending: list[Mig
 def made_by(migration: Migration) -> Iterator[Made]:
     """What a file's statements make by name."""
     for statement in migration.statements:
-        found = _made(statement.words)
+        found = None if statement.is_rows else _made(statement.words)
         if found is not None:
             yield Made(found[1], found[0], migration, statement.line)
 

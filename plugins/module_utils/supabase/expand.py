@@ -5,157 +5,114 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Iterator
+from typing import Any
 
+from . import grammar
 from .errors import Failure
-from .lexer import statements
 from .migrations import Migration
+from .script import Statement
 
-_DROPPED = {"TABLE", "VIEW", "MATERIALIZED", "FUNCTION", "PROCEDURE", "ROUTINE", "AGGREGATE", "TYPE", "DOMAIN", "SCHEMA", "SEQUENCE", "EXTENSION"}
-# ALTER TABLE … DROP <one of these> loosens, or is not a column
-_NOT_A_COLUMN = {"CONSTRAINT", "DEFAULT", "NOT", "IDENTITY", "EXPRESSION"}
-_NOT_A_NEW_COLUMN = {"CONSTRAINT", "CHECK", "UNIQUE", "PRIMARY", "FOREIGN", "EXCLUDE"}
-_FILLED = {"DEFAULT", "GENERATED", "BIGSERIAL", "SERIAL", "SMALLSERIAL"}
-# Kinds of object whose name is one word behind it, so that what follows is the action: ALTER <kind> <name> <action>
-_KINDS = {
-    *_DROPPED, "INDEX", "POLICY", "TRIGGER", "RULE", "ROLE", "USER", "GROUP", "DATABASE", "FOREIGN", "PUBLICATION", "SUBSCRIPTION", "SERVER", "COLLATION",
+# Kinds of object whose loss a release does not notice, or that only loosens.
+_UNNOTICED = {"OBJECT_INDEX", "OBJECT_POLICY", "OBJECT_STATISTIC_EXT", "OBJECT_COLLATION"}
+_RENAMED_UNNOTICED = {"OBJECT_TABCONSTRAINT", "OBJECT_DOMCONSTRAINT", "OBJECT_INDEX", "OBJECT_POLICY", "OBJECT_TRIGGER", "OBJECT_RULE"}
+_OF_PUBLICATION = {"AP_DropObjects": "ALTER PUBLICATION … DROP", "AP_SetObjects": "ALTER PUBLICATION … SET"}
+_COLUMN_ACTIONS = {"AT_DropColumn": "DROP COLUMN", "AT_AlterColumnType": "another TYPE", "AT_SetNotNull": "SET NOT NULL"}
+# Where PL/pgSQL keeps the text of an SQL statement, and where text that it composes while it runs.
+_SQL, _COMPOSED = "PLpgSQL_stmt_execsql", {"PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"}
+# What cannot be read is let through when it begins so: it adds, or says what may be done.
+_HARMLESS = {
+    "ANALYZE", "CLUSTER", "COMMENT", "COPY", "CREATE", "GRANT", "INSERT", "REFRESH", "REINDEX", "RESET", "SECURITY", "SELECT", "SET", "VACUUM", "VALUES",
 }  # fmt: skip
-_BEFORE_A_NAME = {"TABLE", "VIEW", "IF", "EXISTS", "ONLY"}
 
 
-def removal(words: tuple[str, ...]) -> str:
-    """What a statement takes away, for people; empty when it only adds, loosens or fills.
-
-    `words` are a statement's tokens, keywords in upper case. A name that is spelled like a keyword is told from one by its position.
-    """
-    first, second = (*words, "", "")[:2]
-    if first == "DROP" and second in _DROPPED:
-        return f"DROP {second}"
-    if first == "TRUNCATE":
-        return "TRUNCATE of a whole table"
-    if first in {"DELETE", "WITH"}:
-        return _of_rows(words)
-    if first == "DO":
-        return next((_of_a_block(word) for word in words if word[0] == "$" or "'" in word[:2]), "")
-    if first != "ALTER" or second not in _KINDS:
+def removal(statement: Statement) -> str:
+    """What a statement takes away, for people; empty when it only adds, loosens or fills."""
+    if statement.data is not None:
         return ""
-    action = _behind_the_name(words)
-    if action[:1] == ("RENAME",) and action[1:2] != ("CONSTRAINT",) and second != "INDEX":
-        return "RENAME"
-    if action[:2] == ("SET", "SCHEMA"):
-        return "SET SCHEMA"
-    return _of_a_table(action) if second in {"TABLE", "FOREIGN"} else ""
+    node = statement.tree
+    if node is None:
+        return "" if statement.words[0] in _HARMLESS else f"{' '.join(statement.words[:3])} … in a grammar that cannot be judged"
+    if grammar.kind(node) == "DoStmt":
+        return _of_a_block(statement)
+    return _of_a_statement(node)
 
 
-def _behind_the_name(words: tuple[str, ...]) -> tuple[str, ...]:
-    """What ALTER does: everything behind the kind, the name (a.b.c), the parenthesis of a function and ON table."""
-    at = 2
-    while at < len(words) - 1 and words[at] in _BEFORE_A_NAME:
-        at += 1
-    at = _after_name(words, at)
-    if at < len(words) and words[at] == "*":
-        at += 1
-    if at < len(words) and words[at] == "(":
-        at = _closing(words, at) + 1
-    if at < len(words) and words[at] == "ON":
-        at = _after_name(words, at + 1)
-    return words[at:]
+def _of_a_statement(node: Any) -> str:
+    match grammar.kind(node):
+        case "DropStmt":
+            what = grammar.name(node.removeType)
+            return "" if what in _UNNOTICED else f"DROP {_words(what)}"
+        case "DropOwnedStmt":
+            return "DROP OWNED"
+        case "TruncateStmt":
+            return "TRUNCATE of a whole table"
+        case "RenameStmt":
+            return "" if grammar.name(node.renameType) in _RENAMED_UNNOTICED else "RENAME"
+        case "AlterEnumStmt":
+            return "RENAME" if node.oldVal else ""
+        case "AlterObjectSchemaStmt":
+            return "SET SCHEMA"
+        case "AlterPublicationStmt":
+            return _OF_PUBLICATION.get(grammar.name(node.action), "")
+        case "AlterTableStmt":
+            return next((found for command in node.cmds if (found := _of_an_action(command))), "")
+        case _:
+            return _of_rows(node)
 
 
-def _after_name(words: tuple[str, ...], at: int) -> int:
-    at += 1
-    while at < len(words) and words[at] == ".":
-        at += 2
-    return at
+def _words(kind: str) -> str:
+    return {"OBJECT_MATVIEW": "MATERIALIZED VIEW"}.get(kind, kind.removeprefix("OBJECT_").replace("_", " "))
 
 
-def _closing(words: tuple[str, ...], at: int) -> int:
-    """The parenthesis that closes the one at `at`, or the end."""
-    depth = 0
-    for position in range(at, len(words)):
-        depth += (words[position] == "(") - (words[position] == ")")
-        if not depth:
-            return position
-    return len(words)
+def _of_an_action(command: Any) -> str:
+    action = grammar.name(command.subtype)
+    if action == "AT_AddColumn":
+        given = {grammar.name(constraint.contype) for constraint in command.def_.constraints or ()}
+        required = command.def_.is_not_null or "CONSTR_NOTNULL" in given or "CONSTR_PRIMARY" in given
+        serial = grammar.words(command.def_.typeName.names)[-1:] in {("serial",), ("bigserial",), ("smallserial",), ("serial4",), ("serial8",), ("serial2",)}
+        filled = serial or given & {"CONSTR_DEFAULT", "CONSTR_IDENTITY", "CONSTR_GENERATED"}
+        return "a new column NOT NULL without DEFAULT" if required and not filled else ""
+    return _COLUMN_ACTIONS.get(action, "")
 
 
-def _of_rows(words: tuple[str, ...]) -> str:
-    """DELETE at any depth (WITH gone AS (DELETE …)) that has no condition of its own."""
-    for at, word in enumerate(words):
-        begins = at == 0 or words[at - 1] in {"(", ")"}
-        if word != "DELETE" or not begins:
-            continue
-        depth, own = 0, []
-        for following in words[at:]:
-            depth += (following == "(") - (following == ")")
-            if depth < 0:
-                break
-            if not depth:
-                own.append(following)
-        if "WHERE" not in own:
-            return "DELETE of a whole table"
-    return ""
+def _of_rows(node: Any) -> str:
+    """DELETE at any depth (WITH gone AS (DELETE …)) that has no condition of its own. Bodies of functions do not run now."""
+    if grammar.kind(node) in {"CreateFunctionStmt", "RuleStmt", "ViewStmt"}:
+        return ""
+    unconditional = any(grammar.kind(item) == "DeleteStmt" and item.whereClause is None for item in grammar.walk(node))
+    return "DELETE of a whole table" if unconditional else ""
 
 
-def _of_a_block(body: str) -> str:
+def _of_a_block(statement: Statement) -> str:
     """What an anonymous block takes away. What it composes as text while it runs cannot be seen beforehand."""
-    quote = body[: body.index("$", 1) + 1] if body[0] == "$" else body[: body.index("'") + 1]
-    inside = body[len(quote) : -len(quote)] if body[0] == "$" else body[len(quote) : -1]
-    for statement in statements(inside):
-        words = statement.words
-        for at, word in enumerate(words):
-            if word == "EXECUTE" and words[at + 1 : at + 2] not in {("FUNCTION",), ("PROCEDURE",)}:
-                return "EXECUTE of text in a DO block, which cannot be judged"
-            if word in {"DROP", "TRUNCATE", "DELETE", "ALTER", "WITH"} and (at == 0 or words[at - 1] in {"BEGIN", "THEN", "ELSE", "LOOP"}):
-                found = removal(words[at:])
-                if found:
-                    return f"{found} in a DO block"
+    if grammar.option(statement.tree, "language") is not None or any(item.defname == "language" for item in statement.tree.args):
+        language = next(item.arg.sval for item in statement.tree.args if item.defname == "language")
+        if language.lower() != "plpgsql":
+            return f"DO in {language}, which cannot be judged"
+    body = grammar.block(statement.text)
+    if body is None:
+        return "a DO block that cannot be judged"
+    for kind, item in _plpgsql(body):
+        if kind in _COMPOSED:
+            return "EXECUTE of text in a DO block, which cannot be judged"
+        if kind == _SQL:
+            found = removal(Statement(str(item["sqlstmt"]["PLpgSQL_expr"]["query"]), 0))
+            if found:
+                return f"{found} in a DO block"
     return ""
 
 
-def _of_a_table(words: tuple[str, ...]) -> str:
-    for action in _actions(words):
-        verb, name = action[0], 1 + (action[1] == "COLUMN")
-        behind = action[name + 1 :]
-        if verb == "DROP" and action[1] not in _NOT_A_COLUMN:
-            return "DROP COLUMN"
-        if verb == "ALTER" and (behind[:1] == ("TYPE",) or behind[:3] == ("SET", "DATA", "TYPE")):
-            return "another TYPE"
-        if verb == "ALTER" and behind[:3] == ("SET", "NOT", "NULL"):
-            return "SET NOT NULL"
-        if verb == "ADD" and action[1] not in _NOT_A_NEW_COLUMN and _follow(_outside(behind), "NOT", "NULL") and not _FILLED & set(behind):
-            return "a new column NOT NULL without DEFAULT"
-    return ""
-
-
-def _outside(words: tuple[str, ...]) -> tuple[str, ...]:
-    """The words that stand in no parenthesis: the condition of a CHECK says nothing about the column."""
-    depth, found = 0, []
-    for word in words:
-        depth += (word == "(") - (word == ")")
-        if not depth:
-            found.append(word)
-    return tuple(found)
-
-
-def _actions(words: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
-    """The comma separated actions of ALTER TABLE, each padded so that its second word exists."""
-    depth = 0
-    part: list[str] = []
-    for word in words:
-        depth += (word == "(") - (word == ")")
-        if word == "," and not depth:
-            yield (*part, "", "")
-            part = []
-        else:
-            part.append(word)
-    if part:
-        yield (*part, "", "")
-
-
-def _follow(words: tuple[str, ...], first: str, second: str) -> bool:
-    return any(pair == (first, second) for pair in pairwise(words))
+def _plpgsql(body: Any) -> Iterator[tuple[str, Any]]:
+    """Every statement of a compiled block: its kind and what it holds."""
+    if isinstance(body, list):
+        for item in body:
+            yield from _plpgsql(item)
+    elif isinstance(body, dict):
+        for key, value in body.items():
+            if key.startswith("PLpgSQL_stmt_"):
+                yield key, value
+            yield from _plpgsql(value)
 
 
 def refuse_removals(pending: list[Migration], applied: set[str], folders: list[str], allowed: list[str]) -> None:
@@ -164,7 +121,7 @@ def refuse_removals(pending: list[Migration], applied: set[str], folders: list[s
         if migration.folder not in folders or migration.folder not in applied or migration.version in allowed:
             continue
         for statement in migration.statements:
-            what = removal(statement.words)
+            what = removal(statement)
             if what:
                 raise Failure(
                     f"{migration.label}, line {statement.line}: {what}. The release that still serves may need it. Release the code that does "

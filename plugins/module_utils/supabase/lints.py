@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from . import grammar, probes
 from .catalog import MANAGED
 from .database import Database
 from .errors import Failure
@@ -22,7 +24,7 @@ _TABLES = "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspnam
 _GRANTS = "LATERAL aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a"
 _NOT_OF_EXTENSION = "NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = {}.oid AND d.deptype = 'e')"
 _POLICIES = """(SELECT p.*, format('%%I on %%I.%%I', p.polname, n.nspname, c.relname) AS name,
-  concat_ws(' ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) AS said
+  concat_ws(', ', pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) AS said
   FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = ANY(%(schemas)s)) p"""
 _ROUTINES = f"""(SELECT p.*, format('%%I.%%I(%%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS name, n.nspname
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.prosecdef AND {_NOT_OF_EXTENSION.format("p")}
@@ -31,10 +33,41 @@ _ROUTINES = f"""(SELECT p.*, format('%%I.%%I(%%s)', n.nspname, p.proname, pg_get
 
 @dataclass(frozen=True)
 class Lint:
-    """sql: rows (object, detail); advice: what to do about them."""
+    """sql: rows (object, detail); advice: what to do about them.
+
+    keep: of rows whose detail is an expression, which are findings, and `said` is what is said of those. find: what no query can answer.
+    """
 
     sql: str
     advice: str
+    keep: Callable[[str], bool] | None = None
+    said: str = ""
+    find: Callable[[Database, list[str]], list[tuple[str, str]]] | None = None
+
+    def rows(self, database: Database, parameters: dict[str, Any]) -> list[tuple[str, str]]:
+        if self.find:
+            return self.find(database, parameters["schemas"])
+        rows = [(str(thing), str(detail)) for thing, detail in database.run(self.sql, parameters)]
+        return [(thing, self.said) for thing, expression in rows if self.keep(expression)] if self.keep else rows
+
+
+_PER_REQUEST = {("auth", "uid"), ("auth", "jwt"), ("auth", "role"), ("auth", "email"), ("current_setting",), ("pg_catalog", "current_setting")}
+
+
+def calls_per_row(expressions: str) -> bool:
+    """Whether a policy's expressions (comma separated) ask for the request's claims once per row instead of once per query.
+
+    PostgreSQL evaluates a sub-select once if it reads no table and no column, whatever else is in it.
+    """
+    tree = grammar.tree(f"SELECT {expressions}")
+    if tree is None:
+        return "auth." in expressions or "current_setting" in expressions
+    nodes = grammar.walk(tree.targetList, lambda node: not _is_evaluated_once(node))
+    return any(grammar.kind(node) == "FuncCall" and grammar.words(node.funcname) in _PER_REQUEST for node in nodes)
+
+
+def _is_evaluated_once(node: Any) -> bool:
+    return grammar.kind(node) == "SelectStmt" and not any(grammar.kind(item) in {"ColumnRef", "RangeVar"} for item in grammar.walk(node))
 
 
 LINTS: dict[str, Lint] = {
@@ -52,9 +85,10 @@ LINTS: dict[str, Lint] = {
         "REVOKE TRIGGER, REFERENCES: no request needs them.",
     ),
     "bare_auth_call": Lint(
-        rf"""SELECT name, 'evaluated once per row' FROM {_POLICIES} WHERE regexp_replace(p.said,
-            '\( *SELECT (auth\.\w+\(\)|current_setting\([^()]*\))( AS \w+)? *\)', '', 'g') ~ '(auth\.(uid|jwt|role|email)\(\)|current_setting\()'""",
+        f"SELECT name, said FROM {_POLICIES}",
         "Write (SELECT auth.uid()) instead of auth.uid(): then it is evaluated once per query.",
+        keep=calls_per_row,
+        said="evaluated once per row",
     ),
     "policy_without_role": Lint(
         f"SELECT name, 'to public' FROM {_POLICIES} WHERE p.polroles = ARRAY[0::oid]",
@@ -86,8 +120,8 @@ LINTS: dict[str, Lint] = {
     ),
     "view_bypasses_rls": Lint(
         f"""SELECT DISTINCT {_NAME}, {_WHO} FROM {_TABLES}, {_GRANTS} WHERE a.privilege_type = 'SELECT' AND a.grantee = ANY({_USERS})
-            AND (c.relkind = 'm' OR (c.relkind = 'v' AND NOT 'security_invoker=true' = ANY(coalesce(c.reloptions, '{{}}'))
-            AND NOT 'security_invoker=on' = ANY(coalesce(c.reloptions, '{{}}'))))""",
+            AND (c.relkind = 'm' OR (c.relkind = 'v' AND NOT EXISTS (
+              SELECT FROM pg_options_to_table(c.reloptions) WHERE option_name = 'security_invoker' AND option_value::boolean)))""",
         "ALTER VIEW … SET (security_invoker = true), or revoke: a view reads with its owner's rights, a materialized one has no policies.",
     ),
     "default_privileges_open": Lint(
@@ -109,7 +143,12 @@ LINTS: dict[str, Lint] = {
     ),
     "index_invalid": Lint(
         f"SELECT {_NAME}, pg_get_indexdef(i.indexrelid) FROM {_TABLES} JOIN pg_index i ON i.indexrelid = c.oid WHERE NOT i.indisvalid",
-        "DROP INDEX CONCURRENTLY and build it anew: it costs at every write and serves no query.",
+        "DROP INDEX CONCURRENTLY and build it again: it costs at every write and serves no query.",
+    ),
+    "grant_unusable": Lint(
+        "",
+        "Repair the policy or function, GRANT what it needs, or REVOKE what the role cannot use: its visitors meet this error.",
+        find=probes.find,
     ),
 }
 
@@ -121,12 +160,12 @@ def refuse_unknown(names: list[str]) -> None:
 
 
 def run(database: Database, names: list[str], schemas: list[str], allowed: list[str]) -> list[dict[str, Any]]:
-    """Findings of these lints (all of them, if none is named). allowed: '<lint> <object>' lines that are as they are on purpose."""
+    """Findings of these lints. allowed: '<lint> <object>' lines that are as they are on purpose."""
     database.run("SET LOCAL search_path = pg_catalog")
     found = []
-    for name in names or LINTS:
+    for name in names:
         lint = LINTS[name]
-        rows = database.run(lint.sql, {"schemas": schemas, "managed": [item for item in MANAGED if item not in schemas]})
+        rows = lint.rows(database, {"schemas": schemas, "managed": [item for item in MANAGED if item not in schemas]})
         found += [
             {"lint": name, "object": thing, "detail": detail, "advice": lint.advice} for thing, detail in sorted(rows) if f"{name} {thing}" not in allowed
         ]

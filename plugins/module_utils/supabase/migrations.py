@@ -8,20 +8,27 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 
+from . import script
 from .errors import Failure
-from .lexer import Statement, Unterminated, statements, tokens
+from .lexer import Unreadable, cut, tokens, words
+from .script import Refused, Statement, Step
 
-_NAME = re.compile(r"(?P<version>\d{14})_(?P<name>.*)\.sql", re.DOTALL)
+_NAME = re.compile(r"(?P<version>[0-9]+)_(?P<name>.*)\.sql", re.DOTALL)
+# A transaction of the file's own, which is run in ours: with or without these words the file says the same.
+_OWN_TRANSACTION = {
+    ("BEGIN",), ("BEGIN", "WORK"), ("BEGIN", "TRANSACTION"), ("START", "TRANSACTION"),
+    ("COMMIT",), ("COMMIT", "WORK"), ("COMMIT", "TRANSACTION"), ("END",), ("END", "WORK"), ("END", "TRANSACTION"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Migration:
-    """One file: folder/<14 digits>_<name>.sql."""
+    """One file: folder/<digits>_<name>.sql."""
 
     version: str
     name: str
@@ -34,39 +41,69 @@ class Migration:
 
     @property
     def sql(self) -> str:
-        """What is sent: the file without a byte order mark, which PostgreSQL would take for a word."""
+        """The file without a byte order mark, which PostgreSQL would take for a word."""
         return self.text.removeprefix("\ufeff")
 
     @cached_property
     def digest(self) -> str:
         """As the server computes it of the ledger's copy."""
-        return hashlib.md5(self.text.encode(), usedforsecurity=False).hexdigest()
+        return _md5(self.text)
 
     @cached_property
     def statements(self) -> list[Statement]:
         try:
-            return statements(self.sql)
-        except Unterminated as error:
-            raise Failure(f"{self.label}: {error}. Nothing was run.", "unterminated", version=self.version) from error
+            return script.read(self.sql).statements
+        except Unreadable as error:
+            raise self._unreadable(error) from error
 
-    @cached_property
-    def transactional(self) -> bool:
-        return not any(cannot_be_in_transaction(statement.words) for statement in self.statements)
+    def steps(self, *, limits: str = "", enum_values_alone: bool = False) -> list[Step]:
+        """The file in the order in which it runs, see script.steps."""
+        try:
+            return script.steps(self.sql, limits=limits, enum_values_alone=enum_values_alone)
+        except Unreadable as error:
+            raise self._unreadable(error) from error
+        except Refused as error:
+            raise self._refused(str(error), error.code, error.line) from error
+
+    def done_before(self, end: int) -> str:
+        """Digest of what stands before a place of the file: a run that goes on there has to know that it is what was run."""
+        return _md5(self.sql[:end].rstrip("; \t\r\n"))
+
+    @property
+    def adds_enum_values(self) -> bool:
+        return any(script.adds_enum_value(statement) for statement in self.statements)
 
     def says_the_same(self, recorded: list[str]) -> bool:
-        """Whether the ledger's copy differs from the file in layout and comments at most.
+        """Whether the ledger's copy differs from the file in layout, comments and BEGIN and COMMIT of its own at most.
 
         The CLI splits a file into statements and trims them; ours is one element holding the whole file.
         """
         try:
-            theirs = [token for part in recorded for token in tokens(part.removeprefix("\ufeff"))]
-        except Unterminated:
+            return list(_said([self.text])) == list(_said(recorded))
+        except Unreadable:
             return False
-        return [_plain(token) for token in tokens(self.sql)] == [_plain(token) for token in theirs]
+
+    def _unreadable(self, error: Unreadable) -> Failure:
+        return self._refused(f"{error}.", "unterminated" if str(error).startswith("unterminated") else "unrunnable", error.line)
+
+    def _refused(self, why: str, code: str, line: int) -> Failure:
+        return Failure(f"{self.label}, line {line}: {why} Nothing was run.", code, version=self.version, line=line)
 
 
-def _plain(token: str) -> str:
-    return token.replace("\r\n", "\n")
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _said(texts: list[str]) -> Iterator[str]:
+    """What the texts say: every token of every statement, and the rows of COPY."""
+    for text in texts:
+        pieces = cut(text.removeprefix("\ufeff"))
+        for begin, end in pieces.spans:
+            statement = words(pieces.sql[begin:end])
+            if statement not in _OWN_TRANSACTION:
+                # As written, for upper case in words() is for keywords.
+                yield from (token.replace("\r\n", "\n") for token in tokens(pieces.sql[begin:end]))
+                yield pieces.data.get(begin, ";").replace("\r\n", "\n")
 
 
 def read_folder(folder: str) -> list[Migration]:
@@ -75,8 +112,24 @@ def read_folder(folder: str) -> list[Migration]:
         raise Failure(f"The migrations folder {folder} does not exist.", "no_folder", folder=folder)
     # Not by pathlib: with a thousand files its objects cost more than the reading.
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.name.endswith(".sql") and entry.is_file())
-    return [_read(folder, name) for name in names]
+        names = [entry.name for entry in entries if entry.name.endswith(".sql") and entry.is_file()]
+    # By version, as the CLI does: 0_x comes before 09_y, whatever the file names' order.
+    return sorted((_read(folder, name) for name in names), key=lambda migration: (migration.version, migration.name))
+
+
+def passed_over(folders: list[str]) -> list[str]:
+    """Files that look like SQL and will not run: in a sub-folder, or with another suffix. The CLI passes them over, too."""
+    found: list[str] = []
+    for folder in folders:
+        with os.scandir(folder) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+        for entry in listed:
+            if entry.is_dir():
+                below = sorted(str(path) for path in Path(entry.path).rglob("*") if path.is_file() and ".sql" in path.name.lower())
+                found += below
+            elif ".sql" in entry.name.lower() and not entry.name.endswith(".sql"):
+                found.append(entry.path)
+    return found
 
 
 def read_folders(folders: list[str]) -> list[Migration]:
@@ -95,7 +148,7 @@ def _read(folder: str, file: str) -> Migration:
     match = _NAME.fullmatch(file)
     if match is None:
         raise Failure(
-            f"{file}: a migration is named <14 digits>_<name>.sql, for example 20261122120000_add_table.sql. Rename it or move it out of {folder}.",
+            f"{file}: a migration is named <digits>_<name>.sql, for example 20261122120000_add_table.sql. Rename it or move it out of {folder}.",
             "file_name",
             file=file,
         )
@@ -110,71 +163,18 @@ def _read(folder: str, file: str) -> Migration:
     return Migration(match["version"], match["name"], folder, text)
 
 
-def refuse_unrunnable(migration: Migration) -> None:
-    """Refuse what cannot be run the way we run it, naming the line, before anything is sent."""
-    for statement in migration.statements:
-        why = _unrunnable(statement.words)
-        if why:
-            raise Failure(f"{migration.label}, line {statement.line}: {why}", "unrunnable", version=migration.version, line=statement.line)
-    if not migration.transactional and len(migration.statements) != 1:
-        line = next(item.line for item in migration.statements if cannot_be_in_transaction(item.words))
-        raise Failure(
-            f"{migration.label}, line {line}: this statement cannot run in a transaction, so it needs a migration of its own: "
-            "if the file failed half-way, nobody could say which half was done.",
-            "not_alone",
-            version=migration.version,
-            line=line,
-        )
+@dataclass(frozen=True)
+class Index:
+    """The index that CREATE INDEX CONCURRENTLY makes. table: as the statement names it, quoted."""
+
+    name: str
+    table: str
 
 
-def _unrunnable(words: tuple[str, ...]) -> str:
-    if "\\" in words:
-        return "psql commands (\\…) only exist in psql. Write SQL."
-    if words[0] == "COPY" and _adjacent(words, "FROM", "STDIN"):
-        return "COPY … FROM STDIN carries its data outside of SQL. Use INSERT, or load data in another way."
-    if controls_transaction(words):
-        return f"{' '.join(words[:2])} would end or begin a transaction. Each migration runs in one transaction of its own; leave transaction control out."
-    return ""
-
-
-def controls_transaction(words: tuple[str, ...]) -> bool:
-    """Whether the statement begins or ends a transaction (savepoints do not)."""
-    first, second, third = (*words[:3], "", "", "")[:3]
-    if first in {"BEGIN", "COMMIT", "END", "ABORT"}:
-        return True
-    if first == "ROLLBACK":
-        return second != "TO" and not (second in {"WORK", "TRANSACTION"} and third == "TO")
-    return (first, second) in {("START", "TRANSACTION"), ("PREPARE", "TRANSACTION")}
-
-
-def cannot_be_in_transaction(words: tuple[str, ...]) -> bool:
-    """Whether PostgreSQL refuses the statement inside a transaction block."""
-    first, second = (*words, "", "")[:2]
-    if first == "VACUUM":
-        return True
-    if first in {"CREATE", "DROP"} and second in {"DATABASE", "TABLESPACE", "SUBSCRIPTION"}:
-        return True
-    if first == "CLUSTER":
-        return len(words) == 1
-    if (first, second) == ("ALTER", "SYSTEM"):
-        return True
-    if first == "REINDEX":
-        return "CONCURRENTLY" in words or any(word in words[:6] for word in ("DATABASE", "SYSTEM", "SCHEMA"))
-    if first in {"CREATE", "DROP"} and "INDEX" in words[:3]:
-        return "CONCURRENTLY" in words[:4]
-    return first == "ALTER" and second == "TABLE" and "DETACH" in words and words[-1] == "CONCURRENTLY"
-
-
-def concurrent_index(migration: Migration) -> str | None:
-    """Name of the index a CREATE INDEX CONCURRENTLY file makes, as written (possibly quoted)."""
-    words, written = migration.statements[0].words, migration.statements[0].tokens
-    if words[0] != "CREATE" or "INDEX" not in words[:3] or "CONCURRENTLY" not in words[:4]:
+def concurrent_index(statement: Statement) -> Index | None:
+    """None for other statements, and for an index that PostgreSQL names."""
+    if statement.kind != "IndexStmt" or not statement.tree.idxname:
         return None
-    at = words.index("CONCURRENTLY") + 1
-    if words[at : at + 3] == ("IF", "NOT", "EXISTS"):
-        at += 3
-    return None if words[at] == "ON" else written[at]
-
-
-def _adjacent(words: tuple[str, ...], first: str, second: str) -> bool:
-    return any(pair == (first, second) for pair in pairwise(words))
+    relation = statement.tree.relation
+    quoted = ['"' + part.replace('"', '""') + '"' for part in (relation.schemaname, relation.relname) if part]
+    return Index(statement.tree.idxname, ".".join(quoted))

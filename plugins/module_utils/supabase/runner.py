@@ -5,34 +5,49 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import catalog, ledger
+from . import catalog, ledger, script
 from .database import ConnectionLost, Database, SqlError
 from .errors import Failure, explain_sql
-from .migrations import Migration, concurrent_index
+from .migrations import Index, Migration, concurrent_index
+from .script import Step
+
+# Looks at what a file made before it is committed, and raises Failure if that must not be. Whatever it does is taken back.
+Judge = Callable[[Database], None]
 
 # Lock not available, deadlock, serialization failure: nothing happened, so the file can be run again.
 _REPEATABLE = {"55P03", "40P01", "40001"}
 _ENUM_VALUE_TOO_NEW = "55P04"
 _ENDS = "2D000"
-_MARK = "quetrex.transaction"
 # What a statement says that was run a second time.
 _DONE_ALREADY = {"CREATE": {"42P07", "42P04", "42710"}, "DROP": {"42704", "3D000"}}
+# Statements after which nothing new is there that a later file could need.
+_MAKES_NOTHING = {"VacuumStmt", "ReindexStmt", "ClusterStmt", "AlterSystemStmt", "AlterDatabaseStmt"}
 
-_PRELUDE = """RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE; BEGIN; {limits}; \
-SET LOCAL idle_in_transaction_session_timeout = 0; SELECT pg_catalog.set_config('{mark}', pg_catalog.pg_current_xact_id()::text, true);
+# A lock of the transaction shows whether it is still the one we began: no statement gives it back, and it survives RESET and DISCARD.
+_MARK = 0x51574C58
+_SESSION = "RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE"
+_HELD = """EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid() AND granted
+  AND classid::bigint = {high} AND objid::bigint = {low} AND objsubid = {kind})"""
+_ENDED, _MOVED, _UNLOCKED = (
+    "the migration ended its transaction and began another",
+    "the server connection changed: this is a pooler in transaction mode",
+    "the migration gave the lock back that keeps two runs apart, and another run took it",
+)
+# A cast that fails says so at a third of what a DO block costs.
+_PROOF = f"""RESET SESSION AUTHORIZATION; RESET ROLE; SELECT CASE
+WHEN pg_catalog.pg_backend_pid() <> {{pid}} THEN '{_MOVED}'
+WHEN NOT {_HELD.format(high=_MARK, low="{pid}", kind=2)} THEN '{_ENDED}'
+WHEN NOT {_HELD.format(high=ledger.LOCK >> 32, low=ledger.LOCK & 0xFFFFFFFF, kind=1)} AND NOT pg_catalog.pg_try_advisory_lock({ledger.LOCK}) THEN '{_UNLOCKED}'
+ELSE '0' END::int;
 """
-# Whoever ends our transaction inside a file and begins another loses the mark. A cast that fails says so at a third of what a DO block costs.
-_ENDED, _MOVED = "the migration ended its transaction and began another", "the server connection changed: this is a pooler in transaction mode"
-_PROOF = f"""RESET ROLE; SELECT CASE
-WHEN pg_catalog.current_setting('{{mark}}', true) IS DISTINCT FROM pg_catalog.pg_current_xact_id()::text THEN '{_ENDED}'
-WHEN pg_catalog.pg_backend_pid() <> {{pid}} THEN '{_MOVED}' ELSE '0' END::int;
-"""  # noqa: S608 - constants of this file
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,11 @@ class Limits:
     retries: int = 5
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
+
+    def sql(self, verb: str) -> str:
+        """verb: SET or SET LOCAL."""
+        milliseconds = {"lock_timeout": int(self.lock_timeout * 1000), "statement_timeout": int(self.statement_timeout * 1000)}
+        return "; ".join(f"{verb} {name} = {value}" for name, value in {**milliseconds, "idle_in_transaction_session_timeout": 0}.items())
 
 
 @dataclass
@@ -64,14 +84,19 @@ class Runner:
         self.limits = limits
         self.reconnect = reconnect
         self.pid = _server_pid(database)
+        # Whether a rehearsal lacks something that a statement would have made which it could not run.
+        self.lacks = False
 
-    def apply(self, pending: list[Migration], outcome: Outcome) -> None:
-        """Run the pending migrations in order; outcome is filled as we go."""
+    def apply(self, pending: list[Migration], outcome: Outcome, judge: Judge | None = None) -> None:
+        """Run the pending migrations in order; outcome is filled as we go. judge: asked before the last one is committed."""
+        noted: set[str] = set()
         if pending:
             ledger.ensure(self.database)
+            noted = ledger.noted(self.database)
         for migration in pending:
             began = self.limits.clock()
-            attempts = self._with_retries(migration)
+            last = judge if migration is pending[-1] else None
+            attempts = self._with_retries(migration, last, resumed=migration.version in noted)
             outcome.ran.append({"version": migration.version, "name": migration.name, "seconds": round(self.limits.clock() - began, 3), "attempts": attempts})
 
     def adopt(self, migrations: list[Migration]) -> None:
@@ -85,60 +110,123 @@ class Runner:
         if lost:
             raise Failure(f"Not in the ledger after the commit: {', '.join(lost)}.", "commit_lost", versions=lost)
 
-    def _with_retries(self, migration: Migration) -> int:
-        for attempt in range(1, self.limits.retries + 2):
+    def _with_retries(self, migration: Migration, judge: Judge | None, *, resumed: bool) -> int:
+        enum_values_alone = False
+        attempt = 1
+        while True:
+            work = self._prepare(migration, judge, resumed=resumed, enum_values_alone=enum_values_alone)
             try:
-                self._run(migration)
+                self._run(work)
             except SqlError as error:
                 self.database.rollback()
+                if error.sqlstate == _ENUM_VALUE_TOO_NEW and not enum_values_alone and migration.adds_enum_values:
+                    # Nothing of the step was kept; now with a commit behind each value, as psql does it.
+                    enum_values_alone = True
+                    continue
                 if error.sqlstate not in _REPEATABLE or attempt > self.limits.retries:
-                    raise _in_file(migration, error, attempt) from error
+                    raise _in_file(work, error, attempt) from error
                 self.limits.sleep(min(30, 0.5 * 2**attempt) * random.uniform(0.5, 1))  # noqa: S311 - spreads runs, no secret
+                attempt += 1
+                resumed = resumed or len(work.steps) > 1
+            except Failure:
+                # Of a connection that was lost there is nothing to roll back.
+                with contextlib.suppress(Failure):
+                    self.database.rollback()
+                raise
             else:
                 return attempt
-        raise AssertionError("unreachable")
 
-    def _run(self, migration: Migration) -> None:
-        if migration.transactional:
-            self._in_transaction(migration)
+    def _prepare(self, migration: Migration, judge: Judge | None, *, resumed: bool, enum_values_alone: bool) -> _File:
+        done = ledger.progress(self.database, migration.version) if resumed else None
+        limits = self.limits.sql("SET LOCAL")
+        work = _File(migration, migration.steps(limits=limits, enum_values_alone=enum_values_alone), judge, done)
+        if done and work.next_step is None and migration.adds_enum_values:
+            work.steps = migration.steps(limits=limits, enum_values_alone=True)
+        return work
+
+    def _run(self, work: _File) -> None:
+        if len(work.steps) == 1 and not work.steps[0].alone and not work.done:
+            self._in_transaction(work, 0, f"{_SESSION}; {work.steps[0].opening}; {self.limits.sql('SET LOCAL')}; ")
         else:
-            self._alone(migration)
+            self._in_steps(work)
 
-    def _in_transaction(self, migration: Migration) -> None:
-        """First round trip: begin, limits, the file. Second: proof, ledger row, commit, read back."""
-        prelude = self._prelude()
+    def _in_steps(self, work: _File) -> None:
+        """A file that no single transaction holds: every step notes that it is done, and the last one records the file."""
+        self.database.run(f"{_SESSION}; {self.limits.sql('SET')}")
+        begins = work.next_step
+        if begins is None:
+            raise _begun_differently(work)
+        work.kept, work.noted = begins, work.done is not None
+        for statement in work.migration.statements:
+            if begins and statement.begin < work.start(begins) and script.sets_session(statement):
+                self.database.run(statement.text)
+        for number in range(begins, len(work.steps)):
+            if work.steps[number].alone:
+                self._alone(work, number, begun=number == begins and work.begun)
+            else:
+                self._in_transaction(work, number, f"{work.steps[number].opening}; ")
+            work.kept, work.noted = number + 1, True
+        if begins == len(work.steps):
+            ledger.record(self.database, work.migration)
+        self.database.run(_SESSION)
+
+    def _in_transaction(self, work: _File, number: int, opening: str) -> None:
+        """First round trip: begin, limits, the step. Second: proof, ledger row or note, commit, read back."""
+        label = work.migration.label
         try:
-            self.database.run(prelude + migration.sql)
-        except SqlError as error:
-            error.line = error.line and error.line - prelude.count("\n")
-            raise
+            self._send(f"{opening}SELECT pg_catalog.pg_advisory_xact_lock({_MARK}, pg_catalog.pg_backend_pid());\n", work.steps[number])
         except ConnectionLost as error:
-            raise Failure(
-                f"The connection was lost while {migration.label} ran. Nothing of it was kept; run again. {error.message}", "connection_lost"
-            ) from error
+            raise Failure(f"The connection was lost while {label} ran. {work.words_kept} Run again. {error.message}", "connection_lost") from error
         if not self.database.in_transaction:
-            raise Failure(
-                f"{migration.label} ended its transaction: what came before that is done, and it is not recorded. Repair by hand.", "transaction_control"
-            )
-        self._commit(migration)
+            raise Failure(f"{label} ended its transaction: what came before that is done, and it is not recorded. Repair by hand.", "transaction_control")
+        last = number == len(work.steps) - 1
+        if last and work.judge:
+            self._judge(work, f"{label} was not applied, because what comes after it would refuse the result. {work.words_kept}")
+        self._commit(work, number, last=last)
 
-    def _commit(self, migration: Migration) -> None:
-        proof = _PROOF.format(mark=_MARK, pid=self.pid)
-        sql = f"{proof}{ledger.insert_sql()}; COMMIT; {ledger.READ_BACK}"
+    def _send(self, prelude: str, step: Step) -> None:
+        """A step as it stands in the file; an error's line is the file's."""
+        for part in step.parts:
+            if part.data is not None and prelude:
+                self.database.run(prelude)
+                prelude = ""
+            try:
+                if part.data is None:
+                    self.database.run(prelude + part.sql)
+                else:
+                    self.database.copy_in(part.sql, io.StringIO(part.data))
+            except SqlError as error:
+                error.line = error.line and error.line - prelude.count("\n") + part.line - 1
+                raise
+            prelude = ""
+
+    def _judge(self, work: _File, words: str) -> None:
         try:
-            rows = self.database.run(sql, (*ledger.values(migration), migration.version))
+            with _taken_back(self.database):
+                if work.judge:
+                    work.judge(self.database)
+        except SqlError:
+            raise
+        except Failure as error:
+            raise Failure(f"{words}\n{error.message}", error.code, **error.details, version=work.migration.version) from error
+
+    def _commit(self, work: _File, number: int, *, last: bool) -> None:
+        migration, proof = work.migration, _PROOF.format(pid=self.pid)
+        if last:
+            sql = f"{proof}{ledger.record_sql(noted=work.noted)}; COMMIT; {ledger.READ_BACK}"
+            arguments: tuple[Any, ...] = (*([migration.version] if work.noted else []), *ledger.values(migration), migration.version)
+        else:
+            after = ledger.Progress(number + 1, begun=False, digest=migration.done_before(work.steps[number].end))
+            sql = f"{proof}{ledger.note_sql()}; COMMIT; SELECT %s"
+            arguments = (migration.version, after.step, after.begun, after.digest, migration.version)
+        try:
+            rows = self.database.run(sql, arguments)
         except SqlError as error:
             if _ENDED in error.message:
                 raise SqlError(f"{_ENDED}. {explain_sql(_ENDS)}", _ENDS) from error
             raise
         except ConnectionLost as error:
-            self.database = self.reconnect()
-            self.pid = _server_pid(self.database)
-            rows = [(migration.version,)] if ledger.exists(self.database) and ledger.contains(self.database, migration.version) else []
-            if not rows:
-                raise Failure(
-                    f"The connection was lost before {migration.label} was committed. Nothing of it was kept; run again. {error.message}", "connection_lost"
-                ) from error
+            rows = self._after_a_lost_commit(work, number, last=last, lost=error)
         if rows != [(migration.version,)]:
             raise Failure(
                 f"{migration.label} is not in the ledger after its commit. Something removed it; nothing further was run.",
@@ -146,101 +234,190 @@ class Runner:
                 version=migration.version,
             )
 
-    def _prelude(self) -> str:
-        return _PRELUDE.format(limits=self._limits("SET LOCAL"), mark=_MARK)
+    def _after_a_lost_commit(self, work: _File, number: int, *, last: bool, lost: ConnectionLost) -> list[tuple[Any, ...]]:
+        """Ask a new session whether the commit came through."""
+        self.database = self.reconnect()
+        self.pid = _server_pid(self.database)
+        version = work.migration.version
+        if last:
+            there = ledger.exists(self.database) and ledger.contains(self.database, version)
+        else:
+            noted = ledger.progress(self.database, version)
+            there = noted is not None and noted.step == number + 1
+        if there and last:
+            return [(version,)]
+        kept = "" if there else work.words_kept
+        raise Failure(f"The connection was lost before {work.migration.label} was committed. {kept} Run again. {lost.message}", "connection_lost") from lost
 
-    def _limits(self, verb: str) -> str:
-        return f"{verb} lock_timeout = {int(self.limits.lock_timeout * 1000)}; {verb} statement_timeout = {int(self.limits.statement_timeout * 1000)}"
-
-    def _alone(self, migration: Migration) -> None:
+    def _alone(self, work: _File, number: int, *, begun: bool) -> None:
         """A statement that PostgreSQL refuses in a transaction: noted, run, checked, then recorded."""
-        self.database.run(f"RESET ALL; RESET ROLE; {self._limits('SET')}")
-        index = concurrent_index(migration)
+        migration, step = work.migration, work.steps[number]
+        if step.alone is None:
+            raise AssertionError(number)
+        index = concurrent_index(step.alone)
         if index and (broken := _index(self.database, index, valid=False)):
             # Left behind by a run that was killed. Nothing uses it, and IF NOT EXISTS would take it for the real one.
             self.database.run(f"DROP INDEX CONCURRENTLY {broken}")
-        self._begin(migration, index)
+        # An index of this name that was there before us is somebody else's: that has to fail, now and after a kill.
+        if not begun and not (index and _index(self.database, index, valid=True)):
+            ledger.note(self.database, migration, ledger.Progress(number, begun=True, digest=migration.done_before(step.end)))
+        try:
+            self._send("", step)
+        except SqlError as error:
+            if not (begun and error.sqlstate in _DONE_ALREADY.get(step.alone.words[0], ())):
+                self._not_done(work, number)
+                raise
         if index and (broken := _index(self.database, index, valid=False)):
             raise Failure(
-                f"{migration.label} left the index {broken} INVALID. Find out why (duplicates?), then run again; it will be dropped and built anew.",
+                f"{migration.label} left the index {broken} INVALID. Find out why (duplicates?), then run again; it will be dropped and rebuilt.",
                 "invalid_index",
             )
+        if number < len(work.steps) - 1:
+            ledger.note(self.database, migration, ledger.Progress(number + 1, begun=False, digest=migration.done_before(step.end)))
+            return
         ledger.record(self.database, migration)
         if not ledger.contains(self.database, migration.version):
             raise Failure(f"{migration.label} is not in the ledger after it ran.", "commit_lost", version=migration.version)
-        self.database.run("RESET ALL")
+        if work.judge:
+            with self.database.transaction():
+                self._judge(work, f"{migration.label} was applied: its last statement cannot run in a transaction. What comes after it refuses the result.")
 
-    def _begin(self, migration: Migration, index: str | None) -> None:
-        """Run it, unless a run that was killed did and could not say so any more."""
-        resumed = ledger.begun(self.database, migration)
-        # An index of this name that was there before us is somebody else's: that has to fail, now and after a kill.
-        if not resumed and not (index and _index(self.database, index, valid=True)):
-            ledger.note(self.database, migration)
-        try:
-            self.database.run(migration.sql)
-        except SqlError as error:
-            done = resumed and error.sqlstate in _DONE_ALREADY.get(migration.statements[0].words[0], ())
-            if not done:
-                ledger.forget(self.database, migration)
-                raise
+    def _not_done(self, work: _File, number: int) -> None:
+        """A statement failed before our eyes: what came before it in the file stays noted."""
+        if number:
+            before = ledger.Progress(number, begun=False, digest=work.migration.done_before(work.start(number)))
+            ledger.note(self.database, work.migration, before)
+        else:
+            ledger.forget(self.database, work.migration)
 
-    def rehearse(self, pending: list[Migration], outcome: Outcome, schemas: catalog.Scope) -> tuple[list[str], list[str]]:
+    def rehearse(
+        self, pending: list[Migration], outcome: Outcome, schemas: catalog.Scope, judge: Callable[[Database, list[Migration]], None] | None = None
+    ) -> tuple[list[str], list[str]]:
         """Really run everything in one transaction and roll it back; the catalogue lines that would go and come.
 
-        Its locks are real while it lasts, so it waits for locks no longer than an apply would.
+        Its locks are real while it lasts, so it waits for locks no longer than an apply would. judge: asked after each file, with the files so far.
         """
         with self.database.transaction() as database:
             before = catalog.snapshot(database, schemas)
-            for migration in pending:
+            for number, migration in enumerate(pending, 1):
                 if not self._rehearse_one(migration, outcome):
-                    break
-            if self.database.in_transaction:
-                database.run("RESET ROLE; SET CONSTRAINTS ALL IMMEDIATE")
-                return catalog.difference(before, catalog.snapshot(database, schemas))
-        return [], []
+                    return [], []
+                if judge:
+                    with _taken_back(database):
+                        judge(database, pending[:number])
+            database.run(f"{_SESSION}; SET CONSTRAINTS ALL IMMEDIATE")
+            return catalog.difference(before, catalog.snapshot(database, schemas))
 
     def _rehearse_one(self, migration: Migration, outcome: Outcome) -> bool:
         """Whether the rehearsal can go on."""
-        if not migration.transactional:
-            outcome.skipped.append(migration.label)
-            outcome.warnings.append(f"{migration.label} cannot run in a transaction, so check mode did not try it.")
-            return True
         began = self.limits.clock()
+        steps = migration.steps(limits=self.limits.sql("SET LOCAL"))
+        alone = [step.alone for step in steps if step.alone]
+        if alone:
+            outcome.skipped.append(migration.label)
+            lines = ", ".join(str(statement.line) for statement in alone)
+            outcome.warnings.append(f"{migration.label}, line {lines}: cannot run in a transaction, so check mode did not try it.")
+        self.lacks = self.lacks or any(statement.kind not in _MAKES_NOTHING for statement in alone)
+        prelude = f"{_SESSION}; {self.limits.sql('SET LOCAL')}; SAVEPOINT quetrex;\n"
         try:
-            self.database.run(f"RESET ALL; RESET ROLE; {self._limits('SET LOCAL')}; SAVEPOINT quetrex;\n{migration.sql}")
+            for step in steps:
+                if not step.alone:
+                    self._send(prelude, step)
+                    prelude = ""
         except SqlError as error:
-            error.line = error.line and error.line - 1
-            depends = outcome.skipped or error.sqlstate == _ENUM_VALUE_TOO_NEW
-            if not depends:
-                raise _in_file(migration, error, 1) from error
+            if not (self.lacks or error.sqlstate == _ENUM_VALUE_TOO_NEW):
+                raise _in_file(_File(migration, steps), error, 1) from error
             self.database.run("ROLLBACK TO SAVEPOINT quetrex")
             outcome.warnings.append(f"Check mode stopped before {migration.label}, which needs something that only a real run can commit: {error.message}")
             return False
-        outcome.ran.append({"version": migration.version, "name": migration.name, "seconds": round(self.limits.clock() - began, 3), "attempts": 1})
+        if len(alone) < len(steps):
+            outcome.ran.append({"version": migration.version, "name": migration.name, "seconds": round(self.limits.clock() - began, 3), "attempts": 1})
         return True
+
+
+@dataclass
+class _File:
+    """A file that runs. done: what an earlier run noted of it; kept: how many of its steps are committed; noted: whether the database says so."""
+
+    migration: Migration
+    steps: list[Step]
+    judge: Judge | None = None
+    done: ledger.Progress | None = None
+    kept: int = 0
+    noted: bool = False
+
+    def start(self, number: int) -> int:
+        """Where a step begins: behind the one before it."""
+        return self.steps[number - 1].end if number else 0
+
+    @property
+    def next_step(self) -> int | None:
+        """The step to run next; None if what was run has another text now."""
+        done = self.done
+        if done is None or (done.begun and done.step == 0):
+            return 0
+        if done.step > len(self.steps) - done.begun:
+            return None
+        stands = self.migration.done_before(self.steps[done.step].end if done.begun else self.start(done.step))
+        return done.step if stands == done.digest else None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the next step, which runs alone, may have been done by a run that was killed."""
+        done = self.done
+        if done is None or not done.begun or self.next_step is None:
+            return False
+        # Before files could have several steps, the digest was of the whole file.
+        return done.digest in {self.migration.done_before(self.steps[done.step].end), self.migration.digest}
+
+    @property
+    def words_kept(self) -> str:
+        if not self.kept:
+            return "Nothing of this file was kept."
+        line = self.migration.sql.count("\n", 0, self.start(self.kept)) + 1
+        return f"What stands up to line {line} of this file is committed and noted: leave that as it is, correct what follows, and run again."
+
+
+def _begun_differently(work: _File) -> Failure:
+    return Failure(
+        f"{work.migration.label}: an earlier run committed the first part of this file, and that part has another text now. "
+        "Restore it and run again; or do by hand what is left, and adopt the file (state=adopted).",
+        "begun_differently",
+        version=work.migration.version,
+    )
+
+
+@contextlib.contextmanager
+def _taken_back(database: Database) -> Iterator[None]:
+    """Work within a transaction of which nothing stays, as the user who connected and without what a file set."""
+    database.run(f"SAVEPOINT quetrex_judge; {_SESSION}")
+    try:
+        yield
+    finally:
+        database.run("ROLLBACK TO SAVEPOINT quetrex_judge; RELEASE SAVEPOINT quetrex_judge")
 
 
 def _server_pid(database: Database) -> int:
     return int(database.run("SELECT pg_catalog.pg_backend_pid()")[0][0])
 
 
-def _in_file(migration: Migration, error: SqlError, attempts: int) -> Failure:
+def _in_file(work: _File, error: SqlError, attempts: int) -> Failure:
     where = f", line {error.line}" if error.line and error.line > 0 else ""
     times = f" ({attempts} attempts)" if attempts > 1 else ""
     return Failure(
-        f"{migration.label}{where}: {error.message}{times} Nothing of this file was kept.",
+        f"{work.migration.label}{where}: {error.message}{times} {work.words_kept}",
         "migration_failed",
-        version=migration.version,
+        version=work.migration.version,
         sqlstate=error.sqlstate,
         line=error.line,
         attempts=attempts,
     )
 
 
-def _index(database: Database, name: str, *, valid: bool) -> str | None:
-    """Qualified name of a valid or an INVALID index of this name, if there is one."""
+def _index(database: Database, index: Index, *, valid: bool) -> str | None:
+    """Qualified name of a valid or an INVALID index of this name on this table, if there is one."""
     sql = """SELECT format('%%I.%%I', n.nspname, c.relname) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE i.indisvalid = %s AND c.relname = %s"""
-    plain = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
-    rows = database.run(sql, (valid, plain))
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             WHERE i.indisvalid = %s AND c.relname = %s AND i.indrelid = pg_catalog.to_regclass(%s)"""
+    rows = database.run(sql, (valid, index.name, index.table))
     return str(rows[0][0]) if rows else None

@@ -9,14 +9,15 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import catalog, ledger
+from . import catalog, ledger, promises
 from .clashes import refuse_clashes
-from .database import Database, Target, refuse_transaction_pooling
+from .database import Database, SqlError, Target, refuse_transaction_pooling
 from .errors import Failure
 from .expand import refuse_removals
-from .migrations import Migration, read_folders, refuse_unrunnable
+from .migrations import Migration, passed_over, read_folders
 from .plan import Plan, make_plan, refuse_contradictions
-from .runner import Limits, Outcome, Runner
+from .promises import Promises
+from .runner import Judge, Limits, Outcome, Runner
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Wanted:
     removals: list[str] = field(default_factory=list)
     exclusive: list[str] = field(default_factory=list)
     replaceable: list[str] = field(default_factory=list)
+    promises: Promises = field(default_factory=Promises)
     limits: Limits = field(default_factory=Limits)
 
 
@@ -44,6 +46,7 @@ class Report:
     plan: Plan | None = None
     outcome: Outcome = field(default_factory=Outcome)
     adopted: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
     difference: tuple[list[str], list[str]] | None = None
     queries: list[str] = field(default_factory=list)
 
@@ -58,6 +61,7 @@ class Report:
             "applied": plan.applied,
             "missing": plan.missing,
             "unverifiable": plan.unverifiable,
+            "passed_over": self.passed_over,
             "not_rehearsed": self.outcome.skipped,
         }
 
@@ -85,6 +89,10 @@ class Session:
 def converge(target: Target, wanted: Wanted, report: Report, *, check: bool, diff: bool) -> None:
     """Bring the database to the wanted state; report is filled also when this raises Failure."""
     files = read_folders(wanted.folders)
+    report.passed_over = passed_over(wanted.folders)
+    report.outcome.warnings += [
+        f"{path} is passed over: a migration lies in the folder itself and is named <digits>_<name>.sql." for path in report.passed_over
+    ]
     session = Session(target, report)
     with contextlib.closing(session):
         database = session.open()
@@ -105,7 +113,7 @@ def converge(target: Target, wanted: Wanted, report: Report, *, check: bool, dif
         if wanted.state == "adopted":
             _adopt(runner, wanted, report, check=check)
         else:
-            _apply(runner, report, check=check, diff=diff)
+            _apply(runner, report, wanted.promises, check=check, diff=diff)
         if report.changed and not check:
             _plan(runner.database, files, wanted, report)
 
@@ -122,7 +130,7 @@ def _plan(database: Database, files: list[Migration], wanted: Wanted, report: Re
     if wanted.state == "adopted":
         return bool(_to_adopt(plan, wanted, files))
     for migration in plan.pending:
-        refuse_unrunnable(migration)
+        migration.steps()
     waiting = {migration.version for migration in plan.pending}
     begun = {migration.folder for migration in files if migration.version not in waiting}
     refuse_removals(plan.pending, begun, wanted.expand_only, wanted.removals)
@@ -146,20 +154,71 @@ def _adopt(runner: Runner, wanted: Wanted, report: Report, *, check: bool) -> No
     report.changed = bool(chosen)
 
 
-def _apply(runner: Runner, report: Report, *, check: bool, diff: bool) -> None:
+def _apply(runner: Runner, report: Report, wanted: Promises, *, check: bool, diff: bool) -> None:
     plan = report.plan or Plan()
     scope = catalog.Scope()
     if check:
-        report.difference = runner.rehearse(plan.pending, report.outcome, scope)
+        report.difference = _rehearse(runner, plan.pending, report.outcome, scope, wanted)
         report.changed = True
         return
+    if wanted and len(plan.pending) > 1:
+        # Each file is committed for itself, and the last one may show what the first one broke.
+        _rehearse(runner, plan.pending, Outcome(), scope, wanted)
     before = _snapshot(runner.database, scope) if diff else []
     try:
-        runner.apply(plan.pending, report.outcome)
+        runner.apply(plan.pending, report.outcome, _judge(wanted) if wanted else None)
     finally:
         report.changed = bool(report.outcome.ran)
     if diff:
         report.difference = catalog.difference(before, _snapshot(runner.database, scope))
+
+
+# What a statement would have made that a rehearsal cannot run (CREATE INDEX CONCURRENTLY).
+_OF_SKIPPED = ("foreign_key_without_index",)
+
+
+def _judge(wanted: Promises) -> Judge:
+    return lambda database: promises.refuse_broken(promises.examine(database, wanted))
+
+
+def _rehearse(runner: Runner, pending: list[Migration], outcome: Outcome, scope: catalog.Scope, wanted: Promises) -> tuple[list[str], list[str]]:
+    """Run everything and take it back. What has to hold is tried on the result, by what tries it before a commit and afterwards."""
+    broken: list[str] = []
+
+    def last(database: Database, so_far: list[Migration]) -> None:
+        if len(so_far) == len(pending):
+            without = _OF_SKIPPED if outcome.skipped else ()
+            broken.extend(_complaints(database, wanted, without))
+
+    difference = runner.rehearse(pending, outcome, scope, last if wanted else None)
+    if broken:
+        raise _refused(runner, pending, scope, wanted, broken)
+    return difference
+
+
+def _complaints(database: Database, wanted: Promises, without: tuple[str, ...] = ()) -> list[str]:
+    """What is wrong in this state; a setup that cannot run is one thing of it."""
+    try:
+        return promises.examine(database, wanted, without=without).complaints
+    except SqlError:
+        raise
+    except Failure as error:
+        return [error.message]
+
+
+def _refused(runner: Runner, pending: list[Migration], scope: catalog.Scope, wanted: Promises, broken: list[str]) -> Failure:
+    """Name the file behind each complaint: the one from which on it holds to the end."""
+    seen: list[tuple[str, set[str]]] = []
+    with runner.database.transaction() as database:
+        database.run("SAVEPOINT quetrex_judge")
+        seen.append(("before these files", set(_complaints(database, wanted))))
+    runner.rehearse(pending, Outcome(), scope, lambda database, so_far: seen.append((so_far[-1].label, set(_complaints(database, wanted)))))
+    words = []
+    for complaint in broken:
+        since = [where for at, (where, _there) in enumerate(seen) if all(complaint in there for _where, there in seen[at:])]
+        words.append(f"{since[0] if since else pending[-1].label}: {complaint}")
+    text = "\n".join(words)
+    return Failure(f"Nothing was applied, because what comes after the migrations would refuse the result:\n{text}", "not_met", promises=words)
 
 
 def _snapshot(database: Database, scope: catalog.Scope) -> list[str]:

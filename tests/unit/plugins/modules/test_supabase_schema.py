@@ -96,9 +96,9 @@ def test_before_a_switch_a_migration_only_adds_unless_told(capfd: pytest.Capture
 @pytest.mark.parametrize(
     ("files", "code", "words"),
     [
-        ({"1_short.sql": "SELECT 1"}, "file_name", "14 digits"),
-        ({"20260101000000_x.sql": "BEGIN; SELECT 1; COMMIT;"}, "unrunnable", "line 1"),
-        ({"20260101000000_x.sql": "VACUUM; SELECT 1"}, "not_alone", "a migration of its own"),
+        ({"short.sql": "SELECT 1"}, "file_name", "<digits>_<name>.sql"),
+        ({"20260101000000_x.sql": "BEGIN; SELECT 1; ROLLBACK;"}, "transaction_control", "line 1"),
+        ({"20260101000000_x.sql": "BEGIN; VACUUM; SELECT 1"}, "not_alone", "between BEGIN and COMMIT"),
         ({"20260101000000_x.sql": "SELECT 'open"}, "unterminated", "line 1"),
         ({"20260101000000_x.sql": "SELECT 1", "20260101000000_y.sql": "SELECT 2"}, "duplicate_version", "used twice"),
     ],

@@ -9,13 +9,13 @@ import pytest
 
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.expand import refuse_removals, removal
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.lexer import statements
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.migrations import Migration
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.script import read
 
 
 def said(sql: str) -> str:
-    (only,) = statements(sql)
-    return removal(only.words)
+    (only,) = read(sql).statements
+    return removal(only)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,19 @@ def said(sql: str) -> str:
         "DO $do$ BEGIN IF true THEN ALTER TABLE a DROP b; END IF; END $do$ LANGUAGE plpgsql",
         "DO $$ BEGIN EXECUTE 'DROP TABLE ' || 'a'; END $$",
         "DO 'BEGIN TRUNCATE a; END'",
+        "DROP TRIGGER t ON a",
+        "DROP PUBLICATION supabase_realtime",
+        "ALTER PUBLICATION supabase_realtime DROP TABLE a",
+        "ALTER PUBLICATION supabase_realtime SET TABLE b",
+        "DROP OWNED BY app",
+        "ALTER TYPE t DROP ATTRIBUTE b",
+        "ALTER TABLE a ADD COLUMN b int PRIMARY KEY",
+        "INSERT INTO c WITH gone AS (DELETE FROM a RETURNING b) SELECT b FROM gone",
+        "EXPLAIN ANALYZE DELETE FROM a",
+        "DO $$ BEGIN CASE WHEN true THEN DROP TABLE a; END CASE; END $$",
+        "DO $$ BEGIN PERFORM 1; EXCEPTION WHEN others THEN DROP TABLE a; END $$",
+        "DO LANGUAGE plpython3u $$ plpy.execute('DROP TABLE a') $$",
+        "ALTER FROBNICATOR a DISMANTLE",
     ],
 )
 def test_taking_away_is_found(sql: str) -> None:
@@ -63,7 +76,6 @@ def test_taking_away_is_found(sql: str) -> None:
         "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 1; -- DROP TABLE a $$",
         "DROP POLICY p ON a",
         "DROP INDEX i",
-        "DROP TRIGGER t ON a",
         "DELETE FROM a WHERE b",
         "ALTER TABLE a ADD COLUMN b int",
         "ALTER TABLE a ADD COLUMN b int NOT NULL DEFAULT 0",
@@ -85,6 +97,10 @@ def test_taking_away_is_found(sql: str) -> None:
         "ALTER TABLE a ADD COLUMN IF NOT EXISTS b int NOT NULL DEFAULT 0",
         "ALTER TABLE a ADD CONSTRAINT \"drop\" CHECK (rename <> '')",
         "ALTER POLICY p ON app.a USING (true)",
+        "ALTER PUBLICATION supabase_realtime ADD TABLE a",
+        "ALTER TABLE a ADD COLUMN b bigserial NOT NULL",
+        "CREATE FUNCTION f() RETURNS void BEGIN ATOMIC DELETE FROM a; END",
+        "ALTER TYPE t ADD ATTRIBUTE b int",
         "WITH gone AS (DELETE FROM a WHERE b RETURNING b) INSERT INTO c SELECT b FROM gone",
         "DO $$ BEGIN IF NOT EXISTS (SELECT 1) THEN CREATE TYPE t AS ENUM ('a'); END IF; END $$",
         "DO $$ BEGIN CREATE TRIGGER t BEFORE DELETE ON a FOR EACH ROW EXECUTE FUNCTION f(); END $$",

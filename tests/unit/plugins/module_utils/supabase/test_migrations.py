@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.migrations import (
+    Index,
     Migration,
     concurrent_index,
+    passed_over,
     read_folder,
     read_folders,
-    refuse_unrunnable,
 )
 
 
@@ -26,7 +28,8 @@ def migration(text: str) -> Migration:
 @pytest.mark.parametrize(
     ("name", "content", "code"),
     [
-        ("2026010100000_short.sql", b"", "file_name"),
+        ("-1_x.sql", b"", "file_name"),
+        ("\u0661_x.sql", b"", "file_name"),
         ("20260101000000.sql", b"", "file_name"),
         ("readme.sql", b"", "file_name"),
         ("20260101000000_x.sql", b"\xff", "encoding"),
@@ -54,53 +57,133 @@ def test_a_version_is_used_once_over_all_folders(tmp_path: Path) -> None:
         read_folders([str(tmp_path / "a"), str(tmp_path / "b")])
 
 
+def test_versions_of_any_width_run_in_the_clis_order(tmp_path: Path) -> None:
+    for name in ("0_c", "09_x", "1_b", "0001_notes", "20260101000000123_a", "20260101000000_"):
+        (tmp_path / f"{name}.sql").touch()
+    assert [item.version for item in read_folder(str(tmp_path))] == ["0", "0001", "09", "1", "20260101000000", "20260101000000123"]
+
+
+def test_files_that_are_passed_over_are_named(tmp_path: Path) -> None:
+    for name in ("20260101000000_a.sql", "20260101000001_b.SQL", "20260101000002_c.sql.j2", "deep/er/20260101000003_d.sql", "deep/notes.md", "README.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    names = [path.removeprefix(f"{tmp_path}/") for path in passed_over([str(tmp_path)])]
+    assert names == ["20260101000001_b.SQL", "20260101000002_c.sql.j2", "deep/er/20260101000003_d.sql"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("ROLLBACK", "transaction_control"),
+        ("CREATE TABLE t (); ABORT", "transaction_control"),
+        ("BEGIN; PREPARE TRANSACTION 'x'", "transaction_control"),
+        ("BEGIN; COMMIT AND CHAIN", "transaction_control"),
+        ("BEGIN; VACUUM; COMMIT", "not_alone"),
+        ("\\connect x", "unrunnable"),
+        ("SELECT 1 \\gexec", "unrunnable"),
+        ("COPY t FROM STDIN", "unrunnable"),
+    ],
+)
+def test_what_cannot_be_run(text: str, code: str) -> None:
+    with pytest.raises(Failure, match="line 1") as caught:
+        migration(text).steps()
+    assert caught.value.code == code
+
+
+def steps(text: str, **options: bool) -> list[str]:
+    """Each step in short: what is sent, after a mark of those that run alone."""
+    found = []
+    for step in migration(text).steps(**options):  # type: ignore[arg-type]
+        sent = " ".join("; ".join(part.sql for part in step.parts).replace(";", " ; ").split()).strip("; ")
+        found.append(f"alone: {sent}" if step.alone else sent)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SAVEPOINT a; ROLLBACK TO a; RELEASE a", 1),
+        ("ROLLBACK TO SAVEPOINT a; ROLLBACK WORK TO a", 1),
+        ("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END", 1),
+        ("DO $$ BEGIN PERFORM 1; END $$", 1),
+        ("COPY t FROM '/x'; SELECT 'COMMIT'", 1),
+        ("REFRESH MATERIALIZED VIEW CONCURRENTLY v", 1),
+        ("ALTER TYPE t ADD VALUE 'x'; SELECT 1", 1),
+        ("BEGIN; CREATE TABLE a (); COMMIT", 1),
+        ("SET x.y = 1; START TRANSACTION; CREATE TABLE a (); END; ", 1),
+        ("BEGIN; SELECT 1; COMMIT; BEGIN; SELECT 2; COMMIT; SELECT 3", 3),
+        ("-- nothing", 1),
+    ],
+)
+def test_what_runs_in_transactions(text: str, expected: int) -> None:
+    assert len(steps(text)) == expected
+    assert not any(step.startswith("alone") for step in steps(text))
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "COMMIT", "SELECT 1; commit; begin", "BEGIN", "START TRANSACTION", "END", "ROLLBACK", "ABORT", "PREPARE TRANSACTION 'x'", "COMMIT AND CHAIN",
-        "\\connect x", "SELECT 1 \\gexec", "COPY t FROM STDIN", "COPY t (a) FROM stdin WITH CSV",
-        "VACUUM; SELECT 1", "CREATE TABLE t (); CREATE INDEX CONCURRENTLY i ON t (a)",
-    ],
-)  # fmt: skip
-def test_what_cannot_be_run(text: str) -> None:
-    with pytest.raises(Failure, match="line 1"):
-        refuse_unrunnable(migration(text))
-
-
-@pytest.mark.parametrize(
-    ("text", "transactional"),
-    [
-        ("SAVEPOINT a; ROLLBACK TO a; RELEASE a", True),
-        ("ROLLBACK TO SAVEPOINT a; ROLLBACK WORK TO a", True),
-        ("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END", True),
-        ("DO $$ BEGIN PERFORM 1; END $$", True),
-        ("COPY t FROM '/x'; SELECT 'COMMIT'", True),
-        ("REFRESH MATERIALIZED VIEW CONCURRENTLY v", True),
-        ("ALTER TYPE t ADD VALUE 'x'", True),
-        ("CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)", False),
-        ("DROP INDEX CONCURRENTLY i", False),
-        ("REINDEX TABLE CONCURRENTLY t", False),
-        ("VACUUM ANALYZE t", False),
-        ("ALTER SYSTEM SET work_mem = '1MB'", False),
-        ("ALTER TABLE a DETACH PARTITION b CONCURRENTLY", False),
+        "CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)",
+        "DROP INDEX CONCURRENTLY i",
+        "REINDEX TABLE CONCURRENTLY t",
+        "REINDEX (CONCURRENTLY on, VERBOSE) TABLE t",
+        "REINDEX SCHEMA s",
+        "VACUUM ANALYZE t",
+        "ALTER SYSTEM SET work_mem = '1MB'",
+        "ALTER TABLE a DETACH PARTITION b CONCURRENTLY",
+        "CREATE DATABASE d",
+        "VACUUM (IN_A_LATER_GRAMMAR) OF SOMETHING",
     ],
 )
-def test_what_runs_in_a_transaction(text: str, transactional: bool) -> None:
-    refuse_unrunnable(migration(text))
-    assert migration(text).transactional is transactional
+def test_what_runs_alone(text: str) -> None:
+    assert steps(f"SELECT 1; {text}; SELECT 2") == ["SELECT 1", f"alone: {text}", "SELECT 2"]
+
+
+def test_resetting_the_session_keeps_our_limits_and_our_lock() -> None:
+    (step,) = migration("RESET ALL;\nSELECT 1;\nDISCARD ALL;\nSELECT 2").steps(limits="SET LOCAL a = 1")
+    (part,) = step.parts
+    assert part.sql.count("SET LOCAL a = 1") == 2
+    assert "DISCARD ALL" not in part.sql
+    assert part.sql.count("\n") == 3
+
+
+def test_an_enum_value_can_have_a_transaction_of_its_own() -> None:
+    assert steps("ALTER TYPE t ADD VALUE 'x'; SELECT 'x'::t", enum_values_alone=True) == ["ALTER TYPE t ADD VALUE 'x'", "SELECT 'x'::t"]
+
+
+def test_a_large_seed_takes_twice_the_time_of_half_of_it() -> None:
+    """Processor time, with much room: work that grows with the square takes sixteen times as long."""
+    few, many = (migration("BEGIN;\n" + "INSERT INTO a VALUES (1);\n" * rows + "COMMIT;") for rows in (1_000, 4_000))  # noqa: S608 - no input
+    took = []
+    for file in (few, many):
+        began = time.process_time()
+        file.steps()
+        took.append(time.process_time() - began)
+    assert len(many.steps()) == 1
+    assert took[1] < 12 * max(took[0], 0.002)
 
 
 @pytest.mark.parametrize(
-    ("text", "name"),
+    ("text", "index"),
     [
-        ("CREATE INDEX CONCURRENTLY My_Index ON t (a)", "My_Index"),
-        ('CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "Odd" ON t (a)', '"Odd"'),
+        ("CREATE INDEX CONCURRENTLY My_Index ON T (a)", Index("my_index", '"t"')),
+        ('CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "Odd" ON "S".t (a)', Index("Odd", '"S"."t"')),
         ("CREATE INDEX CONCURRENTLY ON t (a)", None),
         ("VACUUM", None),
     ],
 )
-def test_the_name_of_a_concurrent_index(text: str, name: str | None) -> None:
-    assert concurrent_index(migration(text)) == name
+def test_the_name_of_a_concurrent_index(text: str, index: Index | None) -> None:
+    assert concurrent_index(migration(text).statements[0]) == index
+
+
+def test_a_transaction_of_its_own_is_layout() -> None:
+    wrapped = migration("begin;\nCREATE TABLE a ();\nCOMMIT;\n")
+    assert wrapped.says_the_same(["CREATE TABLE a ()"])
+    assert wrapped.says_the_same(["begin", "CREATE TABLE a ()", "commit"])
+    assert migration("CREATE TABLE a ();").says_the_same(["begin", "CREATE TABLE a ()", "commit"])
+    assert migration("\\restrict x\nCREATE TABLE a ();").says_the_same(["CREATE TABLE a ()"])
+    assert not wrapped.says_the_same(["begin", "CREATE TABLE a ()", "rollback"])
+    assert not migration("COPY a FROM stdin;\n1\n\\.\n").says_the_same(["COPY a FROM stdin;\n2\n\\.\n"])
 
 
 def test_the_clis_copy_of_a_file_is_recognised() -> None:

@@ -156,8 +156,8 @@ def test_session_settings_of_one_file_do_not_reach_the_next(database: Scratch, m
 
 
 def test_a_hidden_end_of_the_transaction_is_noticed(database: Scratch, migrations: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Should the lexer ever miss it, the server's transaction ids do not."""
-    monkeypatch.setattr("ansible_collections.quetrex.platform.plugins.module_utils.supabase.migrations.controls_transaction", lambda _words: False)
+    """Should the parser ever miss it, a lock of the transaction does not."""
+    monkeypatch.setattr("ansible_collections.quetrex.platform.plugins.module_utils.supabase.script.is_plain", lambda _text: True)
     folder = migrations({"20260101000000_x.sql": "CREATE TABLE public.x (); COMMIT; BEGIN; CREATE TABLE public.y ();"})
     assert refused(database, folder).details["sqlstate"] == "2D000"
     assert database.sql("SELECT to_regclass('public.y')") == [(None,)]
