@@ -67,8 +67,8 @@ class Probe:
 
 
 def find(database: Database, schemas: list[str]) -> list[tuple[str, str]]:
-    """Granted and unusable: (object, role, privilege and error). In an open transaction, from which the caller takes it back."""
-    found: list[tuple[str, str]] = []
+    """Granted and unusable: one line per object. In an open transaction, from which the caller takes it back."""
+    found: list[tuple[Probe, str]] = []
     probes = _of_relations(database, schemas) + _of_functions(database, schemas)
     for role in ROLES:
         own = [probe for probe in probes if probe.role == role]
@@ -77,15 +77,26 @@ def find(database: Database, schemas: list[str]) -> list[tuple[str, str]]:
         if plans and _attempt(database, role, "; ".join(probe.sql for probe in plans)) is not None:
             found += _failing(database, plans)
         found += _failing(database, [probe for probe in own if probe.is_call])
-    return found
+    return _by_object(found)
 
 
-def _failing(database: Database, probes: list[Probe]) -> list[tuple[str, str]]:
+def _by_object(found: list[tuple[Probe, str]]) -> list[tuple[str, str]]:
+    """What is wrong with each object; what several privileges of a role have in common is said once."""
+    verbs: dict[tuple[str, str, str], list[str]] = {}
+    for probe, error in found:
+        verbs.setdefault((probe.name, probe.role, error), []).append(probe.verb)
+    details: dict[str, list[str]] = {}
+    for (name, role, error), which in verbs.items():
+        details.setdefault(name, []).append(f"{role}, {' and '.join(which)}: {error}")
+    return [(name, "; ".join(said)) for name, said in details.items()]
+
+
+def _failing(database: Database, probes: list[Probe]) -> list[tuple[Probe, str]]:
     found = []
     for probe in probes:
         error = _attempt(database, probe.role, probe.sql, read_only=probe.is_call)
         if error is not None and _counts(probe, error):
-            found.append((probe.name, f"{probe.role}, {probe.verb}: {error.message}"))
+            found.append((probe, error.message))
     return found
 
 

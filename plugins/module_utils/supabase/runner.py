@@ -41,12 +41,13 @@ _ENDED, _MOVED, _UNLOCKED = (
     "the server connection changed: this is a pooler in transaction mode",
     "the migration gave the lock back that keeps two runs apart, and another run took it",
 )
+_LOST = f"""WHEN NOT {_HELD.format(high=ledger.LOCK >> 32, low=ledger.LOCK & 0xFFFFFFFF, kind=1)} AND NOT pg_catalog.pg_try_advisory_lock({ledger.LOCK})
+  THEN '{_UNLOCKED}' ELSE '0' END::int"""
 # A cast that fails says so at a third of what a DO block costs.
 _PROOF = f"""RESET SESSION AUTHORIZATION; RESET ROLE; SELECT CASE
 WHEN pg_catalog.pg_backend_pid() <> {{pid}} THEN '{_MOVED}'
 WHEN NOT {_HELD.format(high=_MARK, low="{pid}", kind=2)} THEN '{_ENDED}'
-WHEN NOT {_HELD.format(high=ledger.LOCK >> 32, low=ledger.LOCK & 0xFFFFFFFF, kind=1)} AND NOT pg_catalog.pg_try_advisory_lock({ledger.LOCK}) THEN '{_UNLOCKED}'
-ELSE '0' END::int;
+{_LOST};
 """
 
 
@@ -196,6 +197,8 @@ class Runner:
                 else:
                     self.database.copy_in(part.sql, io.StringIO(part.data))
             except SqlError as error:
+                # Of an error in its rows COPY says no place in the SQL.
+                error.line = error.line or (1 if part.data is not None else None)
                 error.line = error.line and error.line - prelude.count("\n") + part.line - 1
                 raise
             prelude = ""
@@ -324,6 +327,7 @@ class Runner:
                 if not step.alone:
                     self._send(prelude, step)
                     prelude = ""
+            self.database.run(f"SELECT CASE {_LOST}")
         except SqlError as error:
             if not (self.lacks or error.sqlstate == _ENUM_VALUE_TOO_NEW):
                 raise _in_file(_File(migration, steps), error, 1) from error

@@ -90,6 +90,9 @@ PLANTED = {
     "view_bypasses_rls": "CREATE VIEW public.x AS SELECT * FROM public.profiles; GRANT SELECT ON public.x TO authenticated",
     "default_privileges_open": "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO anon",
     "functions_open_by_default": "ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC",
+    "grant_unusable": (
+        "CREATE POLICY x ON public.projects FOR SELECT TO authenticated USING (user_id IN (SELECT user_id FROM public.projects WHERE name = 'mine'))"
+    ),
     "index_invalid": "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'public.projects_pkey'::regclass",
 }
 

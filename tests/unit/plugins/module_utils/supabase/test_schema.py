@@ -273,6 +273,14 @@ def test_killed_at_any_statement_the_next_run_goes_on(database: Scratch, migrati
 ALONE = {"20260101120000_i.sql": "CREATE UNIQUE INDEX CONCURRENTLY a_i ON public.a (id);"}
 
 
+# The rows come once each, or the primary key says so.
+MIXED = {
+    "20260101120000_i.sql": (
+        "INSERT INTO public.a VALUES (2);\nCREATE UNIQUE INDEX CONCURRENTLY a_i ON public.a (id);\nVACUUM public.a;\nINSERT INTO public.a VALUES (3);\n"
+    )
+}
+
+
 def _die_after(message: int, options: dict[str, Any], folder: str) -> None:
     """In a process of its own: a run that is killed when the server has answered its n-th message."""
     real, count = Database.run, itertools.count(1)
@@ -297,8 +305,8 @@ def _consistent(database: Scratch) -> bool:
 
 
 def test_a_controller_killed_after_any_statement_leaves_nothing_half(scratch: MakeScratch, migrations: Write) -> None:
-    """Between any two messages, those between building an index and recording it included. The last turn is the one that nothing kills."""
-    folder = migrations(A | ALONE | B)
+    """Between any two messages, those between building an index and noting it included. The last turn is the one that nothing kills."""
+    folder = migrations(A | MIXED | B)
     for message in itertools.count(1):
         database = scratch("new")
         process = multiprocessing.get_context("fork").Process(target=_die_after, args=(message, database.options(), folder))
@@ -309,6 +317,7 @@ def test_a_controller_killed_after_any_statement_leaves_nothing_half(scratch: Ma
         run(database, folder)
         assert (versions(database), _consistent(database)) == (["20260101000000", "20260101120000", "20260102000000"], True), message
         assert run(database, folder).changed is False
+        assert database.sql("SELECT id FROM public.a ORDER BY 1") == [(1,), (2,), (3,)], message
         if process.exitcode == 0:
             break
     assert message > 15
@@ -358,6 +367,110 @@ def test_a_row_that_vanishes_is_not_called_success(database: Scratch, migrations
     run(database, migrations(A))
     database.sql("CREATE RULE gone AS ON INSERT TO supabase_migrations.schema_migrations DO INSTEAD NOTHING")
     assert refused(database, migrations(B)).code == "commit_lost"
+
+
+def test_a_file_with_transactions_of_its_own(database: Scratch, migrations: Write) -> None:
+    text = "SET x.y = '1';\nBEGIN;\nCREATE TABLE public.w (id int);\nCOMMIT;\nBEGIN ISOLATION LEVEL SERIALIZABLE;\nINSERT INTO public.w VALUES (1);\nEND;\n"
+    folder = migrations({"1_w.sql": text})
+    run(database, folder, check=True)
+    run(database, folder)
+    assert database.sql("SELECT w.id, m.version, m.statements FROM public.w, supabase_migrations.schema_migrations m") == [(1, "1", [text])]
+    assert database.sql("SELECT count(*) FROM supabase_migrations.quetrex_begun") == [(0,)]
+    assert run(database, folder).changed is False
+
+
+def test_with_and_without_its_own_transaction_a_file_is_the_same(database: Scratch, migrations: Write) -> None:
+    """Where the CLI applied the file with BEGIN and COMMIT, either text counts."""
+    run(database, migrations({}))
+    database.sql("""CREATE SCHEMA supabase_migrations;
+        CREATE TABLE supabase_migrations.schema_migrations (version text PRIMARY KEY, statements text[], name text);
+        INSERT INTO supabase_migrations.schema_migrations VALUES ('0001', ARRAY['begin', 'create table public.t ()', 'commit'], 't')""")
+    for text in ("begin;\ncreate table public.t ();\ncommit;", "create table public.t ();"):
+        assert run(database, migrations({"0001_t.sql": text}), state="verified").changed is False
+
+
+def test_copy_and_the_lines_of_pg_dump(database: Scratch, migrations: Write) -> None:
+    rows = "1\tit's\n2\t;--\n"
+    table = "CREATE TABLE public.c (id int PRIMARY KEY, w text);"
+    text = f"\\restrict aB3\n\n{table}\nCOPY public.c (id, w) FROM stdin;\n{rows}\\.\n\nINSERT INTO public.c VALUES (3, '\\.');\n\\unrestrict aB3\n"
+    folder = migrations({"20260101000000_c.sql": text})
+    run(database, folder, check=True)
+    run(database, folder)
+    assert database.sql("SELECT id, w FROM public.c ORDER BY 1") == [(1, "it's"), (2, ";--"), (3, "\\.")]
+    assert "line 2" in refused(database, migrations({"20260101000001_d.sql": "SELECT 1;\nCOPY public.c FROM stdin;\n1\tx\n\\.\n"})).message
+
+
+def test_an_enum_value_that_its_own_file_uses(database: Scratch, migrations: Write) -> None:
+    run(database, migrations({"1_e.sql": "CREATE TYPE public.mood AS ENUM ('ok'); CREATE TABLE public.m (mood public.mood);"}))
+    text = "ALTER TYPE public.mood ADD VALUE 'great';\nINSERT INTO public.m VALUES ('great');\nSELECT nothing;"
+    failed = refused(database, migrations({"2_e.sql": text}))
+    assert ("line 3" in failed.message, database.sql("SELECT count(*) FROM public.m")) == (True, [(0,)])
+    run(database, migrations({"2_e.sql": text.removesuffix("SELECT nothing;")}))
+    assert (database.sql("SELECT mood FROM public.m"), versions(database)) == ([("great",)], ["1", "2"])
+
+
+def test_what_resets_the_session_keeps_lock_and_limits(database: Scratch, migrations: Write) -> None:
+    asked = "SELECT 1 / (current_setting('lock_timeout') = '5s')::int"
+    held = "SELECT 1 / (EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND pid = pg_backend_pid()))::int"
+    files = {"1_a.sql": f"RESET ALL; {asked}; DISCARD ALL; {asked}; {held};", "2_b.sql": "SELECT pg_advisory_unlock_all();", "3_c.sql": f"{held};"}
+    folder = migrations(files)
+    run(database, folder, check=True)
+    assert len(run(database, folder).outcome.ran) == 3
+
+
+def test_settings_before_a_step_hold_for_a_run_that_goes_on(database: Scratch, migrations: Write) -> None:
+    text = "SET search_path = auth_x;\nCREATE SCHEMA auth_x;\nCOMMIT;\nCREATE TABLE here (id int);\nSELECT {};"
+    assert "up to line 3" in refused(database, migrations({"1_s.sql": text.format("nothing")})).message
+    run(database, migrations({"1_s.sql": text.format("1")}))
+    assert database.sql("SELECT to_regclass('auth_x.here') IS NOT NULL") == [(True,)]
+
+
+def test_an_invalid_index_of_another_table_is_left_alone(database: Scratch, migrations: Write) -> None:
+    run(database, migrations(A))
+    database.sql("CREATE SCHEMA other; CREATE TABLE other.a (id int); CREATE INDEX a_i ON other.a (id)")
+    database.sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'other.a_i'::regclass", user="supabase_admin")
+    run(database, migrations(ALONE))
+    assert database.sql("SELECT to_regclass('other.a_i') IS NOT NULL, to_regclass('public.a_i') IS NOT NULL") == [(True, True)]
+
+
+BAD = "20260103000000_bad.sql"
+# What is refused -> the file as its message advises, and what else it says to give
+ADVICE: dict[str, tuple[dict[str, str], dict[str, str], dict[str, Any]]] = {
+    "edited": ({"20260101000000_a.sql": "SELECT 1"}, A, {}),
+    "missing": ({"20260101000000_a.sql": ""}, {}, {"missing": "ignore"}),
+    "out_of_order": ({"20251231000000_late.sql": "SELECT 1"}, {}, {"out_of_order": "ignore"}),
+    "file_name": ({"bad.sql": "SELECT 1"}, {BAD: "SELECT 1"}, {}),
+    "duplicate_version": ({"20260101000000_twin.sql": "SELECT 1"}, {BAD: "SELECT 1"}, {}),
+    "not_alone": ({BAD: "BEGIN; VACUUM public.a; SELECT 1; COMMIT;"}, {BAD: "BEGIN; COMMIT; VACUUM public.a; BEGIN; SELECT 1; COMMIT;"}, {}),
+    "transaction_control": ({BAD: "BEGIN; DROP TABLE public.a; ROLLBACK; SELECT 1;"}, {BAD: "BEGIN; SELECT 1;"}, {}),
+    "unrunnable": ({BAD: "\\echo hello\nSELECT 1;"}, {BAD: "SELECT 1;"}, {}),
+    "migration_failed": ({BAD: "VACUUM public.a;\nSELECT nothing;"}, {BAD: "VACUUM public.a;\nSELECT 1;"}, {}),
+}
+
+
+@pytest.mark.parametrize("code", ADVICE)
+def test_the_advice_of_a_refusal_is_accepted(database: Scratch, migrations: Write, code: str) -> None:
+    folder = migrations(A)
+    run(database, folder)
+    wrong, right, more = ADVICE[code]
+    migrations(wrong)
+    if code == "missing":
+        (Path(folder) / "20260101000000_a.sql").unlink()
+    assert refused(database, folder).code == code
+    for name in wrong:
+        if right and name not in A:
+            (Path(folder) / name).unlink()
+    run(database, migrations(right), **more)
+
+
+def test_what_was_committed_of_a_file_must_stand(database: Scratch, migrations: Write) -> None:
+    """The advice is to restore it, or to adopt the file."""
+    text = "CREATE TABLE public.p ();\nVACUUM;\nSELECT nothing;"
+    refused(database, migrations({"1_p.sql": text}))
+    assert refused(database, migrations({"1_p.sql": text.replace("public.p", "public.q")})).code == "begun_differently"
+    assert refused(database, migrations({"1_p.sql": text})).code == "migration_failed"
+    assert run(database, migrations({"1_p.sql": text}), state="adopted", adopt_version="1").adopted == ["1_p"]
+    assert run(database, migrations({})).changed is False
 
 
 def test_two_round_trips_per_file(database: Scratch, migrations: Write) -> None:
