@@ -43,3 +43,8 @@ def templar(role: Path, variables: Mapping[str, Any]) -> Templar:
 def value(role: Path, name: str, variables: Mapping[str, Any]) -> Any:
     """One of the role's values."""
     return templar(role, variables).template(trust_as_template(f"{{{{ {name} }}}}"))
+
+
+def text(role: Path, source: str, variables: Mapping[str, Any]) -> str:
+    """A text of the role's with templates in it."""
+    return str(templar(role, variables).template(trust_as_template(source)))
