@@ -21,6 +21,11 @@ options:
     description: Name prefixes of variables that are no settings, because they belong to roles.
     type: list
     elements: str
+  given_only:
+    description: Whether settings that are missing, or cannot be read here, are passed over, for a playbook that needs few of them.
+    type: bool
+    default: false
+    version_added: "1.1.0"
 """
 
 EXAMPLES = r"""
@@ -43,7 +48,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.quetrex.platform.plugins.plugin_utils import options
 from ansible_collections.quetrex.platform.plugins.plugin_utils.reading import read_settings
-from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import problems
+from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import problems, wrong_values
 
 
 class LookupModule(LookupBase):
@@ -52,5 +57,6 @@ class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: Optional[Mapping[str, Any]] = None, **kwargs: Any) -> list[str]:
         self.set_options(var_options=variables, direct=kwargs)
         given = variables or {}
-        found = problems(*read_settings(given, self._templar, terms))
+        read, unreadable = read_settings(given, self._templar, terms)
+        found = wrong_values(read) if self.get_option("given_only") else problems(read, unreadable)
         return found + options.problems(options.given_for_roles(given), options.specifications())

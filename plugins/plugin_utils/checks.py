@@ -174,6 +174,20 @@ def existing_file(value: Any) -> Optional[str]:
     return f"is {value!r}, and there is no such file on this machine; write the path of an existing file"
 
 
+def key_file(value: Any) -> Optional[str]:
+    """What ssh takes as an identity: a private key, or the public half of one that an agent holds."""
+    problem = existing_file(value)
+    if problem:
+        return problem
+    try:
+        text = Path(value).expanduser().read_bytes()[:65536].decode("ascii", "replace")
+    except OSError as error:
+        return f"is {value!r}, which cannot be read: {error.strerror}"
+    if "PRIVATE KEY-----" in text or public_key(text.strip()) is None:
+        return None
+    return f"is {value!r}, which holds no key; name the private key whose public half is in platform_admin_ssh_public_keys, for example ~/.ssh/id_ed25519"
+
+
 def public_keys(value: Any) -> Optional[str]:
     fix = "give a list of public keys as in ~/.ssh/id_ed25519.pub, at least one"
     if not isinstance(value, (list, tuple)) or not value:

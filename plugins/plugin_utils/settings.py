@@ -17,6 +17,7 @@ from ansible_collections.quetrex.platform.plugins.plugin_utils.checks import (
     environment,
     existing_file,
     host_pattern,
+    key_file,
     networks,
     number,
     pem,
@@ -142,6 +143,13 @@ def database_port(value: Any) -> Optional[str]:
     return number(1, 65535, "write a port, 5432 for the session pooler", whole=True)(value)
 
 
+def database_name(value: Any) -> Optional[str]:
+    """Drivers disagree on a name with other characters: some read them from DATABASE_URL as they are written there, with their percent signs."""
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_.~-]+", value):
+        return None
+    return f"is {value!r}; write a name of letters, digits, dots, ~, - and _, which every driver reads from an address the same way"
+
+
 def not_reserved(value: Mapping[str, Any]) -> Optional[str]:
     names = sorted(RESERVED & set(value))
     return f"has {', '.join(names)}, which the platform sets itself; leave {'it' if len(names) == 1 else 'them'} out" if names else None
@@ -191,7 +199,7 @@ SETTINGS: dict[str, Setting] = {
     "platform_admin_user": Setting(user),
     "platform_deploy_user": Setting(user),
     "platform_admin_ssh_public_keys": Setting(public_keys, required=True),
-    "platform_admin_ssh_private_key_file": Setting(existing_file, required=True),
+    "platform_admin_ssh_private_key_file": Setting(key_file, required=True),
     "platform_state_dir": Setting(state_folder, required=True),
     "platform_web_image": IMAGE_SETTING,
     "platform_runner_image": IMAGE_SETTING,
@@ -238,7 +246,7 @@ SETTINGS: dict[str, Setting] = {
                 "host": matches(r"[A-Za-z0-9.:-]+", "write the host's name alone"),
                 "port": database_port,
                 "user": text,
-                "name": text,
+                "name": database_name,
                 "address": address,
                 "sslmode": one_of(*SSLMODES),
                 "ca_certificate": pem,
@@ -329,15 +337,19 @@ def across(given: Mapping[str, Any]) -> list[str]:
     return problems
 
 
+def wrong_values(given: Mapping[str, Any], renamed: Optional[Mapping[str, str]] = None) -> list[str]:
+    """The same for what is given alone: a playbook that needs few settings runs without the others."""
+    found = [unknown(name, RENAMED if renamed is None else renamed) for name in sorted(given) if name not in SETTINGS]
+    judged = ((name, setting.check(given[name])) for name, setting in SETTINGS.items() if name in given)
+    return found + [f"{name} {problem}" for name, problem in judged if problem]
+
+
 def problems(given: Mapping[str, Any], unreadable: Optional[Mapping[str, str]] = None, renamed: Optional[Mapping[str, str]] = None) -> list[str]:
     """One line per wrong setting: its name, what is wrong, how to put it right. `unreadable`: name -> why it has no value."""
     broken = unreadable or {}
-    found = [unknown(name, RENAMED if renamed is None else renamed) for name in sorted(given) if name not in SETTINGS]
+    found = wrong_values(given, renamed)
     for name, setting in SETTINGS.items():
-        if name in given:
-            problem = setting.check(given[name])
-            found += [f"{name} {problem}"] if problem else []
-        elif setting.required and name not in broken and setting.unless not in given:
+        if name not in given and setting.required and name not in broken and setting.unless not in given:
             found.append(f"{name} is not set; add it to the inventory")
     found += [f"{name} cannot be read: {why}" for name, why in sorted(broken.items())]
     return found or across(given)

@@ -272,6 +272,23 @@ def playbooks_that_ask_nobody_whose(root: Path) -> list[str]:
     return found
 
 
+LOOKS_ONLY = frozenset({"logs", "status", "verify", "secrets_check"})
+"""Playbooks that change nothing; the last one lists itself what is missing."""
+
+
+def playbooks_that_take_any_value(root: Path) -> list[str]:
+    """A playbook that acts has refused wrong values before it does: by platform_preflight's `main`, `identity` or `values`, on the controller."""
+    found = []
+    for path in playbooks(root):
+        tasks = [(str(play["hosts"]), task) for play in plays_of(path) for key in ("pre_tasks", "roles", "tasks") for task in play.get(key) or []]
+        acting = [(hosts, task) for hosts, task in tasks if "ansible.builtin.assert" not in task]
+        hosts, first = acting[0] if acting else ("localhost", {})
+        passive = re.search(r"platform_preflight_record: false", path.read_text())
+        if path.stem not in LOOKS_ONLY and acting and (passive or hosts != "localhost" or looks_whose_it_is(first) not in ("main", "identity", "values")):
+            found.append(f"playbooks/{path.name}: acts on values that nobody has looked at; begin with platform_preflight (main, identity or values)")
+    return found
+
+
 def paths_outside_the_artifact(root: Path) -> list[str]:
     """Roles and playbooks may not read what an installed collection does not have."""
     outside = re.compile(r"(inventories|tests|molecule|tools)/[a-z]")
@@ -488,6 +505,7 @@ TREE_RULES: list[Rule] = [
     unknown_settings,
     bad_playbook_names,
     playbooks_that_ask_nobody_whose,
+    playbooks_that_take_any_value,
     paths_outside_the_artifact,
     paths_not_expanded,
     truths_of_words,

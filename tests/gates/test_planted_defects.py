@@ -283,6 +283,11 @@ def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path)
             {"roles/planted/vars/main.yml": '---\na: [sh, -c, "{{ b }}"]\nb: "rm -r {{ planted_folder }}/x"\n'},
             "planted_folder is pasted into the shell program",
         ),
+        (
+            rules.playbooks_that_take_any_value,
+            {"playbooks/a.yml": "---\n- hosts: localhost\n  roles: [{role: quetrex.platform.awx_controller}]\n"},
+            "a.yml: acts on values that nobody has looked at",
+        ),
         (rules.pasted_values, {"roles/planted/templates/a.service.j2": "[Service]\nExecStart=/bin/x {{ planted_folder }}\n"}, "a.service.j2:2: planted_folder"),
         (rules.pasted_values, {"roles/planted/templates/a.j2": "{% for one in planted_names %}\n{{ one }}\n{% endfor %}\n"}, "a.j2:2: one is pasted"),
         (rules.pasted_values, {"roles/planted/templates/a.j2": "{% macro m(x) %}{{ x }}{% endmacro %}\n{{ m('a') }}{{ m(planted_x) }}\n"}, "a.j2:1: x"),

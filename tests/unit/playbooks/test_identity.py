@@ -34,7 +34,7 @@ class Inventory:
         self.folder, self.tree, self.state = folder, tree, folder / "state"
         self.state.mkdir()
         (self.state / "redis-password").write_text("as it was")
-        (folder / "key").write_text("")
+        (folder / "key").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
 
     def play(self, playbook: str, hosts: dict[str, Any], **more: Any) -> subprocess.CompletedProcess[str]:
         settings = {

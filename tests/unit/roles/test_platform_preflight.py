@@ -22,7 +22,7 @@ SECRET = "never-to-be-seen-4711"
 def settings(tmp_path: Path) -> dict[str, Any]:
     """A platform that has nothing wrong with it."""
     key = tmp_path / "id_ed25519"
-    key.write_text("key")
+    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     return {
         "platform_name": "quetrex",
         "platform_environment": "lab",

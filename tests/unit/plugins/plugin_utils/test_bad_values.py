@@ -42,7 +42,7 @@ def rsa(bits: int) -> str:
 
 @pytest.fixture(name="good")
 def a_platform(tmp_path: Path) -> dict[str, Any]:
-    (tmp_path / "key").write_text("key")
+    (tmp_path / "key").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     return {
         "platform_name": "quetrex",
         "platform_environment": "production",
@@ -91,7 +91,7 @@ WRONG: dict[str, list[Any]] = {
         ["ecdsa-sha2-nistp256 " + "A" * 140 + " me"], ["sk-ecdsa-sha2-nistp256@openssh.com " + "A" * 140], [rsa(1024)], ['from="1.2.3.4" ' + KEY],
         [KEY.replace(" ", "  ")], [KEY.replace(" ", "\t")], ["ssh-dss " + "A" * 180], [KEY + " " + "x" * 50000], {KEY}, ["ssh-rsa " + KEY.split()[1]],
     ],
-    "platform_admin_ssh_private_key_file": ["id", "/tmp", "~nosuchuser/.ssh/id", "/etc/host\0name"],
+    "platform_admin_ssh_private_key_file": ["id", "/tmp", "~nosuchuser/.ssh/id", "/etc/host\0name", "/etc/hostname", "/dev/null"],
     "platform_state_dir": ["state", "/tmp/x\n", "/", "~", "~nosuchuser/x", "/tmp", '/tmp/a"b', "/tmp/a\\b", "/tmp/${HOME}"],
     "platform_admin_user": ["deploy", "root", "www-data", "nobody", "sshd", "docker", "sugroup", "_", "Ops", "-f", None],
     "platform_deploy_user": ["ops", "root", "backup", "_apt"],
@@ -122,7 +122,7 @@ WRONG: dict[str, list[Any]] = {
         database(host="a b"), database(host="postgres://x"), database(host="/var/run"), database(port=6543), database(port="6543"), database(port="5432 "),
         database(port=5432.5), database(port="5e3"), database(port=True), database(sslmode="disable"), database(user=5), database(hots="x"), None, ["x"],
         {**DATABASE, 5: "x"}, {name: value for name, value in DATABASE.items() if name != "ca_certificate"}, database(password=12345),
-        database(address="fe80::1%eth0"),
+        database(address="fe80::1%eth0"), database(name="a?b"), database(name="a b"), database(name=""),
     ],
     "platform_app_environment": [
         {"A-B": "x"}, {1: "x"}, {"X": 1e3}, {"X": 1.1}, {"X": "a\0b"}, {"X": "a" * 200_000}, {"NODE_ENV": "development"}, {"PORT": "4000"},
@@ -143,11 +143,20 @@ WRONG: dict[str, list[Any]] = {
     "platform_domian": ["x"],
     "platform_supabase_project": [{"ref": "abc"}, None],
 }  # fmt: skip
-# setting: values that are unusual and right
+# setting: values that are unusual and right, or their owner's to choose
 RIGHT: dict[str, list[Any]] = {
     "platform_domain": ["app.example.co.uk", "xn--e1afmkfd.xn--p1ai", "a--b.com", "1.example"],
+    "platform_name": ["a--b", "no", "a" * 31],
+    "platform_environment": ["runner"],
+    # the vendor adds locations; its own list is asked before anything is bought
+    "platform_location": ["nbg1", "zzz"],
+    # one image may be both: what it does is its environment's to say
+    "platform_runner_image": [f"ghcr.io/quetrex/web{DIGEST}"],
+    "platform_origin_pulls": ["No"],
+    "platform_supabase_allowed_networks": [["0.0.0.0/0"]],
+    "platform_supabase_project": [{}],
     "platform_monthly_budget": [80, 80.5, "80", "80.50"],
-    "platform_volume_size_gb": [10, "20", 10240],
+    "platform_volume_size_gb": [10, "20", 10240, 0o22],
     "platform_ssh_cidrs": [["192.0.2.7"], ["2001:db8::/32"], ["0.0.0.0/0", "::/0"], ["10.0.0.0/8"]],
     "platform_admin_ssh_public_keys": [[KEY + " me and my laptop"], [rsa(2048)], [rsa(4096) + " a"]],
     "platform_state_dir": ["/home/Jane Doe/state", "/tmp/o'neil/%h", "~/x"],
@@ -160,10 +169,10 @@ RIGHT: dict[str, list[Any]] = {
     "platform_supabase_anon_key": ["sb_publishable_x", "something-else"],
     "platform_supabase_service_role_key": ["sb_secret_x"],
     "platform_supabase_database": [
-        database(user="post gres", name="a?b", password="a'b\"c\\%zz@x/#?"), database(port="5432"), database(sslmode="require", ca_certificate=CA),
+        database(user="post gres", name="a.b-c~d", password="a'b\"c\\%zz@x/#?"), database(port="5432"), database(sslmode="require", ca_certificate=CA),
     ],
     "platform_app_environment": [{"A": True, "B": 18, "C": "a\nB=c", "D": "a\r\n", "E": "abc\\", "F": "it's $HOME ${PATH} $$", "NEXT_PUBLIC_X": "y"}],
-    "platform_backup": [{**BACKUP, "repository": SUPPLIED}, {**BACKUP, "environment": {"AWS_ACCESS_KEY_ID": "0123"}}],
+    "platform_backup": [{}, {**BACKUP, "repository": SUPPLIED}, {**BACKUP, "environment": {"AWS_ACCESS_KEY_ID": "0123"}}],
 }  # fmt: skip
 
 

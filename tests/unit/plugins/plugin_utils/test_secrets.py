@@ -19,7 +19,7 @@ VALUE = "hunter2-hunter2-hunter2-hunter2-hunter2"
 @pytest.fixture(name="given")
 def a_platform_with_every_secret(tmp_path: Path) -> dict[str, Any]:
     key = tmp_path / "key"
-    key.write_text(VALUE)
+    key.write_text(f"-----BEGIN OPENSSH PRIVATE KEY-----\n{VALUE}")
     whole = {secret.setting: {secret.key: VALUE} if secret.key else VALUE for secret in SECRETS}
     return {**whole, "platform_admin_ssh_private_key_file": str(key), "platform_app_secrets": {"STRIPE_SECRET_KEY": VALUE}}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import RENAMED, SETTINGS, problems
+from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import RENAMED, SETTINGS, problems, wrong_values
 
 DIGEST = "@sha256:" + "0123456789abcdef" * 4
 DATABASE = {"host": "db.example.com", "port": "5432", "user": "postgres", "password": "p4ss", "name": "postgres", "sslmode": "require"}
@@ -19,7 +19,7 @@ DATABASE = {"host": "db.example.com", "port": "5432", "user": "postgres", "passw
 @pytest.fixture
 def good(tmp_path: Path) -> dict[str, Any]:
     key = tmp_path / "id_ed25519"
-    key.write_text("key")
+    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     return {
         "platform_name": "quetrex",
         "platform_environment": "lab",
@@ -153,3 +153,12 @@ def test_an_empty_mapping_switches_the_copies_off() -> None:
     assert check({}) is None
     assert "repository is missing" in (check({"password": "a-long-one"}) or "")
     assert check("") is not None
+
+
+def test_what_is_given_is_judged_without_the_rest() -> None:
+    """A playbook that needs few settings runs without the others, and refuses what is wrong among those that are there."""
+    assert wrong_values({}) == []
+    assert wrong_values({"platform_tier": "starter"}) == []
+    (typed, named) = wrong_values({"platform_golden_images": "maybe", "platform_domian": "x"})
+    assert typed.startswith("platform_domian ")
+    assert named.startswith("platform_golden_images ")
