@@ -19,6 +19,7 @@ from ansible_collections.quetrex.platform.plugins.module_utils.supabase.migratio
     read_folder,
     read_folders,
 )
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.script import is_plain
 
 
 def migration(text: str) -> Migration:
@@ -145,6 +146,25 @@ def test_resetting_the_session_keeps_our_limits_and_our_lock() -> None:
     assert part.sql.count("SET LOCAL a = 1") == 2
     assert "DISCARD ALL" not in part.sql
     assert part.sql.count("\n") == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("CREATE TABLE a (b text DEFAULT 'commit; vacuum'); -- begin, don't\n", True),
+        ("CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $x$ BEGIN PERFORM $$END$$; END $x$;", True),
+        ('CREATE TABLE "commit" ("it\'s" int);', True),
+        ("SELECT a$x$ FROM t; COMMIT; SELECT b$x$ FROM t", False),
+        ("SELECT 1; -- it's\nCOMMIT; SELECT 'x'", False),
+        ("SELECT E'\\''; COMMIT; SELECT ''", False),
+        ("/* ' */ COMMIT; SELECT ''", False),
+        ("SELECT 'open", False),
+        ("DO $x$ open", False),
+        ("SELECT $1; vacuum; SELECT $1", False),
+    ],
+)
+def test_what_needs_no_parser(text: str, plain: bool) -> None:
+    assert is_plain(text) is plain
 
 
 def test_an_enum_value_can_have_a_transaction_of_its_own() -> None:
