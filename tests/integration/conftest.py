@@ -133,6 +133,9 @@ def mortal_lab(new_lab: NewLab) -> Iterator[Mortal]:
             mortal.cut_short(platform, mortal.MOMENTS[name])
         run = platform.play("site")
         assert run.code == 0, run.explain()
+        # installed on an empty account once is enough: servers that are made again have the packages
+        assert not lab.prepared
+        lab.path("prepared").touch()
         yield platform
 
 

@@ -71,6 +71,9 @@ class Machines:
     def _install(self, server: int, user_data: str, image: Path | None) -> None:
         """A fresh disk with the image and the seed that cloud-init reads at first boot."""
         facts, folder = self._facts(server), self._folder(server)
+        # a disk is what differs from the layers below it, which have to be the same for its whole life
+        facts["below"] = (image / "below").read_text() if image else ":".join(map(str, base.layers(self.lab, facts.get("suite", "trixie"))))
+        (folder / "server.json").write_text(json.dumps(facts))
         for part in (*_DISK, "work"):
             shutil.rmtree(folder / part, ignore_errors=True)
             if image and (image / part).is_dir():
@@ -108,8 +111,15 @@ class Machines:
         root.mkdir(exist_ok=True)
         (folder / "work").mkdir(exist_ok=True)
         if not root.is_mount():
-            below = ":".join(map(str, base.layers(self.lab, self._facts(server).get("suite", "trixie"))))
-            run("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={below},upperdir={folder / 'upper'},workdir={folder / 'work'}", root)
+            run(
+                "mount",
+                "-t",
+                "overlay",
+                "overlay",
+                "-o",
+                f"lowerdir={self._facts(server)['below']},upperdir={folder / 'upper'},workdir={folder / 'work'}",
+                root,
+            )
         return root
 
     def _argv(self, server: int, root: Path, hostname: str) -> list[str]:
@@ -208,6 +218,7 @@ class Machines:
         place.mkdir()
         for part in _DISK:
             run("cp", "-a", self._folder(server) / part, place / part)
+        (place / "below").write_text(self._facts(server)["below"])
         return place
 
     def attach_volume(self, server: int, volume: int, path: Path) -> None:
