@@ -107,7 +107,8 @@ def faults(lab: Lab) -> list[Fault]:
     swap = f"docker stop --time 1 platform-runner; docker rename platform-runner aside; {other}"
     back = "docker rm --force platform-runner; docker rename aside platform-runner; docker start platform-runner"
     weak = f"openssl req -x509 -newkey rsa:2048 -nodes -days 5 -subj /CN={lab.domain} -keyout /root/odd.key -out /root/odd.pem 2>/dev/null"
-    put = f"cp {{0}} {TLS}.new; mv {TLS}.new {TLS}"
+    # with its time: a file newer than nginx's last reload would be a difference of its own
+    put = f"cp --archive {{0}} {TLS}.new; mv {TLS}.new {TLS}"
     door = "nft add rule inet platform inbound tcp dport 8081 accept"
     return [
         Fault(
@@ -137,7 +138,7 @@ def faults(lab: Lab) -> list[Fault]:
         Fault("an image swapped", "containers", "the image of platform-runner was swapped", lambda: hand.root(swap), lambda: hand.root(back)),
         Fault(
             "a certificate near its end", "certificates", "ends in",
-            lambda: hand.root(f"cp {TLS} /root/good.pem; {weak}; " + put.format("/root/odd.pem")), lambda: hand.root(put.format("/root/good.pem")),
+            lambda: hand.root(f"cp --archive {TLS} /root/good.pem; {weak}; " + put.format("/root/odd.pem")), lambda: hand.root(put.format("/root/good.pem")),
         ),
         Fault(
             "a timer stopped", "server", "apt-daily.timer is stopped",
