@@ -13,6 +13,8 @@ bin := $(root)/.venv/bin
 # The lab's own tools (nginx, ip, nft) live in sbin, which is not on every user's PATH.
 export PATH := $(bin):$(PATH):/usr/sbin:/sbin
 export PYTHONPATH := $(root)/tests
+# see tools/test
+unexport PYTHONDONTWRITEBYTECODE
 
 ARGS ?=
 

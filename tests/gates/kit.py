@@ -45,7 +45,7 @@ class Tree:
 
     def environment(self) -> dict[str, str]:
         """The caller's environment without its ansible settings, and with homes and paths of this tree."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "MOLECULE_", "PYTEST_", "PYTHONPATH"))}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "MOLECULE_", "PYTEST_", "PYTHONPATH", "PYTHONDONT"))}
         config, inventory = self.home / "ansible.cfg", self.home / "hosts.ini"
         config.parent.mkdir(parents=True, exist_ok=True)
         config.write_text("[defaults]\ninject_facts_as_vars = False\n")
