@@ -47,7 +47,7 @@ def sent(platform: Platform, senders: int, seconds: int, *, rate: int = 0, edge_
         shown = platform.lab.path("uploads.pem")
         shown.write_text(certificate.read_text() + key.read_text())
         words = ["ip", "netns", "exec", net.netns_name(platform.lab, "edge"), *program, "--address", platform.server_ipv4, "--certificate", str(shown)]
-    environment = platform.environment()
+    environment = platform.environment
     done = subprocess.run(words, cwd=CHECKOUT / "tests", env=environment, stdout=subprocess.PIPE, text=True, timeout=seconds + 120, check=True)
     print(f"{senders} senders, {rate} bytes a second each: {done.stdout}")
     found: dict[str, Any] = json.loads(done.stdout)

@@ -194,7 +194,7 @@ def test_sql_name(name: str, quoted: str) -> None:
     assert writing.sql_name(name) == quoted
 
 
-GOOD = {
+GOOD: dict[str, list[Any]] = {
     "word": ["a", "web.example.com", "_x-1"], "key": ["net.ipv4.conf.all/x", "br-*"], "token": ["+client|list", "-@all", "/tmp:size=64m,mode=1777"],
     "host": ["::1", "ntp.example.com"], "amount": [10, 1.5, "10m", "04:30", "30/minute", "0022", "now", "1month"],
     "calendar": ["hourly", "*-*-* 04:30:00", "Mon..Fri *-*-1/2 0/2:00"], "path": ["/srv/platform", "/x/.y/z_1"],
