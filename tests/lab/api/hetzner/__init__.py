@@ -6,7 +6,8 @@
 `create_app(lab)` serves it under `/v1`. Requests are refused as the vendor refuses them: unknown or mistyped fields, names that are
 taken, types that are not sold or sold out, servers that are locked, protected or not stopped. Faults of its own kind, switched on like the
 others (`../faults.py`): `{"domain": "sold_out", "type"?, "location"?, "hidden"?}`, `{"domain": "action", "command"?, "server"?, "code"?,
-"message"?, "seconds"?}`, `{"domain": "limit", "name": "server_limit"}`.
+"message"?, "seconds"?}` (`seconds` may be two numbers, between which it
+lasts: at the vendor 10 to 60), `{"domain": "limit", "name": "server_limit"}`.
 """
 
 from __future__ import annotations

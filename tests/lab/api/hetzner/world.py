@@ -217,7 +217,8 @@ class Project:
         fault = world.faults.domain("action", command=command, server=server)
         earlier = world.job(after["id"]) if after else None
         error = {"code": str(fault["code"]), "message": str(fault.get("message", "injected"))} if fault and "code" in fault else None
-        ends = (earlier.ends if earlier else world.clock()) + (float(fault["seconds"]) if fault and "seconds" in fault else seconds * world.pace)
+        lasts = seconds * world.pace if fault is None or "seconds" not in fault else duration(fault["seconds"], world.store.data["next_id"])
+        ends = (earlier.ends if earlier else world.clock()) + lasts
         action = self.add(
             "actions",
             {
@@ -251,6 +252,14 @@ class Project:
             if server["status"] == "running" and not self.locked(server["id"]) and not self.world.hardware.running(server["id"]):
                 server["status"] = "off"
                 self.touch()
+
+
+def duration(seconds: float | list[float], number: int) -> float:
+    """Return how long action `number` lasts: a time, or one between the two of a list, always the same for the same number."""
+    if not isinstance(seconds, list):
+        return float(seconds)
+    low, high = seconds
+    return low + (high - low) * (number * 7919 % 1000) / 1000
 
 
 def public(resource: Resource) -> Resource:
