@@ -355,7 +355,8 @@ def test_certificates_and_floating_ips(world: World) -> None:
     assert world.code(certificates.create, "bad", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----", "key") == "422 invalid_input"
     issued = certificates.create_managed("auto", ["example.com"])
     issued.action.wait_until_finished()
-    assert certificates.get_by_id(issued.certificate.id).status.issuance == "completed"
+    found = certificates.get_by_id(issued.certificate.id)
+    assert (found.status.issuance, (found.not_valid_after - found.not_valid_before).days) == ("completed", 90)
     assert world.code(addresses.create, "ipv4") == "422 invalid_input"
     server = world.server()
     address = addresses.create("ipv4", home_location=Location(name="ash"), name="float").floating_ip
