@@ -96,11 +96,11 @@ def download(suite: str, packages: Sequence[str], folder: Path) -> None:
         run("sh", "-c", 'cd "$0" && exec apt-get -q "$@"', folder, *words, "download", package, timeout=300)
 
 
-def debian_root(lab: Lab, suite: str, packages: Sequence[str], *, variant: str = "apt", customize: Sequence[str] = (), salt: str = "") -> Path:
+def debian_root(cache: Path, suite: str, packages: Sequence[str], *, variant: str = "apt", customize: Sequence[str] = (), salt: str = "") -> Path:
     """Folder of a Debian root with these packages. Shared by all labs: never write into it, lay an overlay over it."""
     key = hashlib.sha256("\n".join([suite, variant, *sorted(packages), *customize, salt]).encode()).hexdigest()[:12]
-    place = lab.cache / f"debian-{suite}-{key}"
-    with locked(lab.cache / f"{place.name}.lock"):
+    place = cache / f"debian-{suite}-{key}"
+    with locked(cache / f"{place.name}.lock"):
         if not place.is_dir():
             _bootstrap(place, suite, packages, variant, customize)
     return place
@@ -140,7 +140,7 @@ def server_root(lab: Lab, suite: str = "trixie") -> Path:
     if suite == "bookworm":
         # Debian 12's cloud-init insists on a language that the vendor's image has and this small one has not
         customize.append('echo "locale: false" > "$1/etc/cloud/cloud.cfg.d/91-lab.cfg"')
-    return debian_root(lab, suite, SERVER_PACKAGES, customize=customize, salt=salt)
+    return debian_root(lab.cache, suite, SERVER_PACKAGES, customize=customize, salt=salt)
 
 
 def cloud_init_schema(lab: Lab, suite: str = "trixie") -> Path:

@@ -27,6 +27,7 @@ from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from lab.config import CHECKOUT, Lab
+from lab.supabase.cluster import on_path
 
 Item = dict[str, Any]
 # What AWX 24.6.1 puts into the environment of every job, and the user it connects as when there is no machine credential.
@@ -108,7 +109,7 @@ class Controller:
         """What every process has; AWX's own settings come with a job."""
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTEST_", "CONTROLLER_", "HCLOUD_"))},
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{Path(sys.executable).parent}:{on_path()['PATH']}",
             "LAB_NAME": self.lab.name,
             "LAB_SUBNET": str(self.lab.prefix),
             "ANSIBLE_HOME": str(self.lab.folder("awx", "home")),

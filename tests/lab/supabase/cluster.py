@@ -13,6 +13,7 @@ content of ``sql/`` and kept as a template; a new cluster is a copy of it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import pwd
@@ -45,13 +46,31 @@ SETTINGS = {
 }
 
 
+# What new projects of the vendor have.
+MAJOR = 17
+
+
 def bin_dir() -> Path:
-    """Programs of the PostgreSQL of POSTGRES_VERSION (default 15: what the platform's document names), or those in POSTGRES_BIN."""
-    wanted = os.environ.get("POSTGRES_VERSION", "15")
-    path = Path(os.environ.get("POSTGRES_BIN") or f"/usr/lib/postgresql/{wanted}/bin")
-    if not (path / "initdb").exists():
-        raise RuntimeError(f"PostgreSQL {wanted} is not installed; install the package postgresql-{wanted}")
-    return path
+    """Programs of the PostgreSQL of POSTGRES_VERSION, or those in POSTGRES_BIN. What the machine lacks comes from its Debian release, see majors.py."""
+    wanted = os.environ.get("POSTGRES_VERSION") or str(MAJOR)
+    return _programs(wanted, os.environ.get("POSTGRES_BIN", ""), cache_dir())
+
+
+@functools.cache
+def _programs(wanted: str, given: str, cache: Path) -> Path:
+    path = Path(given or f"/usr/lib/postgresql/{wanted}/bin")
+    if (path / "initdb").exists():
+        return path
+    from lab.supabase import majors
+
+    if given or int(wanted) not in majors.SUITES or os.geteuid() != 0:
+        raise RuntimeError(f"PostgreSQL {wanted} is not installed; install the package postgresql-{wanted}, or name another with POSTGRES_VERSION")
+    return majors.programs(cache, int(wanted))
+
+
+def on_path() -> dict[str, str]:
+    """The environment in which others find these programs."""
+    return {"PATH": f"{bin_dir()}:{os.environ['PATH']}"}
 
 
 def account() -> int:
@@ -67,7 +86,7 @@ def unprivileged(argv: list[str], *, follow_parent: bool = False) -> list[str]:
 
     A user namespace in which root has another number needs no chown, and no folder others may enter.
     """
-    if os.environ.get("POSTGRES_BIN") and Path(argv[0]).parent == bin_dir():
+    if Path(argv[0]).parent == bin_dir() and not bin_dir().is_relative_to("/usr"):
         # Those see to it themselves, see majors.py: nobody but root can enter the root they stand in.
         return argv
     prefix = ["unshare", "--user", f"--map-user={account()}", f"--map-group={account()}", "--"] if os.geteuid() == 0 else []

@@ -8,36 +8,41 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab import base
-from lab.config import Lab
 from lab.process import locked
 from lab.supabase.cluster import account
 
-SUITES = {17: "trixie", 18: "forky"}
+SUITES = {15: "bookworm", 17: "trixie", 18: "forky"}
 PROGRAMS = ("initdb", "postgres", "psql", "pg_dump", "pg_restore", "pg_ctl")
-# Folders of the machine that a cluster's files, sockets and certificates may lie in.
-SHARED = ("proc", "dev", "tmp", "root", "home", "run", "work")
+# Folders that the programs' root has of its own. All others are the machine's: a cluster's files, sockets and certificates may lie in any of them.
+OWN = {"bin", "boot", "etc", "lib", "lib32", "lib64", "libx32", "lost+found", "sbin", "sys", "usr"}
+# Whoever is root no more, as the product's own way of starting a server makes her, first needs a namespace in which she may mount.
 # As a user of a namespace of its own (made before the root is entered: inside of one the kernel makes none), and not longer than who started it.
 _PROGRAM = """#!/bin/sh
-exec unshare --mount -- /bin/sh -c '
+[ "$(id -u)" = 0 ] || own="--user --map-root-user"
+exec unshare $own --mount -- /bin/sh -c '
   for folder in {shared}; do [ ! -d /$folder ] || mount --rbind /$folder {root}/$folder; done
   exec unshare --user --map-user={user} --map-group={user} --root={root} -- setpriv --pdeathsig INT -- /usr/lib/postgresql/{major}/bin/{program} "$@"
 ' {program} "$@"
 """
 
 
-def programs(lab: Lab, major: int) -> Path:
+def programs(cache: Path, major: int) -> Path:
     """Folder of the programs of this major version; made when absent (half a minute)."""
     packages = [f"postgresql-{major}", "util-linux", "dash", "coreutils"]
-    root = base.debian_root(lab, SUITES[major], packages, variant="extract")
+    cache.mkdir(parents=True, exist_ok=True)
+    root = base.debian_root(cache, SUITES[major], packages, variant="extract", salt="every folder of the machine")
     folder = root / "programs"
-    with locked(lab.cache / f"{root.name}.lock"):
+    shared = sorted(path.name for path in Path("/").iterdir() if path.is_dir() and not path.is_symlink() and path.name not in OWN)
+    with locked(cache / f"{root.name}.lock"):
+        for name in shared:
+            (root / name).mkdir(exist_ok=True)
         if not folder.exists():
             _complete(root)
             draft = root / "programs.new"
             draft.mkdir(exist_ok=True)
             for program in PROGRAMS:
                 path = draft / program
-                path.write_text(_PROGRAM.format(shared=" ".join(SHARED), root=root, major=major, program=program, user=account()))
+                path.write_text(_PROGRAM.format(shared=" ".join(shared), root=root, major=major, program=program, user=account()))
                 path.chmod(0o755)
             draft.rename(folder)
     return folder
@@ -49,8 +54,6 @@ def _complete(root: Path) -> None:
         link = root / name
         if not link.exists():
             link.symlink_to(f"usr/{name}")
-    for folder in SHARED:
-        (root / folder).mkdir(exist_ok=True)
     shell = root / "usr/bin/sh"
     if not shell.exists():
         shell.symlink_to("dash")

@@ -22,7 +22,7 @@ from typing import Any
 import psycopg2.extensions
 import pytest
 
-from lab.supabase.cluster import SUPERUSER, Cluster, Privileges
+from lab.supabase.cluster import SUPERUSER, Cluster, Privileges, on_path
 
 _NUMBERS = itertools.count(1)
 
@@ -70,6 +70,8 @@ RunPlaybook = Callable[..., "subprocess.CompletedProcess[str]"]
 def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Privileges], Cluster]]:
     """One running cluster per kind of privileges, started when first asked for."""
     with contextlib.ExitStack() as stack:
+        # Exports want programs of the server's version, and find them as on any controller.
+        stack.enter_context(pytest.MonkeyPatch.context()).setenv("PATH", on_path()["PATH"])
         running: dict[Privileges, Cluster] = {}
 
         def get(privileges: Privileges) -> Cluster:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tests of schema, promises, export and restore once more, on the PostgreSQL that new projects have.
+"""The tests of schema, promises, export and restore once more, on the PostgreSQL that older projects have.
 
-POSTGRES_MAJORS (default: 17; 18 is known as well) names the versions; the machine's own is what all other tests run on.
+POSTGRES_MAJORS (default: 15; 18 is known as well) names the versions; 17 is what all other tests run on.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.config import CHECKOUT, Lab
+from lab.config import CHECKOUT
 from lab.supabase import majors
+from lab.supabase.cluster import cache_dir
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 
@@ -30,9 +31,9 @@ FILES = (
 WANTED = "check_run_again or concurrent_indexes or thousand_accounts or drift or test_supabase_database"
 
 
-@pytest.mark.parametrize("major", [int(one) for one in os.environ.get("POSTGRES_MAJORS", "17").split()])
+@pytest.mark.parametrize("major", [int(one) for one in os.environ.get("POSTGRES_MAJORS", "15").split()])
 def test_the_same_on_this_postgresql(major: int) -> None:
-    folder = majors.programs(Lab.from_env(), major)
+    folder = majors.programs(cache_dir(), major)
     environment = {**os.environ, "POSTGRES_BIN": str(folder), "POSTGRES_VERSION": str(major), "PATH": f"{folder}:{os.environ['PATH']}"}
     environment.pop("PYTEST_XDIST_WORKER", None)
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", WANTED, *(f"tests/unit/{file}" for file in FILES)]

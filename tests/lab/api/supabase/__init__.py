@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from lab.config import Lab
 
 BUDGET, WINDOW = 60, 60.0
-VERSION = "15.8.1.085"
+VERSION = "17.6.1.063"
 __all__ = ["Engine", "LabEngine", "NullEngine", "create_app", "token", "token_of"]
 
 
