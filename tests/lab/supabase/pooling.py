@@ -17,7 +17,7 @@ import pytest
 
 from lab.process import until
 from lab.supabase import strict
-from lab.supabase.bouncer import Bouncer, RunningBouncer
+from lab.supabase.bouncer import RunningBouncer
 from lab.supabase.cluster import Cluster, Privileges
 
 pytest_plugins = ["lab.supabase.testing"]
@@ -65,8 +65,9 @@ def pooled(clusters: Callable[[Privileges], Cluster]) -> Iterator[Pooled]:
     try:
         with contextlib.ExitStack() as stack:
             ports = []
-            for mode, number in (("session", made.port), ("transaction", made.transaction_port)):
-                stack.enter_context(RunningBouncer(backend(folder / mode, made.cluster.socket_dir, made.cluster.port, mode)))
+            numbers: dict[strict.Mode, int] = {"session": made.port, "transaction": made.transaction_port}
+            for mode, number in numbers.items():
+                stack.enter_context(RunningBouncer(strict.backend(folder / mode, made.cluster.socket_dir, made.cluster.port, mode)))
                 ports.append(strict.Port(number, mode, str(folder / mode / ".s.PGSQL.6543")))
             made.pooler = strict.Pooler(made.ref, ("127.0.0.1",), tuple(ports), lambda: made.rules, clock=lambda: made.now)
             yield stack.enter_context(_given(made))
@@ -78,8 +79,3 @@ def pooled(clusters: Callable[[Privileges], Cluster]) -> Iterator[Pooled]:
 def _given(made: Pooled) -> Iterator[Pooled]:
     with strict.running(made.pooler):
         yield made
-
-
-def backend(folder: Path, sockets: Path, port: int, mode: Any) -> Bouncer:
-    """The PgBouncer behind one port of the pooler, on a socket in its folder. It never has a client wait: the pooler in front refuses before."""
-    return Bouncer(folder, str(sockets), port, "", mode=mode, auth_user="supabase_admin", pool_size=200 if mode == "session" else 15)

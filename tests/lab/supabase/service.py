@@ -1,14 +1,21 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's own Supabase database: PostgreSQL on 5432 and PgBouncer on 6543, in a network namespace of their own."""
+"""The lab's own Supabase database: PostgreSQL on 5432 at one address, and its pooler at another, 5432 for sessions and 6543 for transactions.
+
+Each has a network namespace of its own. Network restrictions drop packets in front of PostgreSQL, and the pooler answers them in words, see strict.py.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
 import os
 import shutil
 import signal
+import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +23,13 @@ from typing import Any
 import psycopg2
 
 from lab import net, pki, process
-from lab.config import DATABASE, Lab
-from lab.supabase import identity
-from lab.supabase.bouncer import Bouncer
+from lab.config import CHECKOUT, DATABASE, Lab
+from lab.supabase import identity, strict
 from lab.supabase.cluster import Cluster, Privileges, Server, unprivileged
 
-NODE = "db"
-PORT, POOLER_PORT = 5432, 6543
+NODE, POOLER_NODE = "db", "pool"
+PORT = 5432
+POOLERS: dict[strict.Mode, int] = {"session": 5432, "transaction": 6543}
 LOGINS = ("postgres", "authenticator", "supabase_auth_admin", "supabase_storage_admin")
 
 
@@ -35,16 +42,63 @@ def up(lab: Lab, privileges: Privileges | None = None) -> dict[str, Any]:
     server = _server(lab, who, kind)  # type: ignore[arg-type]
     if not process.running(lab, "postgres"):
         _start_postgres(lab, server, who)
-    bouncer = _bouncer(lab, who)
-    if not process.running(lab, "pgbouncer"):
-        bouncer.configure()
-        process.start(lab, "pgbouncer", bouncer.argv(), netns=net.netns_name(lab, NODE), ready=bouncer.ready)
+    _start_pooler(lab, who)
     return describe(lab)
+
+
+def _start_pooler(lab: Lab, who: identity.Identity) -> None:
+    if not net.exists(lab, POOLER_NODE):
+        net.add_namespace(lab, POOLER_NODE, [lab.address(DATABASE, 2), lab.address6(DATABASE, 2)])
+    ports = []
+    for mode, number in POOLERS.items():
+        bouncer = strict.backend(_sockets(lab) / mode, _sockets(lab), PORT, mode)
+        ports.append({"number": number, "mode": mode, "backend": f"{bouncer.folder}/.s.PGSQL.{bouncer.port}"})
+        if not process.running(lab, f"pgbouncer-{mode}"):
+            bouncer.configure()
+            process.start(lab, f"pgbouncer-{mode}", bouncer.argv(), ready=bouncer.ready)
+    if process.running(lab, "pooler"):
+        return
+    settings = {
+        "ref": who.ref,
+        "listen": [lab.address(DATABASE, 2), lab.address6(DATABASE, 2)],
+        "ports": ports,
+        "certificate": [str(path) for path in pki.issue(lab, [who.host, who.pooler_host, lab.database])],
+        "rules": str(_rules(lab)),
+    }
+    path = lab.path("supabase", "pooler.json")
+    path.write_text(json.dumps(settings))
+    listens = functools.partial(_listens, lab.address(DATABASE, 2))
+    argv = [sys.executable, "-m", "lab.supabase.strict", str(path)]
+    process.start(lab, "pooler", argv, netns=net.netns_name(lab, POOLER_NODE), cwd=CHECKOUT / "tests", ready=listens)
+
+
+def _listens(address: str) -> bool:
+    try:
+        socket.create_connection((address, POOLERS["session"]), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def rules(lab: Lab, **changed: Any) -> dict[str, Any]:
+    """What the pooler's rules are now, after these changes; see strict.Rules."""
+    path = _rules(lab)
+    found = (json.loads(path.read_text()) if path.exists() else {}) | changed
+    scratch = path.with_suffix(".new")
+    scratch.write_text(json.dumps(found))
+    scratch.rename(path)
+    return dict(found)
+
+
+def _rules(lab: Lab) -> Path:
+    return lab.path("supabase", "pooler-rules.json")
 
 
 def halt(lab: Lab) -> None:
     """Stop both, as pausing the project does: the address stays, nothing answers there."""
-    process.stop(lab, "pgbouncer", grace=1)
+    process.stop(lab, "pooler", grace=1)
+    for mode in POOLERS:
+        process.stop(lab, f"pgbouncer-{mode}", grace=1)
     # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for every client to leave.
     if process.signal(lab, "postgres", signal.SIGINT):
         process.until(lambda: not process.running(lab, "postgres"), 15)
@@ -54,7 +108,8 @@ def halt(lab: Lab) -> None:
 def down(lab: Lab) -> None:
     """Stop both and take the node off the network; the data stays."""
     halt(lab)
-    net.remove_namespace(lab, NODE)
+    for node in (NODE, POOLER_NODE):
+        net.remove_namespace(lab, node)
 
 
 def destroy(lab: Lab) -> None:
@@ -67,36 +122,36 @@ def destroy(lab: Lab) -> None:
 def describe(lab: Lab) -> dict[str, Any]:
     """What the platform's owner would copy from the dashboard, and the names DNS has to know."""
     who = identity.load(lab)
+    pooler = {"host": who.pooler_host, "address": lab.address(DATABASE, 2), "port": POOLERS["session"], "user": who.pooler_user}
+    direct = {"host": who.host, "address": lab.database, "port": PORT, "user": "postgres"}
     return {
         "ref": who.ref,
         "region": who.region,
         "url": who.url,
-        "host": who.host,
-        "address": lab.database,
-        "port": PORT,
-        "user": "postgres",
+        **direct,
         "password": who.password,
         "database": "postgres",
         "sslmode": "verify-full",
         "ca_certificate": str(pki.ca(lab)),
-        "pooler": {"host": who.pooler_host, "port": POOLER_PORT, "user": who.pooler_user},
+        "pooler": pooler,
+        # the way that the lab's platform takes: LAB_SUPABASE_WAY is pooler or direct
+        "login": pooler if os.environ.get("LAB_SUPABASE_WAY", "direct") == "pooler" else direct,
         "anon_key": who.newer_key("publishable"),
         "service_role_key": who.newer_key("secret"),
-        "names": dict.fromkeys((who.host, who.pooler_host, f"{who.ref}.supabase.test"), lab.database),
+        "names": {who.host: lab.database, who.pooler_host: lab.address(DATABASE, 2), f"{who.ref}.supabase.test": lab.database},
         "sockets": str(_sockets(lab)),
     }
 
 
 def restrict(lab: Lab, allowed: Sequence[str] | None) -> None:
-    """The project's network restrictions: only these networks reach the ports; None lifts them."""
-    rules = (
-        None if allowed is None else [{"direction": "in", "protocol": "tcp", "port": f"{port}", "source_ips": list(allowed)} for port in (PORT, POOLER_PORT)]
-    )
-    net.set_firewall(lab, NODE, rules)
+    """The project's network restrictions: only these networks reach the database or are let in by the pooler; None lifts them."""
+    rules(lab, allowed=None if allowed is None else list(allowed))
+    net.set_firewall(lab, NODE, None if allowed is None else [{"direction": "in", "protocol": "tcp", "port": f"{PORT}", "source_ips": list(allowed)}])
 
 
 def enforce_tls(lab: Lab, enforced: bool) -> None:
     """The project's SSL enforcement: a connection without TLS is refused."""
+    rules(lab, tls_enforced=enforced)
     _write_access(_data(lab), enforced)
     process.signal(lab, "postgres", signal.SIGHUP)
 
@@ -145,16 +200,3 @@ def _write_access(data: Path, enforced: bool) -> None:
     """Who may connect how: over the socket without a password, over the network with one, and with TLS when enforced."""
     kind = "hostssl" if enforced else "host"
     (data / "pg_hba.conf").write_text(f"local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n{kind} all all all scram-sha-256\n")
-
-
-def _bouncer(lab: Lab, who: identity.Identity) -> Bouncer:
-    return Bouncer(
-        lab.folder("supabase", "pgbouncer"),
-        str(_sockets(lab)),
-        PORT,
-        who.password,
-        listen=f"{lab.database},{lab.address6(DATABASE)}",
-        port=POOLER_PORT,
-        users=("postgres", who.pooler_user),
-        certificate=pki.issue(lab, [who.host, who.pooler_host, lab.database]),
-    )

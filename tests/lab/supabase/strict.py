@@ -15,15 +15,20 @@ import contextlib
 import ipaddress
 import json
 import re
+import socket
 import ssl
 import struct
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
+from lab.supabase.bouncer import Bouncer
+
+Mode = Literal["session", "transaction"]
 WRONG, WINDOW, BLOCK = 10, 150.0, 120.0
 MAX_CLIENTS = 200
 PROTOCOL, CANCEL, TLS, GSS = 196608, 80877102, 80877103, 80877104
@@ -46,7 +51,7 @@ class Port:
     """Where clients come in, and the PgBouncer behind it."""
 
     number: int
-    mode: str
+    mode: Mode
     backend: str
 
 
@@ -81,7 +86,7 @@ class Pooler:
     async def serve(self) -> list[asyncio.Server]:
         return [await asyncio.start_server(self._of(port), list(self.listen), port.number) for port in self.ports]
 
-    def _of(self, port: Port) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]:
+    def _of(self, port: Port) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
                 await self._connection(port, reader, writer)
@@ -90,6 +95,7 @@ class Pooler:
         return handle
 
     async def _connection(self, port: Port, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _notice_the_dead(writer.get_extra_info("socket"))
         code, body = await _startup(reader)
         while code in {TLS, GSS}:
             encrypts = code == TLS and self.certificate is not None
@@ -202,6 +208,13 @@ class Pooler:
         return context
 
 
+def _notice_the_dead(client: Any) -> None:
+    """A client whose machine is gone keeps its session until the balancer in front of the pooler ends it, after minutes; here after one and a half."""
+    for option, value in ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3)):
+        client.setsockopt(socket.IPPROTO_TCP, option, value)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
 async def _startup(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     size, code = struct.unpack("!II", await reader.readexactly(8))
     return code, await reader.readexactly(min(size, 10_000) - 8)
@@ -238,7 +251,8 @@ def running(pooler: Pooler) -> Iterator[Pooler]:
     try:
         yield pooler
     finally:
-        loop.call_soon_threadsafe(lambda: [server.close() for server in servers])
+        for server in servers:
+            loop.call_soon_threadsafe(server.close)
         asyncio.run_coroutine_threadsafe(_end(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
@@ -250,6 +264,11 @@ async def _end() -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+
+
+def backend(folder: Path, sockets: Path, port: int, mode: Mode) -> Bouncer:
+    """The PgBouncer behind one port, on a socket in its folder. It never has a client wait: the proxy in front refuses before."""
+    return Bouncer(folder, str(sockets), port, "", mode=mode, auth_user="supabase_admin", pool_size=200 if mode == "session" else 15)
 
 
 def read_rules(path: Path) -> Callable[[], Rules]:
