@@ -47,3 +47,21 @@ def test_host_keys_are_checked(variables: dict[str, Any], tmp_path: Path, collec
     assert done.returncode == 0, done.stdout + done.stderr
     assert "stricthostkeychecking true" in done.stdout
     assert "user ops" in done.stdout
+
+
+def added(node: Any) -> list[dict[str, Any]]:
+    """The arguments of every add_host, however deep."""
+    if isinstance(node, list):
+        return [found for one in node for found in added(one)]
+    if not isinstance(node, dict):
+        return []
+    own = [node["ansible.builtin.add_host"]] if "ansible.builtin.add_host" in node else []
+    return own + [found for one in node.values() if isinstance(one, list) for found in added(one)]
+
+
+def test_every_host_that_a_role_adds_has_its_key_checked() -> None:
+    """It is in no inventory yet that would say so."""
+    files = [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/**/*.yml")]
+    found = [(str(path.relative_to(ROOT)), one) for path in files for one in added(yaml.safe_load(path.read_text()))]
+    assert len(found) >= 4
+    assert [path for path, one in found if one.get("ansible_host_key_checking") is not True] == []
