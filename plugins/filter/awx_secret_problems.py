@@ -44,7 +44,7 @@ OPENSSH_PLAIN = b"openssh-key-v1\x00\x00\x00\x00\x04none"
 
 def problems(values: Mapping[str, Any]) -> list[str]:
     """Sentences about the values, by name, in the names' order."""
-    found = [f"{name} is {type(value).__name__}, not text; put it in quotes" for name, value in sorted(values.items()) if not _is_text(value)]
+    found = [f"{name} is {_kind(value)}, not text; put it in quotes" for name, value in sorted(values.items()) if not _is_text(value)]
     key = values.get(KEY)
     if key is not None and _is_text(key):
         found += [f"{KEY} {reason}" for reason in _key(str(key))]
@@ -54,6 +54,12 @@ def problems(values: Mapping[str, Any]) -> list[str]:
 def _is_text(value: Any) -> bool:
     """Also what Ansible Vault has encrypted alone, which is decrypted when it is used."""
     return value is None or isinstance(value, str) or "Encrypted" in type(value).__name__
+
+
+def _kind(value: Any) -> str:
+    """Ansible's own types are subclasses of these."""
+    kinds = {"a switch": bool, "a number": (int, float), "a mapping": Mapping, "a list": (list, tuple)}
+    return next((word for word, kind in kinds.items() if isinstance(value, kind)), type(value).__name__)
 
 
 def _key(text: str) -> list[str]:

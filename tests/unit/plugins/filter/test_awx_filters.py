@@ -71,10 +71,16 @@ def test_other_names_have_another_digest() -> None:
     assert len(one) == 8
 
 
-@pytest.mark.parametrize("value", [1234, 1.5, True, {"a": 1}, ["a"]])
-def test_a_secret_that_is_not_text_is_named_and_not_shown(value: object) -> None:
+class Tagged(int):
+    """As Ansible gives a number, with where it came from."""
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(1234, "a number"), (1.5, "a number"), (Tagged(5), "a number"), (True, "a switch"), ({"a": 1}, "a mapping"), (["a"], "a list")]
+)
+def test_a_secret_that_is_not_text_is_named_and_not_shown(value: object, kind: str) -> None:
     (found,) = problems({"vault_pin": value, "vault_other": "x", "vault_empty": "", "vault_null": None})
-    assert found == f"vault_pin is {type(value).__name__}, not text; put it in quotes"
+    assert found == f"vault_pin is {kind}, not text; put it in quotes"
 
 
 def key(kind: str, data: str) -> str:
