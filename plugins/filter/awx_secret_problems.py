@@ -58,7 +58,7 @@ def _is_text(value: Any) -> bool:
 
 def _kind(value: Any) -> str:
     """Ansible's own types are subclasses of these."""
-    kinds = {"a switch": bool, "a number": (int, float), "a mapping": Mapping, "a list": (list, tuple)}
+    kinds: dict[str, Any] = {"a switch": bool, "a number": (int, float), "a mapping": Mapping, "a list": (list, tuple)}
     return next((word for word, kind in kinds.items() if isinstance(value, kind)), type(value).__name__)
 
 
