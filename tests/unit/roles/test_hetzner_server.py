@@ -12,14 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
 from jsonschema import Draft4Validator
 
-from lab import base
+from lab import base, rendering
 from lab.config import Lab
-
-from .test_app_stack_templates import trusted
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "hetzner_server"
 SHARED = {
@@ -35,13 +31,8 @@ def user_data(state: Path, **more: Any) -> str:
     key = state / "example-production-app_ssh_host_ed25519_key"
     key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nof the test\n-----END OPENSSH PRIVATE KEY-----\n")
     key.with_suffix(".pub").write_text("ssh-ed25519 AAAA host\n")
-    variables: dict[str, Any] = {}
-    for part in ("defaults", "vars"):
-        variables |= trusted(yaml.safe_load((ROLE / part / "main.yml").read_text()))
-    loader = DataLoader()
-    loader.set_basedir(str(ROLE))
-    given = trusted(SHARED | {"platform_state_dir": str(state)} | more) | {"role_path": str(ROLE), "ansible_search_path": [str(ROLE)]}
-    return str(Templar(loader, variables | given).template(trusted("{{ lookup('ansible.builtin.template', 'user_data.yml.j2') }}")))
+    given = rendering.trusted(SHARED | {"platform_state_dir": str(state)} | more)
+    return rendering.text(ROLE, "{{ lookup('ansible.builtin.template', 'user_data.yml.j2') }}", given)
 
 
 def objections(text: str) -> list[str]:
