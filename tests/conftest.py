@@ -128,14 +128,14 @@ def place(nodeid: str) -> int:
     return next((number for number, beginning in enumerate(ORDER) if group.startswith(beginning)), len(ORDER))
 
 
-WEIGHT, FIRST = 200, 1024
-"""Of the processors, for the tests of one process: those that share a platform are the longest chain, and get what they can use."""
+WEIGHT, FIRST = 400, 1024
+"""Of the processors, for the tests of one process: those with servers are the longest chains, and have guards that go off when they are slow."""
 
 _WEIGHED = pytest.StashKey[int]()
 
 
 def _weight(nodeid: str) -> int:
-    return FIRST if group_of(nodeid) in ("mortal", "main") else WEIGHT
+    return FIRST if nodeid.startswith(("tests/integration/", "tests/molecule/")) else WEIGHT
 
 
 def _control_group() -> str | None:
@@ -146,7 +146,7 @@ def _control_group() -> str | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """What waits for the chain of a shared platform waits longest, so its processes come first."""
+    """A run lasts as long as its longest chain, so the processes of that come first."""
     name, weight = _control_group(), _weight(item.nodeid)
     if name and item.config.stash.get(_WEIGHED, 0) != weight:
         from lab import process
