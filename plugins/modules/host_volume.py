@@ -44,6 +44,10 @@ options:
     description: Where the key made from O(key) is kept for the server's next start; removed for a volume that is not encrypted.
     type: path
     default: /etc/platform/volume.key
+  wait:
+    description: Seconds in which the device has to appear. A volume that was attached a moment ago takes some. Check mode does not wait.
+    type: float
+    default: 30
 attributes:
   check_mode:
     support: full
@@ -92,6 +96,7 @@ encrypted:
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn, Optional
@@ -339,6 +344,16 @@ class Volume:
             self.must(["mount", str(self.path)])
 
 
+def appears(device: Path, budget: float) -> bool:
+    """Whether a device is there, or comes in time."""
+    deadline = time.monotonic() + budget
+    while not device.exists():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.5)
+    return True
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -349,16 +364,17 @@ def main() -> None:
             "options": {"type": "list", "elements": "str", "default": ["defaults", "noatime", "nofail"]},
             "key": {"type": "str", "no_log": True},
             "key_file": {"type": "path", "default": "/etc/platform/volume.key", "no_log": False},
+            "wait": {"type": "float", "default": 30},
         },
         supports_check_mode=True,
     )
     if module.params["key"] and module.params["fstype"] != "ext4":
         module.fail_json(msg="only ext4 is encrypted; take the key out or the other filesystem", failure={"code": "no_encryption", "details": {}})
     volume = Volume(module)
-    if not volume.device.exists():
+    if not appears(volume.device, 0 if module.check_mode else module.params["wait"]):
         if module.check_mode:
             module.exit_json(changed=True, formatted=False, grown=False, uuid=None, encrypted=bool(volume.key), diff=[])
-        volume.fail(f"the volume {module.params['device']} is not attached to this server", "not_attached")
+        volume.fail(f"the volume {module.params['device']} is not attached to this server, nor was it {module.params['wait']:.0f} s later", "not_attached")
     module.exit_json(**volume.ensure())
 
 

@@ -90,6 +90,22 @@ def test_a_device_that_is_not_there_yet_is_a_change(tmp_path: Path, capsys: pyte
     assert check(tmp_path / "later", tmp_path / "mount", capsys)["changed"]
 
 
+def test_a_device_that_takes_seconds_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As udev makes its name some time after the vendor has attached the volume."""
+    now, later = [0.0], tmp_path / "later"
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        if now[0] >= 3:
+            later.touch()
+
+    monkeypatch.setattr(host_volume.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(host_volume.time, "sleep", sleep)
+    assert (host_volume.appears(tmp_path / "never", 2), now[0]) == (False, 2)
+    assert (host_volume.appears(later, 30), now[0]) == (True, 3)
+    assert (host_volume.appears(later, 0), now[0]) == (True, 3)
+
+
 @pytest.mark.parametrize("size", [256, 5000])
 def test_a_filesystem_follows_its_device(device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: int) -> None:
     """In the lab's tests it is grown for real; here is whether the module sees it."""
