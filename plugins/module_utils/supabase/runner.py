@@ -25,6 +25,9 @@ Judge = Callable[[Database], None]
 # Lock not available, deadlock, serialization failure: nothing happened, so the file can be run again.
 _REPEATABLE = {"55P03", "40P01", "40001"}
 _ENUM_VALUE_TOO_NEW = "55P04"
+# A rehearsal commits nothing between two files: new enum values stay unusable, and every lock is held to the end (out of shared memory).
+_NEEDS_A_COMMIT = {_ENUM_VALUE_TOO_NEW, "53200"}
+_PENDING_EVENTS = "55006"
 _ENDS = "2D000"
 # What a statement says that was run a second time.
 _DONE_ALREADY = {"CREATE": {"42P07", "42P04", "42710"}, "DROP": {"42704", "3D000"}}
@@ -126,7 +129,7 @@ class Runner:
                     continue
                 if error.sqlstate not in _REPEATABLE or attempt > self.limits.retries:
                     raise _in_file(work, error, attempt) from error
-                self.limits.sleep(min(30, 0.5 * 2**attempt) * random.uniform(0.5, 1))  # noqa: S311 - spreads runs, no secret
+                self._pause(attempt)
                 attempt += 1
                 resumed = resumed or len(work.steps) > 1
             except Failure:
@@ -298,9 +301,31 @@ class Runner:
     ) -> tuple[list[str], list[str]]:
         """Really run everything in one transaction and roll it back; the catalogue lines that would go and come.
 
-        Its locks are real while it lasts, so it waits for locks no longer than an apply would. judge: asked after each file, with the files so far.
+        Its locks are real while it lasts, so it waits for locks no longer than an apply would, and as often. judge: asked after each file, with the
+        files so far.
         """
+        attempt = 1
+        while True:
+            tried = Outcome()
+            try:
+                difference = self._rehearse(pending, tried, schemas, judge)
+            except Failure as error:
+                if error.details.get("sqlstate") not in _REPEATABLE or attempt > self.limits.retries:
+                    raise
+                self._pause(attempt)
+                attempt += 1
+            else:
+                return difference
+            finally:
+                outcome.ran, outcome.skipped = tried.ran, tried.skipped
+                outcome.warnings += [warning for warning in tried.warnings if warning not in outcome.warnings]
+
+    def _rehearse(
+        self, pending: list[Migration], outcome: Outcome, schemas: catalog.Scope, judge: Callable[[Database, list[Migration]], None] | None
+    ) -> tuple[list[str], list[str]]:
         with self.database.transaction() as database:
+            # The catalogue's functions wait for locks, too.
+            database.run(self.limits.sql("SET LOCAL"))
             before = catalog.snapshot(database, schemas)
             for number, migration in enumerate(pending, 1):
                 if not self._rehearse_one(migration, outcome):
@@ -321,15 +346,10 @@ class Runner:
             lines = ", ".join(str(statement.line) for statement in alone)
             outcome.warnings.append(f"{migration.label}, line {lines}: cannot run in a transaction, so check mode did not try it.")
         self.lacks = self.lacks or any(statement.kind not in _MAKES_NOTHING for statement in alone)
-        prelude = f"{_SESSION}; {self.limits.sql('SET LOCAL')}; SAVEPOINT quetrex;\n"
         try:
-            for step in steps:
-                if not step.alone:
-                    self._send(prelude, step)
-                    prelude = ""
-            self.database.run(f"SELECT CASE {_LOST}")
+            self._send_to_rehearse(steps)
         except SqlError as error:
-            if not (self.lacks or error.sqlstate == _ENUM_VALUE_TOO_NEW):
+            if not (self.lacks or error.sqlstate in _NEEDS_A_COMMIT):
                 raise _in_file(_File(migration, steps), error, 1) from error
             self.database.run("ROLLBACK TO SAVEPOINT quetrex")
             outcome.warnings.append(f"Check mode stopped before {migration.label}, which needs something that only a real run can commit: {error.message}")
@@ -337,6 +357,27 @@ class Runner:
         if len(alone) < len(steps):
             outcome.ran.append({"version": migration.version, "name": migration.name, "seconds": round(self.limits.clock() - began, 3), "attempts": 1})
         return True
+
+    def _send_to_rehearse(self, steps: list[Step]) -> None:
+        """What a commit between two files does beside keeping them: deferred constraints are checked, if a file cannot run before they are."""
+        try:
+            self._send_all(steps)
+        except SqlError as error:
+            if error.sqlstate != _PENDING_EVENTS:
+                raise
+            self.database.run("ROLLBACK TO SAVEPOINT quetrex; SET CONSTRAINTS ALL IMMEDIATE")
+            self._send_all(steps)
+
+    def _send_all(self, steps: list[Step]) -> None:
+        prelude = f"{_SESSION}; {self.limits.sql('SET LOCAL')}; SAVEPOINT quetrex;\n"
+        for step in steps:
+            if not step.alone:
+                self._send(prelude, step)
+                prelude = ""
+        self.database.run(f"SELECT CASE {_LOST}")
+
+    def _pause(self, attempt: int) -> None:
+        self.limits.sleep(min(30, 0.5 * 2**attempt) * random.uniform(0.5, 1))  # noqa: S311 - spreads runs, no secret
 
 
 @dataclass

@@ -162,7 +162,7 @@ def _apply(runner: Runner, report: Report, wanted: Promises, *, check: bool, dif
         report.changed = True
         return
     if wanted and len(plan.pending) > 1:
-        # Each file is committed for itself, and the last one may show what the first one broke.
+        # Each file is committed for itself, and the last one may show what the first one broke. What only a commit can show is left to the apply.
         _rehearse(runner, plan.pending, Outcome(), scope, wanted)
     before = _snapshot(runner.database, scope) if diff else []
     try:

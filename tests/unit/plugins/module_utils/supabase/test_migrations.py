@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -211,3 +212,11 @@ def test_the_clis_copy_of_a_file_is_recognised() -> None:
     assert ours.says_the_same(["-- why\nCREATE TABLE a ()", "INSERT INTO a DEFAULT VALUES"])
     assert not ours.says_the_same(["CREATE TABLE a ()", "INSERT INTO b DEFAULT VALUES"])
     assert not ours.says_the_same(["CREATE TABLE a ("])
+
+
+def test_a_missing_parser_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pglast.parser", None)
+    with pytest.raises(Failure, match="The Python package pglast is needed on the controller") as caught:
+        migration("BEGIN; COMMIT").steps()
+    assert caught.value.code == "pglast"
+    assert len(migration("SELECT 1").steps()) == 1

@@ -195,6 +195,26 @@ def test_a_lock_on_a_table_is_waited_for_again(database: Scratch, migrations: Wr
     assert ([item["attempts"] for item in report.outcome.ran], len(sleeps)) == ([3], 2)
 
 
+def test_a_rehearsal_waits_for_locks_again(database: Scratch, migrations: Write) -> None:
+    run(database, migrations(A))
+    rival = database.connect()
+    rival.autocommit = False
+    rival.cursor().execute("LOCK TABLE public.a")
+    report = run(database, migrations(B), check=True, limits=Limits(lock_timeout=0.05, sleep=lambda _seconds: rival.close()))
+    assert [item["version"] for item in report.outcome.ran] == ["20260102000000"]
+
+
+def test_a_rehearsal_checks_deferred_constraints_where_a_commit_would(database: Scratch, migrations: Write) -> None:
+    folder = migrations(
+        {
+            "1_p.sql": "CREATE TABLE public.p (id int PRIMARY KEY, up int REFERENCES public.p DEFERRABLE INITIALLY DEFERRED);",
+            "2_p.sql": "INSERT INTO public.p VALUES (1, 2), (2, 1);",
+            "3_p.sql": "ALTER TABLE public.p ADD COLUMN name text;",
+        }
+    )
+    assert len(run(database, folder, check=True).outcome.ran) == 3
+
+
 def test_a_lock_that_is_never_given_ends_the_run(database: Scratch, migrations: Write) -> None:
     run(database, migrations(A))
     with contextlib.closing(database.connect()) as rival:
