@@ -113,6 +113,23 @@ def test_monitors_and_heartbeat(platform: Platform) -> None:
     assert beat(platform)["ok"], reported(platform)
 
 
+# What a server of the lab, which shares the machine's kernel, cannot be.
+UNLIKE_THE_LAB = {"auditd runs", "its rules are loaded", "AppArmor is on", "containers have AppArmor's profile"}
+
+
+@pytest.mark.long
+def test_first_day(platform: Platform) -> None:
+    """Every row is asked or says how to ask; what differs is what a container cannot be; nothing is changed."""
+    run = platform.play("first_day")
+    found = {title: state for state, title in re.findall(r"^ *- *'?(DIFFERENT|right|not asked) +(\S.*?)'?$", run.output, re.MULTILINE)}
+    assert {title for title, state in found.items() if state == "DIFFERENT"} <= UNLIKE_THE_LAB, run.explain()
+    asked = {"the edge lets this machine through", "the zone is active", "visitors get a certificate", "the Cloudflare token may do everything"}
+    asked |= {"a certificate's id is its serial number", "a second look at the monitors changes nothing", "the tier is sold at the location"}
+    asked |= {"kernel settings are in force", "a user cannot read the metadata", "the origin pulls' authority lasts 90 days"}
+    assert {title: found.get(title) for title in asked} == dict.fromkeys(asked, "right"), run.explain()
+    assert run.changed == 0
+
+
 def test_no_secret_is_in_a_report(platform: Platform, faulty: tuple[Verdict, list[Fault], dict[str, Any]], clean: Verdict) -> None:
     facts = platform.facts
     secrets = [api["token"] for api in facts["apis"].values()] + [facts["supabase"]["password"], facts["supabase"]["service_role_key"]]
