@@ -14,6 +14,7 @@ import typing as t
 
 Json = dict[str, t.Any]
 RIGHT, DIFFERENT, NOT_ASKED = "right", "different", "not asked"
+BY_HAND = "by hand"
 Verdict = tuple[str, str]
 LEAST_DAYS, LEAST_PULLS = 90, 20
 
@@ -131,12 +132,12 @@ def same_again(seen: Json) -> Verdict:
 
 def sold(seen: Json) -> Verdict:
     """Whether the tier can be had at the location."""
-    if not seen:
-        return NOT_ASKED, ""
-    code = (seen.get("failure") or {}).get("code")
-    if code in ("unauthorized", "connection", "deadline"):
+    if (seen.get("failure") or {}).get("code") in ("no_plan", "over_budget"):
+        return DIFFERENT, str(seen.get("msg", ""))
+    if "chosen" not in seen:
         return NOT_ASKED, str(seen.get("msg", ""))
-    return (DIFFERENT, str(seen.get("msg", ""))) if code or seen.get("failed") else (RIGHT, str((seen.get("table") or [""])[0]))
+    chosen = seen["chosen"]
+    return RIGHT, f"{chosen['name']} in {chosen['location']}, {chosen['total']:.2f} a month"
 
 
 def pulls(seen: Json) -> Verdict:
@@ -219,20 +220,20 @@ def judged(seen: t.Mapping[str, Json]) -> list[Json]:
     rows = []
     for row in ROWS:
         answer = seen.get(row.key)
-        state, detail = row.judge(answer) if row.judge and answer else (NOT_ASKED, "" if row.judge else "by hand")
+        state, detail = row.judge(answer) if row.judge and answer else (NOT_ASKED, "" if row.judge else BY_HAND)
         rows.append({"key": row.key, "title": row.title, "state": state, "detail": detail, "breaks": row.breaks, "todo": row.todo})
     return rows
 
 
 def table(rows: t.Sequence[Json], width: int = 76) -> list[str]:
-    """A line for each row; what is different says what breaks and what to do, what was not asked says how to ask."""
+    """A line for each row; what is different says what breaks and what to do, what nobody asks says how to."""
     lines: list[str] = []
     for row in rows:
         lines.append(f"{row['state'].upper() if row['state'] == DIFFERENT else row['state']:<10} {row['title']}")
         notes = [row["detail"]]
         if row["state"] == DIFFERENT:
             notes += [f"breaks: {row['breaks']}", f"-> {row['todo']}"]
-        elif row["state"] == NOT_ASKED:
+        elif row["detail"] == BY_HAND:
             notes += [f"-> {row['todo']}"]
         lines += [line for note in notes if note for line in textwrap.wrap(note, width, initial_indent=" " * 11, subsequent_indent=" " * 11)]
     return lines
