@@ -99,8 +99,8 @@ def test_a_device_that_takes_seconds_is_waited_for(tmp_path: Path, monkeypatch: 
         if now[0] >= 3:
             later.touch()
 
-    monkeypatch.setattr(host_volume.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(host_volume.time, "sleep", sleep)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.sleep", sleep)
     assert (host_volume.appears(tmp_path / "never", 2), now[0]) == (False, 2)
     assert (host_volume.appears(later, 30), now[0]) == (True, 3)
     assert (host_volume.appears(later, 0), now[0]) == (True, 3)
