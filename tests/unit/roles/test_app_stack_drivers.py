@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from psycopg2 import sql
 from lab import pki, rendering
 from lab.config import Lab
 from lab.supabase.cluster import Cluster
+from lab.supabase.pooling import free_port
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "app_stack"
 USER, NAME = "we b:@/é", "da-ta_b.c~d"
@@ -71,10 +71,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     key, certificate = pki.issue(lab, ["localhost"])
     (folder / "stranger").mkdir()
     _key, wrong = pki.authority(folder / "stranger", "A stranger")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {"ssl": "on", "ssl_cert_file": "server.crt", "ssl_key_file": "server.key", "password_encryption": "scram-sha-256"}
-    cluster = Cluster(folder / "data", port, privileges="bare", listen="localhost", fsync=False, settings=settings)
+    cluster = Cluster(folder / "data", port, privileges="bare", listen="127.0.0.1", fsync=False, settings=settings)
     cluster.create()
     for source, name in ((certificate, "server.crt"), (key, "server.key")):
         shutil.copy(source, folder / "data" / name)
