@@ -49,6 +49,17 @@ options:
   adopt_version:
     description: The newest version to adopt. Required with O(state=adopted).
     type: str
+  compare:
+    description:
+      - Whether O(state=adopted) refuses to record files that do not make the very schema that is there. The difference is shown.
+      - Runs the files in a shadow database on the same server, as O(drift) does, also in check mode.
+    type: bool
+    default: false
+  versions:
+    description: Look at these versions alone, as if there were no other files. Empty means all.
+    type: list
+    elements: str
+    default: []
   missing:
     description: What to do about versions in the ledger without a file. Use V(ignore) when another project owns them.
     type: str
@@ -155,6 +166,7 @@ EXAMPLES = r"""
     migrations: [supabase/migrations]
     state: adopted
     adopt_version: "20250101000000"
+    compare: true
 
 - name: Make sure that everything is applied and nothing was edited
   quetrex.platform.supabase_schema:
@@ -207,6 +219,11 @@ passed_over:
   type: list
   elements: str
   returned: always
+left_out:
+  description: Files that O(versions) leaves out.
+  type: list
+  elements: str
+  returned: always
 not_rehearsed:
   description: Files that check mode could not try, or not whole.
   type: list
@@ -243,6 +260,8 @@ def argument_spec() -> dict[str, Any]:
         "migrations": {"type": "list", "elements": "path", "required": True},
         "state": {"type": "str", "choices": ["applied", "adopted", "verified"], "default": "applied"},
         "adopt_version": {"type": "str"},
+        "compare": {"type": "bool", "default": False},
+        "versions": {"type": "list", "elements": "str", "default": []},
         "missing": {"type": "str", "choices": ["fail", "ignore"], "default": "fail"},
         "retired": {"type": "list", "elements": "path", "default": []},
         "out_of_order": {"type": "str", "choices": ["fail", "ignore"], "default": "fail"},
@@ -267,6 +286,8 @@ def wanted(parameters: dict[str, Any]) -> Wanted:
         folders=parameters["migrations"],
         state=parameters["state"],
         adopt_version=parameters["adopt_version"],
+        compare=parameters["compare"],
+        versions=parameters["versions"],
         missing=parameters["missing"],
         retired=parameters["retired"],
         out_of_order=parameters["out_of_order"],

@@ -14,19 +14,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 
-from . import bootstrap, catalog, tables
+from . import bootstrap, catalog, privileges, tables
 from .database import Database, Target
 from .ledger import ensure
 from .migrations import Migration, read_folders
 from .runner import Limits, Outcome, Runner
-
-_GRANT = "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT {} TO anon, authenticated, service_role"
-_CLOSED: tuple[str, ...] = ()
-_OLD = tuple(_GRANT.format(f"ALL ON {kind}") for kind in ("TABLES", "FUNCTIONS", "SEQUENCES"))
-_NEW = (_GRANT.format("TRUNCATE, REFERENCES, TRIGGER ON TABLES"),)
-# Whether what this user makes in public is given to the API's roles.
-_OPEN = """SELECT EXISTS (SELECT FROM pg_catalog.pg_default_acl d, LATERAL aclexplode(d.defaclacl) a JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
-  WHERE d.defaclnamespace = 'public'::regnamespace AND d.defaclrole = current_user::regrole AND r.rolname IN ('anon', 'authenticated', 'service_role'))"""
 
 
 def find(target: Target, folders: list[str], limits: Limits) -> tuple[list[str], list[str]]:
@@ -38,7 +30,8 @@ def compare(target: Target, files: list[Migration], limits: Limits) -> tuple[lis
     """As find, for these files alone."""
     live = _lines(target)
     with Database(target) as database:
-        starts = (_OLD, _NEW) if database.run(_OPEN)[0][0] else (_CLOSED, _OLD, _NEW)
+        known = (privileges.OLD, privileges.NEW)
+        starts = known if database.run(privileges.OPEN)[0][0] else (privileges.CLOSED, *known)
     gone, come = catalog.difference(_made(target, files, limits, starts[0]), live)
     for start in starts[1:]:
         if not any(line.startswith("grant ") for line in (*gone, *come)):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..run_command import RunCommand
-from . import catalog, ledger, programs, tables
+from . import catalog, ledger, privileges, programs, tables
 from .database import Database, Target, ca_file
 from .errors import Failure
 
@@ -80,6 +80,7 @@ def describe(database: Database, target: Target, managed_tables: list[str]) -> d
         "tables": ours,
         "sequences": tables.sequences(database),
         "left_behind": _left_behind(database, found, ours),
+        "defaults_open": bool(database.run(privileges.OPEN)[0][0]),
         "catalogue": tables.comparable(lines, {target.user.split(".")[0], "postgres"}),
     }
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..run_command import RunCommand
 from ..run_command import run as run_it
 from ..writing import sql_name
-from . import catalog, export, ledger, programs, tables
+from . import catalog, export, ledger, privileges, programs, tables
 from .database import Database, SqlError, Target
 from .errors import Failure
 
@@ -64,7 +64,10 @@ def load(command: RunCommand, target: Target, path: str, report: Report, *, repl
             if report.changed and not check:
                 database.run("COMMIT")
         with database.transaction():
-            _same_catalogue(database, target, manifest, report)
+            granted = _same_catalogue(database, target, manifest, report)
+            report.changed = report.changed or granted
+            if granted and not check:
+                database.run("COMMIT")
 
 
 def _same_ledger(database: Database, manifest: dict[str, Any]) -> None:
@@ -213,10 +216,19 @@ class Rows:
         return data[:size]
 
 
-def _same_catalogue(database: Database, target: Target, manifest: dict[str, Any], report: Report) -> None:
-    """Privileges, policies, triggers and the rest have to be those of the source."""
-    lines = catalog.snapshot(database, catalog.APPLICATION)
-    gone, come = catalog.difference(manifest["catalogue"], tables.comparable(lines, {target.user.split(".")[0], "postgres"}))
+def _same_catalogue(database: Database, target: Target, manifest: dict[str, Any], report: Report) -> bool:
+    """Privileges, policies, triggers and the rest have to be those of the source. Whether grants were carried that its default privileges had made."""
+
+    def difference() -> tuple[list[str], list[str]]:
+        lines = catalog.snapshot(database, catalog.APPLICATION)
+        return catalog.difference(manifest["catalogue"], tables.comparable(lines, {target.user.split(".")[0], "postgres"}))
+
+    gone, come = difference()
+    statements = privileges.aligned(gone, come) if manifest.get("defaults_open") else []
+    for sql in statements:
+        database.run(sql)
+    if statements:
+        gone, come = difference()
     report.difference = {"gone": gone, "come": come}
     if gone or come:
         raise Failure(
@@ -225,3 +237,4 @@ def _same_catalogue(database: Database, target: Target, manifest: dict[str, Any]
             "catalogue",
             **report.difference,
         )
+    return bool(statements)

@@ -9,7 +9,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import catalog, ledger, promises
+from . import catalog, drift, ledger, promises
 from .clashes import refuse_clashes
 from .database import Database, SqlError, Target, refuse_transaction_pooling
 from .errors import Failure
@@ -27,6 +27,8 @@ class Wanted:
     folders: list[str]
     state: str = "applied"
     adopt_version: str | None = None
+    compare: bool = False
+    versions: list[str] = field(default_factory=list)
     missing: str = "fail"
     retired: list[str] = field(default_factory=list)
     out_of_order: str = "fail"
@@ -47,6 +49,7 @@ class Report:
     outcome: Outcome = field(default_factory=Outcome)
     adopted: list[str] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     difference: tuple[list[str], list[str]] | None = None
     queries: list[str] = field(default_factory=list)
 
@@ -62,6 +65,7 @@ class Report:
             "missing": plan.missing,
             "unverifiable": plan.unverifiable,
             "passed_over": self.passed_over,
+            "left_out": self.left_out,
             "not_rehearsed": self.outcome.skipped,
         }
 
@@ -88,7 +92,9 @@ class Session:
 
 def converge(target: Target, wanted: Wanted, report: Report, *, check: bool, diff: bool) -> None:
     """Bring the database to the wanted state; report is filled also when this raises Failure."""
-    files = read_folders(wanted.folders)
+    read = read_folders(wanted.folders)
+    files = [migration for migration in read if not wanted.versions or migration.version in wanted.versions]
+    report.left_out = [migration.label for migration in read if migration not in files]
     report.passed_over = passed_over(wanted.folders)
     report.outcome.warnings += [
         f"{path} is passed over: a migration lies in the folder itself and is named <digits>_<name>.sql." for path in report.passed_over
@@ -111,6 +117,8 @@ def converge(target: Target, wanted: Wanted, report: Report, *, check: bool, dif
 
         runner = Runner(database, wanted.limits, reconnect)
         if wanted.state == "adopted":
+            if wanted.compare:
+                _refuse_difference(target, files, wanted, report)
             _adopt(runner, wanted, report, check=check)
         else:
             _apply(runner, report, wanted.promises, check=check, diff=diff)
@@ -143,6 +151,22 @@ def _to_adopt(plan: Plan, wanted: Wanted, files: list[Migration]) -> list[Migrat
     if limit not in {migration.version for migration in files}:
         raise Failure(f"adopt_version {limit} is not the version of any migration.", "adopt_version", version=limit)
     return [migration for migration in plan.pending if migration.version <= limit]
+
+
+def _refuse_difference(target: Target, files: list[Migration], wanted: Wanted, report: Report) -> None:
+    """Refuse to record files that do not make what is there, so that a new database would be another one."""
+    plan = report.plan or Plan()
+    waiting = {migration.version for migration in plan.pending if migration.version > (wanted.adopt_version or "")}
+    report.difference = gone, come = drift.compare(target, [migration for migration in files if migration.version not in waiting], wanted.limits)
+    if gone or come:
+        words = [f"without {line}" for line in gone] + [f"besides {line}" for line in come]
+        raise Failure(
+            f"The database is not what the files up to {wanted.adopt_version} make: {'; '.join(words)[:3000]}. Nothing was recorded. "
+            "Complete the files, or change the database, until both are the same.",
+            "differs",
+            gone=gone,
+            come=come,
+        )
 
 
 def _adopt(runner: Runner, wanted: Wanted, report: Report, *, check: bool) -> None:

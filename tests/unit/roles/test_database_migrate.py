@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Target
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import store
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database, Target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema import Report, Wanted, converge
 
 if TYPE_CHECKING:
@@ -31,10 +32,14 @@ def settings(database: Scratch, user: str = "postgres") -> dict[str, Any]:
 def test_rehearse_move_and_the_way_back(scratch: MakeScratch, playbook: RunPlaybook, tmp_path: Path) -> None:
     old, new = scratch("old"), scratch("bare")
     converge(Target(**old.options()), Wanted(folders=[str(PROFILE)]), Report(), check=False, diff=False)
+    with Database(Target(**old.options())) as opened:
+        store.make(opened, store.missing(opened))
     for number in range(20):
         old.sign_up(f"u{number}@example.com")
     variables = {"platform_supabase_database": settings(old), "platform_state_dir": str(tmp_path / "state"), "database_export_label": "first"}
     variables |= {"platform_name": "quetrex", "platform_environment": "test", "platform_lock_enabled": False}
+    # a socket, which is no host that a setting may name
+    variables["platform_preflight_record"] = False
     given = tmp_path / "variables.json"
 
     def run(name: str, *arguments: str, **more: Any) -> str:

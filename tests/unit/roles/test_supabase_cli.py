@@ -17,10 +17,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Target
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import drift, store
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database, Target
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.runner import Limits
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema import Report, Wanted, converge
 from lab.supabase.cluster import Cluster, cache_dir
 
+PROFILE = Path(__file__).resolve().parents[3] / "roles/supabase_database/files/profiles/quetrex/migrations"
 VERSIONS = ("2.104.0", "3.1.0")
 FILES = {
     "20260101000000_a.sql": "-- kept as it is\nCREATE TABLE public.a (id int PRIMARY KEY);\r\nINSERT INTO public.a VALUES (1);\n\n",
@@ -133,5 +136,43 @@ def test_what_was_adopted_here_or_repaired_there_counts_for_both(cli: Cli) -> No
     cli("migration", "repair", "--status", "applied", LABELS[0][:14], "--yes")
     assert cli.ours("adopted", adopt_version=LABELS[1][:14]).adopted == [LABELS[1]]
     cli.ours("adopted", adopt_version=LABELS[2][:14])
+    assert cli.believes_all()
+    assert cli.ours("verified").changed is False
+
+
+OWN_TRIGGER = """
+CREATE FUNCTION public.handle_new_user() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER on_auth_user_created AFTER INSERT ON auth.users FOR EACH ROW EXECUTE FUNCTION public.handle_new_user();
+"""
+
+
+def test_a_project_of_the_cli_is_adopted_and_goes_back(cli: Cli, cluster: Cluster) -> None:
+    """Its seeds and its sign-up trigger stay, the platform's own schema is in nobody's way, and without it the CLI goes on as before."""
+    (cli.folder / "20260104000000_sign_up.sql").write_text(OWN_TRIGGER)
+    (cli.project / "supabase/seed.sql").write_text("INSERT INTO public.a VALUES (7);\n")
+    cli("db", "push", "--include-seed", "--yes")
+    assert cli.ours().changed is False
+    target = Target(host="127.0.0.1", port=cli.port, database=cli.database, sslmode="require")
+    with Database(target) as opened:
+        store.make(opened, store.missing(opened))
+    assert drift.find(target, [str(cli.folder)], Limits()) == ([], [])
+    assert cluster.execute("SELECT id FROM public.a ORDER BY 1", database=cli.database) == [(1,), (7,)]
+
+    (cli.folder / "20260105000000_ours.sql").write_text("ALTER TABLE public.a ADD COLUMN ours int;\n")
+    assert [item["version"] for item in cli.ours().outcome.ran] == ["20260105000000"]
+    (cli.folder / "20260106000000_theirs.sql").write_text("ALTER TABLE public.a ADD COLUMN theirs int;\n")
+    cluster.execute("DROP SCHEMA quetrex_platform CASCADE", database=cli.database)
+    cli("db", "push", "--include-seed", "--yes")
+    assert cli.believes_all()
+    assert cluster.execute("SELECT id, ours, theirs FROM public.a ORDER BY 1", database=cli.database) == [(1, None, None), (7, None, None)]
+    assert cli.ours("verified").changed is False
+
+
+def test_a_project_with_the_profile_goes_back_with_its_files(cli: Cli) -> None:
+    """The profile's files are migrations like any others: copied into the project's folder they are the CLI's."""
+    report = Report()
+    converge(Target(host="127.0.0.1", port=cli.port, database=cli.database, sslmode="require"), Wanted([str(PROFILE)]), report, check=False, diff=False)
+    cli.ours(retired=[str(PROFILE)])
+    shutil.copytree(PROFILE, cli.folder, dirs_exist_ok=True)
     assert cli.believes_all()
     assert cli.ours("verified").changed is False
