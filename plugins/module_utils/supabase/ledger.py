@@ -157,7 +157,8 @@ def lock(database: Database, wait: float) -> Iterator[None]:
         # A lost connection has given the lock back already.
         with contextlib.suppress(Failure):
             database.rollback()
-            database.run("SELECT pg_catalog.pg_advisory_unlock(%s)", (LOCK,))
+            # A run takes it again to see that it still has it.
+            database.run("SELECT pg_catalog.pg_advisory_unlock_all()")
 
 
 def _wait_for_lock(database: Database, wait: float) -> None:

@@ -34,24 +34,28 @@ _DONE_ALREADY = {"CREATE": {"42P07", "42P04", "42710"}, "DROP": {"42704", "3D000
 # Statements after which nothing new is there that a later file could need.
 _MAKES_NOTHING = {"VacuumStmt", "ReindexStmt", "ClusterStmt", "AlterSystemStmt", "AlterDatabaseStmt"}
 
-# A lock of the transaction shows whether it is still the one we began: no statement gives it back, and it survives RESET and DISCARD.
-_MARK = 0x51574C58
+# Whoever ends our transaction inside a file and begins another loses both marks. The setting is cheap to read, and RESET takes it away as well; the
+# lock of the transaction survives that, and is asked for only then.
+_SETTING, _MARK = "quetrex.transaction", 0x51574C58
+_MARKS = f"""SELECT pg_catalog.set_config('{_SETTING}', pg_catalog.pg_current_xact_id()::text, true),
+  pg_catalog.pg_advisory_xact_lock({_MARK}, pg_catalog.pg_backend_pid());
+"""
 _SESSION = "RESET ALL; RESET SESSION AUTHORIZATION; RESET ROLE"
-_HELD = """EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid() AND granted
-  AND classid::bigint = {high} AND objid::bigint = {low} AND objsubid = {kind})"""
 _ENDED, _MOVED, _UNLOCKED = (
     "the migration ended its transaction and began another",
     "the server connection changed: this is a pooler in transaction mode",
     "the migration gave the lock back that keeps two runs apart, and another run took it",
 )
-_LOST = f"""WHEN NOT {_HELD.format(high=ledger.LOCK >> 32, low=ledger.LOCK & 0xFFFFFFFF, kind=1)} AND NOT pg_catalog.pg_try_advisory_lock({ledger.LOCK})
-  THEN '{_UNLOCKED}' ELSE '0' END::int"""
+# Taken once more by whoever has it; all of it is given back at the end.
+_LOST = f"WHEN NOT pg_catalog.pg_try_advisory_lock({ledger.LOCK}) THEN '{_UNLOCKED}' ELSE '0' END::int"
 # A cast that fails says so at a third of what a DO block costs.
 _PROOF = f"""RESET SESSION AUTHORIZATION; RESET ROLE; SELECT CASE
 WHEN pg_catalog.pg_backend_pid() <> {{pid}} THEN '{_MOVED}'
-WHEN NOT {_HELD.format(high=_MARK, low="{pid}", kind=2)} THEN '{_ENDED}'
+WHEN pg_catalog.current_setting('{_SETTING}', true) IS DISTINCT FROM pg_catalog.pg_current_xact_id()::text AND NOT EXISTS (
+  SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = {{pid}} AND granted AND classid::bigint = {_MARK} AND objid::bigint = {{pid}}
+  AND objsubid = 2) THEN '{_ENDED}'
 {_LOST};
-"""
+"""  # noqa: S608 - constants of this file
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,7 @@ class Runner:
         """First round trip: begin, limits, the step. Second: proof, ledger row or note, commit, read back."""
         label = work.migration.label
         try:
-            self._send(f"{opening}SELECT pg_catalog.pg_advisory_xact_lock({_MARK}, pg_catalog.pg_backend_pid());\n", work.steps[number])
+            self._send(opening + _MARKS, work.steps[number])
         except ConnectionLost as error:
             raise Failure(f"The connection was lost while {label} ran. {work.words_kept} Run again. {error.message}", "connection_lost") from error
         if not self.database.in_transaction:
