@@ -26,7 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import supabase_schema as base
+import supabase_schema as base  # type: ignore[import-not-found]  # a bench is no package
 
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import catalog
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database, Target
@@ -39,7 +39,7 @@ from ansible_collections.quetrex.platform.plugins.module_utils.supabase import d
 """
 
 
-class Set(base.Bench):
+class Set(base.Bench):  # type: ignore[misc]
     """One folder of migrations."""
 
     @staticmethod
@@ -76,7 +76,7 @@ COMMENT ON TABLE public.item_{n} IS 'number {n}';
             return catalog.snapshot(inside, catalog.Scope())
 
     def start(self) -> str:
-        return self.run([sys.executable, "-c", START])
+        return str(self.run([sys.executable, "-c", START]))
 
 
 def measure(one: Set, runs: int) -> dict[str, Any]:
