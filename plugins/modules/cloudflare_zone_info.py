@@ -109,7 +109,8 @@ RULES = "/zones/{zone}/firewall/access_rules/rules"
 TRIES = 5
 # The vendor looks at the names before it looks at the request, and refuses them where the token may have no certificates.
 CERTIFICATE = {"csr": "permission-probe", "request_type": "origin-ecc", "requested_validity": 7}
-STRANGE_NAME, NO_ACCESS = 1010, 1016
+STRANGE_NAME = 1010
+NO_ACCESS = 1016
 API_ACCESS = "API Access of the token's owner (Manage Account > Members)"
 # permission: the dashboard's name, a read that needs it, and a write that is refused for its content
 PROBES: dict[str, tuple[str, str, tuple[str, str, dict[str, t.Any]]]] = {
