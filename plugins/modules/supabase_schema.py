@@ -239,7 +239,7 @@ failure:
   type: dict
   returned: on failure
   contains:
-    code: {description: A short constant such as V(edited), V(clash) or V(locked)., type: str, returned: always}
+    code: {description: A short constant such as V(edited) or V(clash)., type: str, returned: always}
     details: {description: What the code needs to know., type: dict, returned: always}
 """
 
