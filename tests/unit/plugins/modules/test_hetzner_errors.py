@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
 def table() -> list[Row]:
     text = (Path(__file__).parents[4] / "docs" / "hetzner.md").read_text(encoding="utf-8")
-    lines = text.partition("# What happens when")[2].splitlines()
+    lines = text.partition("# What happens when")[2].partition("\n# ")[0].splitlines()
     cells = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     return [Row(*row) for row in cells[2:]]
 
