@@ -247,7 +247,7 @@ def test_drift(world: World) -> None:
     [
         ("admin", {"awx_controller_secrets": {"vault_pin": 123412341234}}, "vault_pin is a number, not text"),
         ("admin", {"awx_controller_ssh_private_key": KEY.replace("OPENSSH ", "ENCRYPTED ")}, "ssh_private_key has a passphrase"),
-        ("somebody", {}, "the organisation quetrex, which that user does not see; the credential type"),
+        ("somebody", {}, "the organisation quetrex, which that user does not see"),
         ("organizer", {"awx_controller_secrets": {"vault_other": "x"}}, "the credential type quetrex production secrets"),
         ("admin", {"awx_controller_organization": "other"}, "does not belong to the organisation other"),
     ],
