@@ -88,7 +88,9 @@ def unprivileged(argv: list[str], *, follow_parent: bool = False) -> list[str]:
     """
     if Path(argv[0]).parent == bin_dir() and not bin_dir().is_relative_to("/usr"):
         # Those see to it themselves, see majors.py: nobody but root can enter the root they stand in.
-        return argv
+        from lab.supabase import majors
+
+        return ["env", f"{majors.FOLLOW_PARENT}=1", *argv] if follow_parent else argv
     prefix = ["unshare", "--user", f"--map-user={account()}", f"--map-group={account()}", "--"] if os.geteuid() == 0 else []
     if follow_parent:
         # A test run that is killed takes its servers with it.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from lab import base
@@ -12,16 +13,20 @@ from lab.process import locked
 from lab.supabase.cluster import account
 
 SUITES = {15: "bookworm", 17: "trixie", 18: "forky"}
+FOLLOW_PARENT = "LAB_POSTGRES_FOLLOWS"
+"""Set in the environment: the program gets SIGINT when who started it ends."""
 PROGRAMS = ("initdb", "postgres", "psql", "pg_dump", "pg_restore", "pg_ctl")
 # Folders that the programs' root has of its own. All others are the machine's: a cluster's files, sockets and certificates may lie in any of them.
 OWN = {"bin", "boot", "etc", "lib", "lib32", "lib64", "libx32", "lost+found", "sbin", "sys", "usr"}
 # Whoever is root no more, as the product's own way of starting a server makes her, first needs a namespace in which she may mount.
-# As a user of a namespace of its own (made before the root is entered: inside of one the kernel makes none), and not longer than who started it.
+# As a user of a namespace of its own (made before the root is entered: inside of one the kernel makes none). Only a test's server goes with who started
+# it: a lab's stays when the command that brought it up has ended.
 _PROGRAM = """#!/bin/sh
 [ "$(id -u)" = 0 ] || own="--user --map-root-user"
 exec unshare $own --mount -- /bin/sh -c '
   for folder in {shared}; do [ ! -d /$folder ] || mount --rbind /$folder {root}/$folder; done
-  exec unshare --user --map-user={user} --map-group={user} --root={root} -- setpriv --pdeathsig INT -- /usr/lib/postgresql/{major}/bin/{program} "$@"
+  exec unshare --user --map-user={user} --map-group={user} --root={root} -- \\
+    ${{{follow}:+setpriv --pdeathsig INT --}} /usr/lib/postgresql/{major}/bin/{program} "$@"
 ' {program} "$@"
 """
 
@@ -31,18 +36,18 @@ def programs(cache: Path, major: int) -> Path:
     packages = [f"postgresql-{major}", "util-linux", "dash", "coreutils"]
     cache.mkdir(parents=True, exist_ok=True)
     root = base.debian_root(cache, SUITES[major], packages, variant="extract", salt="every folder of the machine")
-    folder = root / "programs"
+    folder = root / f"programs-{hashlib.sha256(_PROGRAM.encode()).hexdigest()[:8]}"
     shared = sorted(path.name for path in Path("/").iterdir() if path.is_dir() and not path.is_symlink() and path.name not in OWN)
     with locked(cache / f"{root.name}.lock"):
         for name in shared:
             (root / name).mkdir(exist_ok=True)
         if not folder.exists():
             _complete(root)
-            draft = root / "programs.new"
+            draft = folder.with_suffix(".new")
             draft.mkdir(exist_ok=True)
             for program in PROGRAMS:
                 path = draft / program
-                path.write_text(_PROGRAM.format(shared=" ".join(shared), root=root, major=major, program=program, user=account()))
+                path.write_text(_PROGRAM.format(shared=" ".join(shared), root=root, major=major, program=program, user=account(), follow=FOLLOW_PARENT))
                 path.chmod(0o755)
             draft.rename(folder)
     return folder
