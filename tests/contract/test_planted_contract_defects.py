@@ -17,8 +17,8 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner import client as hetzner_client
-from contract.test_vendors import app_of
 from lab.api import hetzner
+from lab.api.apps import app_of
 from lab.api.cloudflare.testing import CloudflareLab
 from lab.api.contract import contract_of
 from lab.api.kit import wrap

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 from collections.abc import Iterator
@@ -19,24 +18,13 @@ from starlette.routing import Match, Route
 
 from ansible_collections.quetrex.platform.plugins.plugin_utils import contracts
 from contract import documents
-from lab.api import hetzner
-from lab.api.cloudflare.testing import CloudflareLab
+from lab.api.apps import app_of
 from lab.api.contract import VENDORS
-from lab.api.testing import ScratchLab
 
 # What a part of a stand-in's path may be, where not everything is a call of its own.
 PARTS = {"{action}": "pause"}
 # AWX's stand-in has one route for all kinds of objects.
 GENERIC = ("awx",)
-
-
-def app_of(api: str, root: Path) -> Starlette:
-    """A stand-in."""
-    module = importlib.import_module(f"lab.api.{api}")
-    if api == "hetzner":
-        return hetzner.create_app(ScratchLab(root), hetzner.NullHardware())
-    made: Starlette = module.create_app(CloudflareLab(root) if api == "cloudflare" else ScratchLab(root))
-    return made
 
 
 def routes(app: Starlette) -> Iterator[tuple[str, str]]:

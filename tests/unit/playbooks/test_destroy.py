@@ -14,8 +14,7 @@ from hcloud import Client
 
 from lab.api.cloudflare.testing import CloudflareServer, cloudflare_server
 from lab.api.hetzner.testing import HetznerApi, hetzner_api
-
-from .test_identity import Inventory
+from lab.inventory import Inventory
 
 pytestmark = pytest.mark.play
 

@@ -33,8 +33,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.quetrex.platform.plugins.filter.bearer_digest import bearer_digest
 from lab import pki
-
-from .test_app_stack_templates import files
+from lab.stack import files
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = [pytest.mark.skipif(NGINX is None, reason="needs nginx")]

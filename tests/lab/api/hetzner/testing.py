@@ -18,6 +18,10 @@ from lab.api.testing import ScratchLab, serving
 
 from .world import Project, Resource
 
+LABELS = {"platform": "quetrex", "environment": "test", "role": "app"}
+WANTED: dict[str, Any] = {"name": "app", "labels": LABELS, "types": ["cpx31", "cpx41"], "location": "ash", "user_data": "#cloud-config\n{}"}
+"""The options of a server that tests order with the module."""
+
 
 @dataclass
 class Clock:
@@ -91,3 +95,20 @@ def hetzner_api(root: Path) -> Iterator[HetznerApi]:
     violations = root / "contract-violations.jsonl"
     if violations.exists():
         raise AssertionError(violations.read_text(encoding="utf-8"))
+
+
+def order(api: HetznerApi, **more: Any) -> int:
+    """Order a server behind the module's back and return its id."""
+    from hcloud import Client
+
+    client = Client(api.token, api_endpoint=api.url)
+    body = {"name": "app", "server_type": "cpx31", "image": "debian-13", "location": "ash", **more}
+    return int(client.request("POST", "/servers", json=body)["server"]["id"])
+
+
+def make(api: HetznerApi, path: str, **body: Any) -> dict[str, Any]:
+    """Make another resource behind the module's back."""
+    from hcloud import Client
+
+    found: dict[str, Any] = Client(api.token, api_endpoint=api.url).request("POST", path, json=body)
+    return found

@@ -101,6 +101,10 @@ class World:
         status = int(lines[0].split()[1]) if done.returncode == 0 and lines[0] else 0
         return Answer(status, {k.lower(): v for k, _colon, v in (line.partition(": ") for line in lines[1:])}, body, done.returncode)
 
+    def cached(self, path: str, *options: str) -> str:
+        """The cache status of a request to the site."""
+        return self.curl(f"https://quetrex.test{path}", *options).headers.get("cf-cache-status", "-")
+
     @contextlib.contextmanager
     def connection(self, name: str) -> Iterator[Callable[[str], int]]:
         """One connection of a visitor to the edge that is kept open; asks for a path and returns the status."""

@@ -28,11 +28,6 @@ def rule(target: str, *actions: tuple[str, Any]) -> dict[str, Any]:
     }
 
 
-def cached(world: World, path: str, *options: str) -> str:
-    """The cache status of a request."""
-    return world.curl(f"{SITE}{path}", *options).headers.get("cf-cache-status", "-")
-
-
 def test_headers_toward_the_origin(site: World) -> None:
     spoofed = ("-H", "X-Forwarded-For: 203.0.113.9", "-H", "CF-Connecting-IP: 203.0.113.9")
     answer = site.curl(f"{SITE}/x", "--interface", site.lab.control, *spoofed)
@@ -143,32 +138,32 @@ def test_origin_pulls_show_a_certificate(site: World) -> None:
 
 
 def test_cache_without_rules(site: World) -> None:
-    assert [cached(site, "/page") for _visit in range(2)] == ["DYNAMIC", "DYNAMIC"]
-    assert [cached(site, "/app.js") for _visit in range(2)] == ["MISS", "HIT"]
-    assert [cached(site, "/private.js?cc=private") for _visit in range(2)] == ["BYPASS", "BYPASS"]
-    assert [cached(site, "/cookie.js?cookie=a%3Db") for _visit in range(2)] == ["BYPASS", "BYPASS"]
-    assert cached(site, "/app.js", "-X", "POST", "-d", "x") == "DYNAMIC"
+    assert [site.cached("/page") for _visit in range(2)] == ["DYNAMIC", "DYNAMIC"]
+    assert [site.cached("/app.js") for _visit in range(2)] == ["MISS", "HIT"]
+    assert [site.cached("/private.js?cc=private") for _visit in range(2)] == ["BYPASS", "BYPASS"]
+    assert [site.cached("/cookie.js?cookie=a%3Db") for _visit in range(2)] == ["BYPASS", "BYPASS"]
+    assert site.cached("/app.js", "-X", "POST", "-d", "x") == "DYNAMIC"
 
 
 def test_cache_by_page_rule(site: World) -> None:
     site.api.call("POST", "/zones/{zone}/pagerules", rule("quetrex.test/_next/static/*", ("cache_level", "cache_everything"), ("edge_cache_ttl", 2419200)))
     site.api.call("POST", "/zones/{zone}/pagerules", rule("quetrex.test/api/*", ("cache_level", "bypass")))
-    site.until(lambda: cached(site, "/_next/static/probe") in ("MISS", "HIT") and cached(site, "/api/probe.js") == "DYNAMIC", "the rules arrive")
+    site.until(lambda: site.cached("/_next/static/probe") in ("MISS", "HIT") and site.cached("/api/probe.js") == "DYNAMIC", "the rules arrive")
     first, second = (site.curl(f"{SITE}/_next/static/page?cookie=a%3Db&cc=no-store") for _visit in range(2))
     assert [first.headers["cf-cache-status"], second.headers["cf-cache-status"]] == ["MISS", "HIT"]
     assert "set-cookie" not in first.headers
     assert first.body == second.body
-    assert {cached(site, "/api/data.js") for _visit in range(3)} == {"DYNAMIC"}
+    assert {site.cached("/api/data.js") for _visit in range(3)} == {"DYNAMIC"}
 
 
 def test_the_highest_page_rule_wins_alone(site: World) -> None:
     site.api.call("POST", "/zones/{zone}/pagerules", rule("quetrex.test/*", ("cache_level", "cache_everything"), ("edge_cache_ttl", 7200)))
     site.api.call("POST", "/zones/{zone}/pagerules", {**rule("quetrex.test/api/*", ("cache_level", "bypass")), "priority": 2})
-    site.until(lambda: cached(site, "/probe") in ("MISS", "HIT") and cached(site, "/api/probe") == "DYNAMIC", "the rules arrive")
-    assert [cached(site, "/api/x") for _visit in range(2)] == ["DYNAMIC", "DYNAMIC"]
+    site.until(lambda: site.cached("/probe") in ("MISS", "HIT") and site.cached("/api/probe") == "DYNAMIC", "the rules arrive")
+    assert [site.cached("/api/x") for _visit in range(2)] == ["DYNAMIC", "DYNAMIC"]
     low = site.api.call("GET", "/zones/{zone}/pagerules").json()["result"][0]["id"]
     site.api.call("PATCH", f"/zones/{{zone}}/pagerules/{low}", {"priority": 1})
-    site.until(lambda: cached(site, "/api/x") in ("MISS", "HIT"), "the order changes")
+    site.until(lambda: site.cached("/api/x") in ("MISS", "HIT"), "the order changes")
 
 
 def test_cache_rules_win_over_page_rules_and_the_last_one_over_the_others(site: World) -> None:
@@ -185,10 +180,10 @@ def test_cache_rules_win_over_page_rules_and_the_last_one_over_the_others(site: 
         "action_parameters": {"cache": False},
     }
     site.api.call("PUT", entry, {"rules": [everything]})
-    site.until(lambda: cached(site, "/a/x") in ("MISS", "HIT"), "the cache rule wins")
+    site.until(lambda: site.cached("/a/x") in ("MISS", "HIT"), "the cache rule wins")
     site.api.call("PUT", entry, {"rules": [everything, nothing]})
-    site.until(lambda: cached(site, "/a/x") == "DYNAMIC", "the last one wins")
-    assert [cached(site, "/a/b") for _visit in range(2)] == ["MISS", "HIT"]
+    site.until(lambda: site.cached("/a/x") == "DYNAMIC", "the last one wins")
+    assert [site.cached("/a/b") for _visit in range(2)] == ["MISS", "HIT"]
 
 
 def test_forwarding(site: World) -> None:
@@ -199,7 +194,7 @@ def test_forwarding(site: World) -> None:
 
 @pytest.mark.parametrize("order", [{"purge_everything": True}, {"files": [f"{SITE}/p.js"]}, {"hosts": ["quetrex.test"]}, {"prefixes": ["quetrex.test/p"]}])
 def test_purge(site: World, order: dict[str, Any]) -> None:
-    assert [cached(site, "/p.js") for _visit in range(2)] == ["MISS", "HIT"]
+    assert [site.cached("/p.js") for _visit in range(2)] == ["MISS", "HIT"]
     before = json.loads(site.curl(f"{SITE}/p.js").body)["count"]
     site.api.call("POST", "/zones/{zone}/purge_cache", order)
     site.until(lambda: json.loads(site.curl(f"{SITE}/p.js").body)["count"] > before, "the purge arrives")

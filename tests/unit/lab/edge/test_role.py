@@ -24,7 +24,6 @@ from lab.api.cloudflare.state import new_zone
 from lab.api.cloudflare.testing import run_role
 
 from .conftest import World, needs_root
-from .test_edge import cached
 
 pytestmark = [needs_root, pytest.mark.lab, pytest.mark.long]
 CACHE = [{"match": "/api/*", "mode": "bypass"}, {"match": "/*", "mode": "everything", "edge_ttl": "1 month"}]
@@ -103,7 +102,7 @@ def test_zones_engines_and_addresses_live(two_zones: World, role: Callable[..., 
     world, first = two_zones, (two_zones.origin_ip, two_zones.origin_ip6)
     second = (world.lab.address(4, 201), world.lab.address6(4, 201))
     role("page_rules", *first)
-    world.until(lambda: cached(world, "/page") in ("MISS", "HIT"), "the rules arrive")
+    world.until(lambda: world.cached("/page") in ("MISS", "HIT"), "the rules arrive")
     world.until(lambda: answering(world, OTHER) == first[1], "a zone whose origin has IPv6 alone answers")
     assert {answering(world, "quetrex.test") for dummy in range(8)} == set(first), "both families lead to the origin"
 
@@ -113,7 +112,7 @@ def test_zones_engines_and_addresses_live(two_zones: World, role: Callable[..., 
             role(engine, *first)
             before = len(visitor.seen)
             world.until(lambda before=before: len(visitor.seen) > before + 12, "visitors go on")  # type: ignore[misc]
-            seen.append((rules(world, "quetrex.test"), rules(world, OTHER), cached(world, "/page") in ("MISS", "HIT")))
+            seen.append((rules(world, "quetrex.test"), rules(world, OTHER), world.cached("/page") in ("MISS", "HIT")))
         assert seen == [((0, 2), (0, 2), True), ((2, 0), (2, 0), True)]
 
         net.set_addresses(world.lab, "origin", [*first, *second])

@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from lab.api.hetzner.testing import HetznerApi
-
-from .test_hetzner_server import make, order
+from lab.api.hetzner.testing import HetznerApi, make, order
 
 Run = Callable[..., dict[str, Any]]
 LABELS = {"platform": "quetrex", "environment": "test", "role": "app"}

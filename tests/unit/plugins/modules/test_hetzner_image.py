@@ -12,9 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.images import Golden, surplus, unfit
-from lab.api.hetzner.testing import HetznerApi
-
-from .test_hetzner_server import WANTED, order
+from lab.api.hetzner.testing import WANTED, HetznerApi, order
 
 Run = Callable[..., dict[str, Any]]
 LABELS = {"platform": "quetrex", "environment": "test", "role": "image", "recipe": "abc"}

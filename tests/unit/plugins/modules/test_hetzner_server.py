@@ -15,29 +15,10 @@ from typing import Any
 
 import pytest
 
-from lab.api.hetzner.testing import HetznerApi
+from lab.api.hetzner.testing import LABELS, WANTED, HetznerApi, make, order
 
 Run = Callable[..., dict[str, Any]]
-LABELS = {"platform": "quetrex", "environment": "test", "role": "app"}
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGbsMTr0y6bKSSbOZIL9tpjFwbyMUR0rHS9UN8HWHPAt me"
-WANTED: dict[str, Any] = {"name": "app", "labels": LABELS, "types": ["cpx31", "cpx41"], "location": "ash", "user_data": "#cloud-config\n{}"}
-
-
-def order(api: HetznerApi, **more: Any) -> int:
-    """Order a server behind the module's back and return its id."""
-    from hcloud import Client
-
-    client = Client(api.token, api_endpoint=api.url)
-    body = {"name": "app", "server_type": "cpx31", "image": "debian-13", "location": "ash", **more}
-    return int(client.request("POST", "/servers", json=body)["server"]["id"])
-
-
-def make(api: HetznerApi, path: str, **body: Any) -> dict[str, Any]:
-    """Make another resource behind the module's back."""
-    from hcloud import Client
-
-    found: dict[str, Any] = Client(api.token, api_endpoint=api.url).request("POST", path, json=body)
-    return found
 
 
 def send(api: HetznerApi, method: str, path: str, **body: Any) -> None:
