@@ -29,3 +29,12 @@ def test_files_of_tests_stand_alone() -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").rpartition(".")[2].startswith("test_")
     ]
     assert found == []
+
+
+def test_names_are_short() -> None:
+    """A test's name says what it is about; the sentence stands in its docstring."""
+    functions = [(path, node) for path in (rules.ROOT / "tests").rglob("test_*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    long = [
+        f"{path.name}: {node.name}" for path, node in functions if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and len(node.name) > 60
+    ]
+    assert long == []

@@ -57,7 +57,7 @@ def vars_of(rule: FirewallRule) -> dict[str, Any]:
 
 
 @pytest.mark.long
-def test_a_machine_that_reaches_neither_the_edge_nor_the_server_leaves_both_alone(mortal: Mortal) -> None:
+def test_blind_controller(mortal: Mortal) -> None:
     """Its owner's address has changed, and the edge is filtered: to this machine it looks dead, and visitors are served all the time."""
     server, uptime = mortal.server, mortal.on_server("cut -d' ' -f1 /proc/uptime")
     with closed_to_this_machine(mortal), visited(mortal.lab, mortal.server_ipv4):
@@ -71,7 +71,8 @@ def test_a_machine_that_reaches_neither_the_edge_nor_the_server_leaves_both_alon
 
 
 @pytest.mark.long
-def test_a_machine_without_the_state_folder_destroys_nothing_for_a_redis_that_is_stopped(mortal: Mortal, tmp_path: Path) -> None:
+def test_controller_without_state(mortal: Mortal, tmp_path: Path) -> None:
+    """A machine without the state folder destroys nothing for a Redis that is stopped."""
     server, booted = mortal.server, mortal.on_server("cat /proc/sys/kernel/random/boot_id; stat -c %i /etc/machine-id")
     mortal.on_server("docker stop platform-redis")
     try:
@@ -87,7 +88,8 @@ def test_a_machine_without_the_state_folder_destroys_nothing_for_a_redis_that_is
 
 
 @pytest.mark.long
-def test_a_registry_that_refuses_the_login_stops_before_the_disk_goes(mortal: Mortal) -> None:
+def test_registry_refuses_login(mortal: Mortal) -> None:
+    """A registry that refuses the login stops before the disk goes."""
     server = mortal.server
     with visited(mortal.lab, mortal.server_ipv4):
         login = {"host": mortal.facts["registry"]["host"], "username": mortal.facts["registry"]["username"], "password": "expired"}

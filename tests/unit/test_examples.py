@@ -16,7 +16,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_renovate_finds_every_image_of_the_inventory_and_nothing_else_names_one() -> None:
+def test_renovate_finds_images() -> None:
+    """Renovate finds every image of the inventory and nothing else names one."""
     text = (ROOT / "inventories/production/group_vars/all/platform.yml").read_text().replace("sha256:…", "sha256:" + "a" * 64)
     (manager,) = json.loads((ROOT / "examples/renovate.json").read_text())["customManagers"]
     (pattern,) = manager["matchStrings"]

@@ -86,7 +86,8 @@ def the_vault_as_a_sops_file(inventory: Path) -> Path:
     return (inventory / "group_vars" / "all" / "vault.yml").rename(inventory / "group_vars" / "all" / "vault.sops.yml")
 
 
-def test_a_sops_file_that_nobody_opens_is_told_from_secrets_that_are_there(inventory: Path, sops_file: Path, collection_tree: Path) -> None:
+def test_closed_sops_file(inventory: Path, sops_file: Path, collection_tree: Path) -> None:
+    """A SOPS file that nobody opens is told from secrets that are there."""
     sops_file.write_text(yaml.safe_dump(dict.fromkeys(yaml.safe_load(sops_file.read_text()), SEALED)))
     done = check(inventory, collection_tree, HCLOUD_TOKEN=VALUE)
     assert done.returncode == 2

@@ -85,7 +85,8 @@ def engine(nginx: Nginx) -> Engine:
     return Engine(nginx, lambda _text: None)
 
 
-def test_a_reload_is_over_when_no_worker_from_before_takes_requests() -> None:
+def test_end_of_reload() -> None:
+    """A reload is over when no worker from before takes requests."""
     nginx = Nginx(deaf=4, busy=3)
     nginx.reload()
     assert (nginx.deaf, nginx.did) == (0, ["-q", "reload"])
@@ -98,7 +99,8 @@ def test_a_reload_that_no_worker_hears_of_ends_all_the_same() -> None:
     assert RELOAD_SECONDS <= nginx.time < RELOAD_SECONDS + 1
 
 
-def test_an_interrupted_release_is_undone_before_its_colour_is_made_anew() -> None:
+def test_interrupted_release_is_undone() -> None:
+    """An interrupted release is undone before its colour is made again."""
     nginx, plan = Nginx(deaf=3, busy=4), Plan(("restore", "start"), "green", "blue", "an interrupted release is undone first")
     for step in engine(nginx)._steps(plan, "image", "config", None):
         step.do()
@@ -106,7 +108,8 @@ def test_an_interrupted_release_is_undone_before_its_colour_is_made_anew() -> No
 
 
 @pytest.mark.parametrize("failing", ["verify", "gate"])
-def test_what_failed_ends_what_it_has_and_goes_when_no_new_visitors_get_there(failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_release_is_drained(failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What failed ends what it has and goes when no new visitors get there."""
     nginx = Nginx(deaf=3, busy=4)
     plan = Plan(("start", "gate", "switch", "verify"), "green", "blue", "another image")
     made = engine(nginx)

@@ -261,7 +261,8 @@ def test_a_failure_before_the_record_leaves_the_old_one(fake: Fake, step: str, p
 
 
 @pytest.mark.parametrize("step", ["drain", "stop", "prune"])
-def test_a_failure_after_the_record_leaves_the_new_one_and_says_so(fake: Fake, step: str) -> None:
+def test_failure_after_record(fake: Fake, step: str) -> None:
+    """A failure after the record leaves the new one and says so."""
     fake.fails = {step: OSError("broken")}
     code, result = run(fake, "deploy", image(2))
     assert (code, result["outcome"]) == (5, "unclean"), result
@@ -284,7 +285,9 @@ def test_a_record_that_cannot_be_written_gives_visitors_back(fake: Fake) -> None
     assert run(fake, "ensure")[1]["changed"] is False
 
 
-def test_a_record_that_was_written_before_its_step_failed_is_put_back(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_record_restored_after_failure(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record that was written before its step failed is put back."""
+
     def interrupted(record: Record) -> None:
         Server.save_record(fake, record)
         monkeypatch.undo()
@@ -389,7 +392,8 @@ def test_a_reboot_starts_no_image_that_a_deploy_would_refuse(fake: Fake) -> None
 
 
 @pytest.mark.parametrize("sick", [False, True])
-def test_an_interrupted_release_that_cannot_be_finished_goes_back(fake: Fake, sick: bool) -> None:
+def test_interrupted_release_goes_back(fake: Fake, sick: bool) -> None:
+    """An interrupted release that cannot be finished goes back."""
     fake.start("green", image(2), "c")
     Server.point(fake, "green")
     if sick:
@@ -494,7 +498,8 @@ def test_a_new_server_goes_on_with_the_record_of_the_one_before(fake: Fake, tmp_
 
 
 @pytest.mark.parametrize("row", ["later", "shorter", "of others"])
-def test_a_volume_of_an_older_copy_takes_only_what_goes_on_from_it(fake: Fake, row: str) -> None:
+def test_volume_of_older_copy(fake: Fake, row: str) -> None:
+    """A volume of an older copy takes only what goes on from it."""
     older = fake.record_file.read_text()
     assert run(fake, "deploy", image(2))[0] == 0
     fake.record_file.write_text(older)

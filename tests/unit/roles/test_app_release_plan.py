@@ -55,7 +55,8 @@ def test_killed_after_the_switch_is_finished() -> None:
     assert (plan.colour, plan.old, plan.steps) == ("green", "blue", ("switch", "reload", "verify", "record", "drain", "stop"))
 
 
-def test_killed_after_the_switch_with_a_sick_colour_is_undone_first() -> None:
+def test_killed_after_switch() -> None:
+    """Killed after the switch with a sick colour is undone first."""
     seen = Observed("green", "blue", {"blue": up(OLD), "green": Container(NEW, "c", running=True)})
     plan = make_plan(seen, NEW, "c")
     assert (plan.colour, plan.old) == ("green", "blue")
@@ -71,7 +72,8 @@ def test_other_alternates() -> None:
     assert [other(None), other("blue"), other("green")] == ["blue", "green", "blue"]
 
 
-def test_the_configuration_is_the_same_for_both_colours_and_differs_with_a_secret_or_a_file() -> None:
+def test_configuration_digest() -> None:
+    """The configuration is the same for both colours and differs with a secret or a file."""
     blue = {"image": "a", "container_name": "platform-web-blue", "networks": {"web": 1}, "environment": {"S": "1"}}
     green = blue | {"image": "b", "container_name": "platform-web-green", "networks": {"web": 2}}
     assert config_hash(blue) == config_hash(green)
@@ -111,7 +113,8 @@ def test_a_new_server_starts_with_what_served_last() -> None:
     assert choose(Track(), NEW, NEW, KNOWN) == (NEW, None)
 
 
-def test_what_served_goes_on_whatever_the_inventory_asks_for_by_now() -> None:
+def test_running_release_is_kept() -> None:
+    """What served goes on whatever the inventory asks for by now."""
     assert choose(track(OLD), NEW, None, KNOWN, resume=True)[0] == OLD
     assert choose(Track(), NEW, OLD, KNOWN, resume=True)[0] == OLD
     assert choose(Track(), NEW, None, KNOWN, resume=True) == (NEW, None)
@@ -136,7 +139,8 @@ def test_migrations_run_before_anything_of_the_new_release() -> None:
     assert steps[:3] == ("pull", "migrate", "start")
 
 
-def test_images_of_failed_releases_go_too_and_those_of_a_rollback_stay() -> None:
+def test_image_retention() -> None:
+    """Images of failed releases go too and those of a rollback stay."""
     assert track(OLD, NEW).to_forget(5, [OLD, NEW, NEWER]) == [NEWER]
 
 

@@ -205,7 +205,8 @@ def test_every_code_of_redis_is_decided() -> None:
 
 
 @pytest.mark.parametrize("keys", [[3, 3], [3, 3, 0]], ids=["unreadable", "read as nothing"])
-def test_redis_goes_back_to_its_copy_when_it_cannot_go_on_with_its_data(keys: list[int | None]) -> None:
+def test_redis_falls_back_to_copy(keys: list[int | None]) -> None:
+    """Redis goes back to its copy when it cannot go on with its data."""
     fake = Fake()
     fake.files["redis"], fake.keys, fake.web = "new", keys, 503
     fake.unreadable = len(keys) == 2

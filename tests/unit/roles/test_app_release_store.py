@@ -120,7 +120,8 @@ def test_the_servers_own_record_wins_and_is_kept(database: Scratch) -> None:
     assert store(database).fetch() == later.plain()
 
 
-def test_a_later_record_is_adopted_only_where_the_server_has_not_written_its_own(database: Scratch) -> None:
+def test_adoption_of_later_record(database: Scratch) -> None:
+    """A later record is adopted only where the server has not written its own."""
     later = MADE.having(MADE.web.add(SECOND), runner=False)
     store(database).keep(later.plain())
     for own in (True, False):

@@ -59,7 +59,8 @@ def test_while_a_playbook_writes_nothing_is_released(stack: Path) -> None:
         pass
 
 
-def test_while_a_release_goes_on_a_playbook_is_refused_by_its_name(stack: Path) -> None:
+def test_playbook_during_release(stack: Path) -> None:
+    """While a release goes on a playbook is refused by its name."""
     with alone(stack, "deploy", "ci", print):
         answer = playbook(stack).take()
         assert not answer["held"]

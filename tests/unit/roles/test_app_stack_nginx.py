@@ -268,7 +268,8 @@ def test_a_body_reaches_the_application_while_it_is_sent(world: World) -> None:
     assert world.ask("/api/echo", method="POST", body=b"x" * (11 * 1024 * 1024)).status == 413
 
 
-def test_slow_uploads_of_one_visitor_are_limited_and_nobody_elses(world: World) -> None:
+def test_slow_uploads_limited_per_visitor(world: World) -> None:
+    """Slow uploads of one visitor are limited and nobody else's."""
     held = [world.begin("198.51.100.20", 9_000_000) for _number in range(LIMITS["uploads"])]
     try:
         time.sleep(0.3)

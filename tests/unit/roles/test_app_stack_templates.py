@@ -57,7 +57,8 @@ def test_environment_values_survive_quotes_and_dollars(found: dict[str, Any]) ->
     assert "DATABASE_URL='postgresql://app:p%2Fw%401@db.example.com:6543/postgres?sslmode=verify-full'\n" in text
 
 
-def test_the_runner_is_closed_without_a_token_and_guarded_with_one(found: dict[str, Any]) -> None:
+def test_runner_token(found: dict[str, Any]) -> None:
+    """The runner is closed without a token and guarded with one."""
     assert "return 403;" in found["/opt/platform/nginx/nginx.conf"]["content"]
     guarded = files(app_stack_runner_token="s3cret")["/opt/platform/nginx/nginx.conf"]
     assert "return 403;" not in guarded["content"].partition("location /runner/")[2]
@@ -103,7 +104,8 @@ def test_a_change_of_the_stack_stops_nothing(found: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("2m", 120), ("90", 90), (45, 45), ("1h", 3600)])
-def test_a_time_means_the_same_to_nginx_docker_systemd_and_releases(text: Any, seconds: int) -> None:
+def test_one_meaning_of_durations(text: Any, seconds: int) -> None:
+    """A time means the same to nginx docker systemd and releases."""
     found = files(app_stack_worker_shutdown_timeout=text)
     assert f"worker_shutdown_timeout {seconds}s;" in found["/opt/platform/nginx/nginx.conf"]["content"]
     assert compose(found)["services"]["nginx"]["stop_grace_period"] == f"{seconds + 15}s"
@@ -116,7 +118,8 @@ def test_node_takes_headers_as_large_as_nginx_passes_on(given: dict[str, str], w
     assert f"NODE_OPTIONS='--max-http-header-size=65536{wanted}'\n" in files(app_stack_web_environment=given)["/opt/platform/env/web.env"]["content"]
 
 
-def test_folders_in_memory_have_a_size_and_are_writable_whoever_owns_them_in_the_image() -> None:
+def test_tmpfs_size_and_owner() -> None:
+    """Folders in memory have a size and are writable whoever owns them in the image."""
     found = compose(files(app_stack_web_tmpfs=["/tmp", "/app/cache:size=1g", "/x:uid=5,mode=700"]))["services"]
     wanted = ["/tmp:size=64m,mode=1777", "/app/cache:size=1g,mode=1777", "/x:uid=5,mode=700,size=64m"]
     assert found["web-blue"]["tmpfs"] == found["web-green"]["tmpfs"] == wanted
@@ -124,7 +127,7 @@ def test_folders_in_memory_have_a_size_and_are_writable_whoever_owns_them_in_the
         assert all("size=" in folder for folder in service.get("tmpfs", [])), name
 
 
-def test_no_container_of_users_code_or_the_application_is_an_account_of_the_server(found: dict[str, Any]) -> None:
+def test_container_uids(found: dict[str, Any]) -> None:
     """Accounts are below 65536 everywhere, those of systemd among them, and subordinate numbers begin at 100000."""
     users = {name: int(service["user"].partition(":")[0]) for name, service in compose(found)["services"].items() if name not in ("nginx", "redis")}
     assert set(users) == {"web-blue", "web-green", "runner"}
@@ -140,7 +143,8 @@ def test_one_upload_takes_no_whole_turn_of_the_application(found: dict[str, Any]
         assert int(most) <= 256 * 1024
 
 
-def test_nginx_comes_first_and_users_code_last_when_processors_are_short(found: dict[str, Any]) -> None:
+def test_cpu_shares(found: dict[str, Any]) -> None:
+    """Nginx comes first and user's code last when processors are short."""
     shares = {name: service.get("cpu_shares", 1024) for name, service in compose(found)["services"].items()}
     assert max(shares, key=lambda name: shares[name]) == "nginx"
     assert min(shares, key=lambda name: shares[name]) == "runner"

@@ -93,7 +93,8 @@ def test_nothing_is_asked_twice_when_nothing_changed(role: Role) -> None:
     assert [line["path"] for line in role.api.log()].count("/client/v4/zones") == 1, "what prepare found is not looked up again"
 
 
-def test_a_server_without_ipv6_leaves_no_address_of_the_one_before(role: Role) -> None:
+def test_server_without_ipv6(role: Role) -> None:
+    """A server without IPv6 leaves no address of the one before."""
     role.run(cloudflare_zone_origin_ipv6="2001:db8::1")
     assert {kind for _name, kind, _content in role.records("quetrex.test")} == {"A", "AAAA"}
     role.api.forget()
@@ -126,7 +127,8 @@ def test_the_engine_changes_there_and_back(role: Role) -> None:
     assert (len(zone["page_rules"]), zone["rulesets"]["http_request_cache_settings"]["rules"]) == (2, [])
 
 
-def test_prepare_names_every_missing_permission_and_touches_nothing(role: Role) -> None:
+def test_prepare_names_permissions(role: Role) -> None:
+    """Prepare names every missing permission and touches nothing."""
     role.api.cloud.state["tokens"][role.api.token]["scopes"] = ["Zone Read", "DNS Write", "Page Rules Read"]
     before = json.dumps(role.api.cloud.state["zones"], sort_keys=True)
     text = role.run(tasks_from="prepare", ok=False)
@@ -148,7 +150,7 @@ def test_prepare_says_where_the_authority_of_origin_pulls_is(role: Role) -> None
     assert role.zone("quetrex.test")["settings"]["tls_client_auth"]["value"] == "off"
 
 
-def test_prepare_stops_at_a_zone_that_serves_nobody_yet_or_waits_for_it(role: Role) -> None:
+def test_prepare_checks_the_zone(role: Role) -> None:
     """Without name servers or a certificate the run would end red after everything was bought. It stops before that, or waits as long as it may."""
     zone = role.zone("quetrex.test")
     zone["progress"] = ["pending"]

@@ -96,7 +96,7 @@ def test_the_role_without_a_profile(playbook: RunPlaybook, scratch: MakeScratch,
     assert "changed=0    unreachable=0    failed=0" in verified, verified
 
 
-def test_a_database_of_before_gets_the_platforms_schema_and_nothing_else(playbook: RunPlaybook, scratch: MakeScratch, tmp_path: Path) -> None:
+def test_upgrade_adds_the_schema_only(playbook: RunPlaybook, scratch: MakeScratch, tmp_path: Path) -> None:
     """Made by the migrations alone, as earlier versions did: one change, then none; the record of releases moves with it."""
     database = scratch("old")
     role = Role(playbook, tmp_path, database)

@@ -59,7 +59,8 @@ def derived(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_each_system_gets_the_right_engine_and_keeps_a_working_one(derived: dict[str, Any], name: str) -> None:
+def test_engine_of_each_system(derived: dict[str, Any], name: str) -> None:
+    """Each system gets the right engine and keeps a working one."""
     system, _present, _chosen, engine, packages = CASES[name]
     found = derived[name]
     assert (found["effective"], set(found["missing"])) == (engine, packages)

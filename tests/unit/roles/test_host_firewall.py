@@ -139,7 +139,8 @@ ELSEWHERE = ("203.0.113.10:443", "203.0.113.10:5432", "203.0.113.10:6543")
 OURS = ("172.30.2.1:22", "172.30.0.1:22", "203.0.113.1:22", "172.30.2.1:443", "127.1.0.1:8087", "172.30.2.1:8088")
 
 
-def test_users_code_reaches_the_application_and_the_world_but_neither_the_server_nor_a_database(host: Host) -> None:
+def test_runner_egress(host: Host) -> None:
+    """User's code reaches the application and the world but neither the server nor a database."""
     assert set(host.reached("br-runner", *ELSEWHERE, *OURS).values()) == {1}, "without the firewall nothing answers either: the look proves nothing"
     host.load()
     found = host.reached("br-runner", *ELSEWHERE, *OURS)
@@ -147,7 +148,8 @@ def test_users_code_reaches_the_application_and_the_world_but_neither_the_server
 
 
 @pytest.mark.parametrize("place", ["br-web", "docker0"])
-def test_other_containers_reach_databases_but_no_port_of_the_server(host: Host, place: str) -> None:
+def test_container_egress(host: Host, place: str) -> None:
+    """Other containers reach databases but no port of the server."""
     host.load()
     found = host.reached(place, *ELSEWHERE, *OURS)
     assert {socket for socket, number in found.items() if number} == set(ELSEWHERE)

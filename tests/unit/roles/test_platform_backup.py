@@ -122,7 +122,8 @@ def test_a_volume_that_was_in_use_before_is_left_as_it_is(backup: Any) -> None:
     assert (backup.redis / "appendonlydir/appendonly.aof.1.incr.aof").exists()
 
 
-def test_a_new_volume_is_no_empty_platform_while_the_repository_cannot_be_reached(backup: Any, program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_volume_without_repository(backup: Any, program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new volume is no empty platform while the repository cannot be reached."""
     (backup.state / "lost+found").mkdir()
     refused = subprocess.CompletedProcess(["restic"], 1, "", "Fatal: dial tcp: connection refused")
     monkeypatch.setattr(program.Backup, "restic", lambda self, *words, **more: refused)
@@ -139,7 +140,8 @@ def test_status_tells_the_age_or_that_there_is_none(backup: Any, program: Any) -
     assert found["age_seconds"] > 0
 
 
-def test_a_failed_copy_is_told_with_the_time_of_the_last_good_one(backup: Any, program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_copy_is_reported(backup: Any, program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed copy is told with the time of the last good one."""
     backup.write(backup.record, {"ok": True, "at": "2026-01-01T00:00:00Z"})
     (tmp_path / "settings.json").write_text(json.dumps(backup.settings))
     monkeypatch.setattr(program, "SETTINGS", tmp_path / "settings.json")
@@ -186,9 +188,8 @@ def test_another_password_takes_the_place_of_the_one_before(backup: Any, program
 
 
 @pytest.mark.parametrize("dies_at", ["key add", "key list", "key remove"])
-def test_a_change_of_password_that_was_killed_is_finished_by_the_next(
-    backup: Any, program: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dies_at: str
-) -> None:
+def test_killed_password_change(backup: Any, program: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dies_at: str) -> None:
+    """A change of password that was killed is finished by the next."""
     keys, alive = Keys("first"), [False]
 
     def restic(self: Any, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:

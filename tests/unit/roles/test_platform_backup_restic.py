@@ -232,7 +232,7 @@ def test_copy_waits_for_another_writer(place: Place) -> None:
             process.wait()
 
 
-def test_copy_is_no_failure_because_another_writer_shares_the_repository(place: Place) -> None:
+def test_copy_beside_another_writer(place: Place) -> None:
     """Two platforms in one repository: old copies stay in the list until nobody is in the way."""
     other = hold(place, "backup", host="another-server")
     try:

@@ -101,7 +101,8 @@ def test_good_settings_pass(player: Player, settings: dict[str, Any]) -> None:
     assert SECRET not in output
 
 
-def test_all_that_is_wrong_is_said_at_once_and_nothing_is_touched(player: Player, settings: dict[str, Any]) -> None:
+def test_all_errors_at_once(player: Player, settings: dict[str, Any]) -> None:
+    """All that is wrong is said at once and nothing is touched."""
     wrong = {
         "platform_domain": "https://quetrex.test/",
         "platform_web_image": "quetrex/web:latest",
@@ -128,7 +129,8 @@ def test_text_that_a_role_would_read_as_something_else(player: Player, settings:
     assert not player.trace.exists()
 
 
-def test_a_required_setting_that_is_missing_is_named_with_the_fix(player: Player, settings: dict[str, Any]) -> None:
+def test_missing_setting(player: Player, settings: dict[str, Any]) -> None:
+    """A required setting that is missing is named with the fix."""
     del settings["platform_hetzner_api_token"]
     code, output = player.play("platform_preflight", settings)
     assert code == 2, output

@@ -72,7 +72,8 @@ def test_after_the_last_attempt_it_fails_and_says_so(api: HetznerApi, recover: R
     assert "POWER_ON did not work" in said
 
 
-def test_what_hetzner_failed_at_leads_on_and_stops_where_the_images_cannot_be_pulled(api: HetznerApi, recover: Recover) -> None:
+def test_next_action_after_failure(api: HetznerApi, recover: Recover) -> None:
+    """What Hetzner failed at leads on and stops where the images cannot be pulled."""
     api.hardware.on.discard(order(api))
     api.fault({"domain": "action", "command": "start_server", "code": "action_failed"})
     said = recover()

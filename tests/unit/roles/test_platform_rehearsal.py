@@ -61,7 +61,8 @@ def variables() -> dict[str, Any]:
     return found
 
 
-def test_what_production_serves_is_rehearsed_and_no_migration_runs() -> None:
+def test_rehearses_production_release() -> None:
+    """What production serves is rehearsed and no migration runs."""
     given = variables()
     assert (given["app_release_action"], given["app_release_migrate"]) == ("resume", [])
     # also where the inventory or a job says otherwise
@@ -94,7 +95,7 @@ def test_nothing_is_written_into_productions_state_folder() -> None:
     assert folder["ansible.builtin.file"] == {"path": "{{ platform_rehearsal_folder }}", "state": "absent"}
 
 
-def test_ssh_knows_the_rehearsals_host_key_and_all_that_the_inventory_says(playbook: RunPlaybook, tmp_path: Path) -> None:
+def test_ssh_arguments(playbook: RunPlaybook, tmp_path: Path) -> None:
     """A connection that never comes about says with which words ssh was called."""
     inventory = "-o UserKnownHostsFile={{ platform_state_dir }}/known_hosts -o User=inventory"
     (tmp_path / "hosts").write_text(f"h1 ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1 ansible_ssh_common_args='{inventory}'\n")
@@ -107,7 +108,8 @@ def test_ssh_knows_the_rehearsals_host_key_and_all_that_the_inventory_says(playb
     assert 0 < called.index(own) < called.index(productions) < called.index("User=inventory")
 
 
-def test_the_address_is_taken_out_before_nobody_knows_it_any_more() -> None:
+def test_address_removed_in_time() -> None:
+    """The address is taken out before nobody knows it any more."""
     tasks = yaml.safe_load((ROLES / "platform_rehearsal/tasks/delete.yml").read_text())
     names = [task["name"] for task in tasks]
     order = [names.index(f"delete | {name}") for name in ("Look which addresses it has", "Let it out of the database", "The server with all it has")]

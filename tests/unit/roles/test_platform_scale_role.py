@@ -71,7 +71,8 @@ def names(api: HetznerApi) -> list[str]:
     return [str(one["name"]) for one in api.servers()]
 
 
-def test_settings_that_cannot_work_are_named_before_anything_is_asked(api: HetznerApi, decide: Decide) -> None:
+def test_impossible_settings(api: HetznerApi, decide: Decide) -> None:
+    """Settings that cannot work are named before anything is asked."""
     (said,) = decide({"platform_scale_mode": "inplace", "platform_tier": "huge"})
     for words in ("inplace", "auto, in_place, replace", "huge", "starter, growth, scale, peak", "REFUSED"):
         assert words in said, said

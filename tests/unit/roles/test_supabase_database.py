@@ -99,7 +99,8 @@ def test_attack_succeeds_on_the_document_alone(scratch: MakeScratch, attack: str
         cursor.execute(ATTACKS[attack].format(**ids))
 
 
-def test_truncate_survives_the_new_privileges_on_the_document_alone(scratch: MakeScratch) -> None:
+def test_truncate_privilege(scratch: MakeScratch) -> None:
+    """Truncate survives the new privileges on the document alone."""
     database = scratch("new")
     database.sql(DOCUMENT.read_text())
     with database.acting("anon") as cursor:
@@ -181,7 +182,8 @@ def test_paths_and_web_addresses_are_pictures(mended: Scratch, address: str | No
         assert cursor.rowcount == 1
 
 
-def test_a_thousand_projects_of_each_user_and_any_number_by_the_service_key(mended: Scratch) -> None:
+def test_limit_of_projects(mended: Scratch) -> None:
+    """A thousand projects of each user and any number by the service key."""
     ids = people(mended)
     for account in ids.values():
         with mended.acting("authenticated", account) as cursor:

@@ -117,7 +117,8 @@ def test_a_paused_project_is_woken_while_something_else_is_done(management: Mana
 
 
 @pytest.mark.parametrize("entry", ["wake", "main"])
-def test_an_api_without_an_answer_ends_a_run_unless_its_database_works(management: ManagementServer, site: Site, entry: str) -> None:
+def test_silent_api(management: ManagementServer, site: Site, entry: str) -> None:
+    """An API without an answer ends a run unless its database works."""
     management.fault({"match": {"method": "GET"}, "effect": {"status": 503, "body": {"message": "try later"}}})
     settings = {"entry": entry, "platform_supabase_database": login(management), "supabase_project_wait_timeout": 1}
     assert "failed=1" in site(**settings)

@@ -91,7 +91,8 @@ def test_catalogue_has_what_is_really_sold(world: World) -> None:
     assert price["price_monthly"]["net"] == "62.9900000000"
 
 
-def test_server_comes_up_on_the_primary_ip_with_volume_key_and_firewall(world: World) -> None:
+def test_server_with_all_resources(world: World) -> None:
+    """Server comes up on the primary ip with volume key and firewall."""
     client = world.client
     ip = client.primary_ips.create(type="ipv4", name="ip", location=Location(name="ash"), auto_delete=False).primary_ip
     volume = client.volumes.create(10, "data", location=Location(name="ash"), format="ext4").volume

@@ -74,7 +74,8 @@ def test_exchange_is_logged_without_headers(url: str, lab: ScratchLab) -> None:
     assert "Bearer" not in json.dumps(line)
 
 
-def test_wrong_answers_and_accepted_wrong_requests_are_violations(url: str, lab: ScratchLab) -> None:
+def test_violations(url: str, lab: ScratchLab) -> None:
+    """Wrong answers and accepted wrong requests are violations."""
     ask(url, "GET", "/v1/ssh_keys/1")
     ask(url, "POST", "/v1/ssh_keys", NEW_KEY)
     assert lines(lab.path("contract-violations.jsonl")) == []
@@ -139,7 +140,8 @@ def test_domain_faults_agree_on_what_they_name() -> None:
     assert faults.domain("sold_out", type="cpx31", location="ash") is None
 
 
-def test_store_survives_and_is_saved_only_when_the_block_ends_well(lab: ScratchLab) -> None:
+def test_store_is_transactional(lab: ScratchLab) -> None:
+    """Store survives and is saved only when the block ends well."""
     store = kit.Store(lab, "x")
     with store.edit() as data:
         data["a"] = {"1": 2}

@@ -95,7 +95,8 @@ def test_heartbeats_of_uptimerobot_can_only_say_that_all_is_well(client: Client)
     assert client.call("POST", "/v3/monitors", {"friendlyName": "host", "type": "HEARTBEAT", "interval": 300})[0] == 400
 
 
-def test_heartbeats_of_better_stack_tell_failures_with_their_reason(client: Client) -> None:
+def test_better_stack_heartbeat_failure(client: Client) -> None:
+    """Heartbeats of better stack tell failures with their reason."""
     status, made, _headers = client.call("POST", "/api/v2/heartbeats", {"name": "host", "period": 300, "grace": 60})
     assert (status, made["data"]["attributes"]["status"]) == (201, "pending")
     path = "/" + made["data"]["attributes"]["url"].split("/", 3)[3]

@@ -166,7 +166,8 @@ def test_the_highest_page_rule_wins_alone(site: World) -> None:
     site.until(lambda: site.cached("/api/x") in ("MISS", "HIT"), "the order changes")
 
 
-def test_cache_rules_win_over_page_rules_and_the_last_one_over_the_others(site: World) -> None:
+def test_precedence_of_cache_rules(site: World) -> None:
+    """Cache rules win over page rules and the last one over the others."""
     site.api.call("POST", "/zones/{zone}/pagerules", rule("quetrex.test/*", ("cache_level", "bypass")))
     entry = "/zones/{zone}/rulesets/phases/http_request_cache_settings/entrypoint"
     everything = {
@@ -212,7 +213,7 @@ def fight(world: World, *, on: bool) -> None:
     assert world.api.call("PUT", "/zones/{zone}/bot_management", {"fight_mode": on}).status_code == 200
 
 
-def test_bot_fight_mode_challenges_whoever_is_no_browser_unless_a_rule_lets_him_through(site: World) -> None:
+def test_bot_fight_mode(site: World) -> None:
     """Probes, pipelines and users' runners get 403 with cf-mitigated, from the edge alone; a rule for their address is what helps."""
     browser = ("-A", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0")
     fight(site, on=True)

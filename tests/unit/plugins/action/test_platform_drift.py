@@ -102,7 +102,8 @@ def test_a_runner_around_the_first_run_does_not_hear_the_second(tmp_path: Path) 
     assert not {"AWX_ISOLATED_DATA_DIR", "ANSIBLE_CALLBACK_PLUGINS"} & set(env)
 
 
-def test_it_waits_less_for_a_vendor_that_is_down_unless_told_otherwise(tmp_path: Path) -> None:
+def test_shorter_wait_for_vendors(tmp_path: Path) -> None:
+    """It waits less for a vendor that is down unless told otherwise."""
     assert environment({}, tmp_path)["QUETREX_CLOUDFLARE_TIMEOUT"] == "30"
     assert environment({"QUETREX_CLOUDFLARE_TIMEOUT": "90"}, tmp_path)["QUETREX_CLOUDFLARE_TIMEOUT"] == "90"
 

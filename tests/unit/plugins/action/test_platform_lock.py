@@ -206,7 +206,8 @@ def test_a_lost_session_is_noticed_and_the_lock_taken_again(start: Start, databa
     assert first.wrote()
 
 
-def test_a_run_whose_lock_is_anothers_meanwhile_is_stopped_before_its_next_task(start: Start, database: tuple[Scratch, dict[str, Any]]) -> None:
+def test_lost_lock_stops_the_run(start: Start, database: tuple[Scratch, dict[str, Any]]) -> None:
+    """A run whose lock is another's meanwhile is stopped before its next task."""
     scratch, setting = database
     first = start("first", "here", setting)
     assert first.holds(), first.said()
@@ -245,7 +246,7 @@ def away(scratch: Scratch, name: str) -> None:
     scratch.cluster.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,), user="supabase_admin")
 
 
-def test_a_second_taking_adds_the_database_that_could_not_be_asked_before(start: Start, database: tuple[Scratch, dict[str, Any]], tmp_path: Path) -> None:
+def test_second_taking_adds_the_database(start: Start, database: tuple[Scratch, dict[str, Any]], tmp_path: Path) -> None:
     """`recover` begins while the database is away, and `site` is a part of it."""
     scratch, setting = database
     playbook = PLAYBOOK.replace("        <<: *lock\n", '        <<: *lock\n        database: "{{ later }}"\n')
@@ -275,7 +276,8 @@ def test_a_holder_that_vanished_frees_the_lock(database: tuple[Scratch, dict[str
         holder.wait()
 
 
-def test_without_the_database_the_machine_is_locked_and_a_warning_says_so(start: Start) -> None:
+def test_lock_without_database(start: Start) -> None:
+    """Without the database the machine is locked and a warning says so."""
     nowhere = {"host": "127.0.0.1", "port": 9, "user": "postgres", "sslmode": "disable"}
     first = start("first", database=nowhere)
     assert first.holds(), first.said()

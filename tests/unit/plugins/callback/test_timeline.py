@@ -119,7 +119,8 @@ print(json.dumps({"changed": False, "timeline_say": "DIAGNOSIS: " + "long " * 40
 """
 
 
-def test_what_a_module_has_to_say_is_one_line_and_a_budget_is_the_last(project: Path, collection_tree: Path) -> None:
+def test_one_line_for_a_module(project: Path, collection_tree: Path) -> None:
+    """What a module has to say is one line and a budget is the last."""
     (project / "library").mkdir()
     (project / "library" / "speak.py").write_text(SAYING)
     more = "\n    - name: Speak\n      speak:\n    - name: Budget\n      ansible.builtin.set_stats:\n        data: {timeline_budget: 600}\n"

@@ -39,7 +39,8 @@ def test_a_question_without_a_variable_is_refused_by_name() -> None:
         survey([{"question": "Really?"}], "destroy")
 
 
-def test_secrets_become_fields_and_extra_variables_and_the_key_a_file() -> None:
+def test_secrets_become_fields() -> None:
+    """Secrets become fields and extra variables and the key a file."""
     made = secrets_type(["vault_b", "vault_a"])
     assert [one["id"] for one in made["inputs"]["fields"]] == ["ssh_private_key", "vault_a", "vault_b"]
     assert all(one["secret"] for one in made["inputs"]["fields"])

@@ -309,7 +309,8 @@ def test_the_cache_belongs_to_the_options(fleet: Fleet, cached: dict[str, Any]) 
     assert list(fleet.inventory(**cached, label_selector="role=app").hosts) == ["a"]
 
 
-def test_an_older_cache_only_when_allowed_and_only_while_the_api_is_down(fleet: Fleet, cached: dict[str, Any]) -> None:
+def test_stale_cache(fleet: Fleet, cached: dict[str, Any]) -> None:
+    """An older cache only when allowed and only while the API is down."""
     fleet.inventory(**cached)
     for path in (fleet.lab.root / "cache").iterdir():
         os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 4000))
@@ -381,7 +382,8 @@ def test_what_is_given_on_the_command_line_goes_first(fleet: Fleet, collection_t
     assert json.loads(done.stdout)["_meta"]["hostvars"]["ours"]["platform_name"] == "quetrex"
 
 
-def test_a_failure_leaves_the_users_setting_for_other_inventories(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_keeps_user_setting(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure leaves the user's setting for other inventories."""
     fleet.inventory()
     monkeypatch.setattr(constants, "INVENTORY_ANY_UNPARSED_IS_FAILED", False)
     for _twice in range(2):

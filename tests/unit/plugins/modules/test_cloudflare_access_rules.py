@@ -57,7 +57,8 @@ def test_one_of_ours_that_was_turned_round_is_set_right(cloudflare_api: Cloudfla
 
 
 @pytest.mark.parametrize("value", ["192.0.2.0/28", "10.0.0.0/8", "2001:db8::/56", "example.com", "192.0.2.1/24"])
-def test_what_no_rule_can_be_about_is_refused_before_anything_is_asked(cloudflare_api: CloudflareServer, run_cloudflare: Run, value: str) -> None:
+def test_invalid_targets(cloudflare_api: CloudflareServer, run_cloudflare: Run, value: str) -> None:
+    """What no rule can be about is refused before anything is asked."""
     result = run_cloudflare("access_rules", addresses=["192.0.2.10", value])
     assert (result["failure"]["code"], value in result["msg"]) == ("invalid_value", True)
     assert cloudflare_api.log() == []

@@ -115,9 +115,8 @@ def test_the_document_names_every_permission_as_the_modules_do() -> None:
     assert {"Zone Read"} | {label if label == "Cache Purge" else f"{label} Edit" for label, _read, _write in PROBES.values()} <= named
 
 
-def test_who_only_looks_waits_less_by_the_environment_and_an_option_is_stronger(
-    cloudflare_api: CloudflareServer, run_cloudflare: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_waiting_time_precedence(cloudflare_api: CloudflareServer, run_cloudflare: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who only looks waits less by the environment and an option is stronger."""
     cloudflare_api.fault({"match": {"method": "GET", "path": LIST}, "effect": {"html": 502}})
 
     def asked(**options: int) -> int:

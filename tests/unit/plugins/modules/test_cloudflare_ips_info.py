@@ -23,7 +23,8 @@ def test_a_change_is_told_by_the_etag(cloudflare_api: CloudflareServer, run_clou
     assert run_cloudflare("ips_info", etag="older")["differs"] is True
 
 
-def test_without_the_api_the_packaged_networks_serve_with_a_warning(cloudflare_api: CloudflareServer, run_cloudflare: Run, warnings: list[str]) -> None:
+def test_packaged_networks(cloudflare_api: CloudflareServer, run_cloudflare: Run, warnings: list[str]) -> None:
+    """Without the API the packaged networks serve with a warning."""
     cloudflare_api.fault({"effect": {"html": 502}})
     packaged = run_cloudflare("ips_info", etag="older")
     assert (packaged["source"], packaged["differs"]) == ("packaged", False)
@@ -32,9 +33,8 @@ def test_without_the_api_the_packaged_networks_serve_with_a_warning(cloudflare_a
     assert warnings == [w for w in warnings if "published on 2023-09-28" in w] != []
 
 
-def test_the_last_answer_is_kept_and_better_than_the_packaged_one(
-    cloudflare_api: CloudflareServer, run_cloudflare: Run, tmp_path: Path, warnings: list[str]
-) -> None:
+def test_last_answer_is_kept(cloudflare_api: CloudflareServer, run_cloudflare: Run, tmp_path: Path, warnings: list[str]) -> None:
+    """The last answer is kept and better than the packaged one."""
     keep = tmp_path / "state" / "edge.json"
     assert run_cloudflare("ips_info", check=True, keep=str(keep))["source"] == "api"
     assert not keep.exists(), "looking leaves nothing behind"

@@ -58,7 +58,7 @@ def test_what_an_interrupted_run_had_issued_is_used(cloudflare_api: CloudflareSe
     assert again["days_left"] == 364
 
 
-def test_a_server_that_is_gone_leaves_its_certificate_to_be_revoked(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+def test_certificate_of_lost_server(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
     """The new machine of the same name knows nothing; the mark tells its predecessor's certificate from everybody else's."""
     elsewhere = run_cloudflare("origin_certificate", csr=csr(), hostnames=HOSTS, mark="app-2.origin.quetrex.test")["certificate_id"]
     by_hand = run_cloudflare("origin_certificate", csr=csr(), hostnames=HOSTS)["certificate_id"]
@@ -74,7 +74,7 @@ def test_a_server_that_is_gone_leaves_its_certificate_to_be_revoked(cloudflare_a
     assert (again["changed"], again["superseded"], again["requests"]) == (False, [], 2)
 
 
-def test_a_certificate_without_the_mark_is_replaced_and_stays_valid(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+def test_certificate_without_mark(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
     """It may serve elsewhere too: only what has the mark is ours to revoke."""
     plain = run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS)
     marked = run_cloudflare("origin_certificate", csr=CSR, hostnames=HOSTS, mark=MARK, certificate=plain["certificate"])

@@ -34,7 +34,8 @@ def test_missing_permissions_are_named(cloudflare_api: CloudflareServer, run_clo
     assert run_cloudflare("zone_info", permissions=ALL, access="write")["missing_permissions"] == EDIT
 
 
-def test_a_token_that_only_reads_is_told_from_one_that_writes_and_nothing_is_touched(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+def test_read_only_token(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    """A token that only reads is told from one that writes and nothing is touched."""
     before = json.dumps(cloudflare_api.zone, sort_keys=True)
     assert run_cloudflare("zone_info", permissions=ALL, access="write")["missing_permissions"] == []
     allow(cloudflare_api, "Zone Read", *(f"{scope} Read" for scope in SCOPES))
@@ -53,7 +54,8 @@ def test_a_token_that_is_none_is_an_error(run_cloudflare: Run) -> None:
     assert "Make a new token" in run_cloudflare("zone_info", api_token="0" * 40)["msg"]
 
 
-def test_a_permission_nobody_knows_is_refused_before_anything_is_asked(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+def test_unknown_permission(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    """A permission nobody knows is refused before anything is asked."""
     result = run_cloudflare("zone_info", permissions=["dns", "dsn"])
     assert result["failure"]["code"] == "unknown_permission"
     assert "dsn is none of dns," in result["msg"]
@@ -71,7 +73,7 @@ def test_a_name_below_a_zone_is_told_its_zone(run_cloudflare: Run) -> None:
     assert f"app.{zone} is a name in the zone {zone}" in result["msg"]
 
 
-def test_the_right_to_certificates_is_tried_with_the_zones_own_name(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+def test_permission_for_certificates(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
     """Cloudflare decides it by the names in the request. An empty one, as it was sent before, is refused for being empty, whatever the token may do."""
     allow(cloudflare_api, "Zone Read", "SSL and Certificates Read")
     assert cloudflare_api.call("POST", "/certificates", {}).status_code == 400, "not 403, so it seemed to be permitted"
@@ -81,7 +83,7 @@ def test_the_right_to_certificates_is_tried_with_the_zones_own_name(cloudflare_a
     assert missing == ["API Access of the token's owner (Manage Account > Members)"]
 
 
-def test_a_zone_that_is_not_active_says_which_name_servers_to_set(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+def test_pending_zone(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
     """Before, it passed for a zone like any other, and the platform was bought."""
     cloudflare_api.zone["progress"] = ["pending"]
     result = run_cloudflare("zone_info", certificate_names=["@", "www"])
@@ -110,7 +112,8 @@ def test_the_edges_certificate(
     assert bool(result["edge_certificate"]["expires_on"]) is (state == "active")
 
 
-def test_a_token_that_may_not_look_leaves_the_certificate_unknown(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+def test_certificate_without_permission(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    """A token that may not look leaves the certificate unknown."""
     allow(cloudflare_api, "Zone Read")
     result = run_cloudflare("zone_info", certificate_names=["@"])
     assert (result["edge_certificate"]["state"], result["missing"]) == ("unknown", [])

@@ -48,9 +48,8 @@ def deaf(api: CloudflareServer, name: str) -> None:
     api.fault({"match": {"method": "PATCH", "path": f"/settings/{name}$"}, "effect": {"status": 200, "body": kept}})
 
 
-def test_a_setting_that_is_no_longer_documented_is_warned_about_when_it_is_not_kept(
-    cloudflare_api: CloudflareServer, run_cloudflare: Run, warnings: list[str]
-) -> None:
+def test_undocumented_setting(cloudflare_api: CloudflareServer, run_cloudflare: Run, warnings: list[str]) -> None:
+    """A setting that is no longer documented is warned about when it is not kept."""
     deaf(cloudflare_api, "security_level")
     result = run_cloudflare(NAME, settings={"security_level": "high", "ssl": "strict"})
     assert result["settings"] == {"security_level": "medium", "ssl": "strict"}

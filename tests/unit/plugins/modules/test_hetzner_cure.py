@@ -56,7 +56,8 @@ def test_reset_keeps_the_disk(hetzner: HetznerApi, run_hetzner: Run, server: int
     assert hetzner.writes() == [f"POST /v1/servers/{server}/actions/reset"]
 
 
-def test_rebuild_takes_the_protection_off_and_the_next_image_when_one_is_gone(hetzner: HetznerApi, run_hetzner: Run, server: int) -> None:
+def test_rebuild_protected_server(hetzner: HetznerApi, run_hetzner: Run, server: int) -> None:
+    """Rebuild takes the protection off and the next image when one is gone."""
     protect(hetzner, server)
     done = run_hetzner("cure", cure="rebuild", images=["424242", "debian-13"], **WHICH)
     assert done["steps"] == ["take the protection off app", "put a fresh image on app"]
@@ -121,7 +122,8 @@ def test_a_location_that_does_not_listen_stops_no_relocation(hetzner: HetznerApi
 
 
 @pytest.mark.parametrize("broken", [False, True])
-def test_rebuild_prefers_the_golden_image_and_does_without_a_broken_one(hetzner: HetznerApi, run_hetzner: Run, server: int, broken: bool) -> None:
+def test_rebuild_from_golden_image(hetzner: HetznerApi, run_hetzner: Run, server: int, broken: bool) -> None:
+    """Rebuild prefers the golden image and does without a broken one."""
     from hcloud import Client
 
     labels = {"role": "image", "recipe": "abc"}

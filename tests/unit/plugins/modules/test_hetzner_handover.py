@@ -99,7 +99,8 @@ def test_two_of_one_role_are_refused(hetzner: HetznerApi, run_hetzner: Run, pair
     assert run_hetzner("handover", **WHICH)["failure"]["code"] == "ambiguous"
 
 
-def test_a_successor_that_is_not_wanted_goes_with_all_it_has_and_nothing_else(hetzner: HetznerApi, run_hetzner: Run, pair: tuple[int, int]) -> None:
+def test_abandoned_successor(hetzner: HetznerApi, run_hetzner: Run, pair: tuple[int, int]) -> None:
+    """A successor that is not wanted goes with all it has and nothing else."""
     looked = run_hetzner("handover", check=True, part="abandon", **WHICH)
     assert (looked["steps"][0], looked["steps"][-1], hetzner.writes()) == ("delete app-next", "delete firewall app-next", [])
     # killed after the server went
@@ -114,7 +115,8 @@ def test_a_successor_that_is_not_wanted_goes_with_all_it_has_and_nothing_else(he
     assert run_hetzner("handover", part="abandon", **WHICH)["changed"] is False
 
 
-def test_a_successor_that_has_the_volume_or_the_name_is_not_abandoned(hetzner: HetznerApi, run_hetzner: Run, pair: tuple[int, int]) -> None:
+def test_successor_in_use(hetzner: HetznerApi, run_hetzner: Run, pair: tuple[int, int]) -> None:
+    """A successor that has the volume or the name is not abandoned."""
     run_hetzner("handover", part="volume", **WHICH)
     hetzner.forget()
     assert run_hetzner("handover", part="abandon", **WHICH)["failure"]["code"] == "resource_in_use"

@@ -38,7 +38,8 @@ def test_the_budget_stops_before_anything_is_bought(hetzner: HetznerApi, run_het
     assert hetzner.writes() == []
 
 
-def test_sold_out_is_the_next_choice_and_nothing_left_names_the_nearest(hetzner: HetznerApi, run_hetzner: Run) -> None:
+def test_sold_out(hetzner: HetznerApi, run_hetzner: Run) -> None:
+    """Sold out is the next choice and nothing left names the nearest."""
     hetzner.fault({"domain": "sold_out", "type": "cpx31"}, times=None)
     assert run_hetzner("plan", location="ash", tier="starter")["chosen"]["name"] == "ccx23"
     hetzner.fault({"domain": "sold_out", "location": "ash"}, times=None)
@@ -80,14 +81,16 @@ def test_a_server_that_is_there_needs_neither_stock_nor_budget(hetzner: HetznerA
     assert run_hetzner("plan", location="ash", tier="peak", labels=LABELS, resize=True)["failure"]["code"] == "no_plan"
 
 
-def test_a_type_that_is_only_sold_out_is_not_left_for_the_next_best(hetzner: HetznerApi, run_hetzner: Run, server: Callable[..., None]) -> None:
+def test_temporarily_sold_out(hetzner: HetznerApi, run_hetzner: Run, server: Callable[..., None]) -> None:
+    """A type that is only sold out is not left for the next best."""
     server("cpx31")
     hetzner.fault({"domain": "sold_out", "type": "cpx31"}, times=None)
     told = run_hetzner("plan", location="ash", tier="starter", labels=LABELS, resize=True)
     assert (told["chosen"]["name"], told["alternatives"][0]["name"]) == ("cpx31", "ccx23")
 
 
-def test_another_size_shows_both_and_wants_the_budget_only_for_a_resize(run_hetzner: Run, server: Callable[..., None]) -> None:
+def test_resize_within_budget(run_hetzner: Run, server: Callable[..., None]) -> None:
+    """Another size shows both and wants the budget only for a resize."""
     server("cpx31")
     told = run_hetzner("plan", location="ash", tier="scale", labels=LABELS, monthly_budget=100)
     assert (told["chosen"]["name"], told["current"]["name"]) == ("cpx41", "cpx31")

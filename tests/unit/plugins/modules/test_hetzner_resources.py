@@ -116,7 +116,7 @@ def there(hetzner: HetznerApi) -> dict[str, list[Any]]:
     return {kind: [dict(one) for one in hetzner.project.all(kind)] for kind in ("firewalls", "primary_ips", "volumes")}
 
 
-def test_two_platforms_whose_names_join_to_the_same_word_never_collide(hetzner: HetznerApi, run_hetzner: Run) -> None:
+def test_joined_names_do_not_collide(hetzner: HetznerApi, run_hetzner: Run) -> None:
     """`q2`/`x-y` and `q2-x`/`y` are both `q2-x-y-app` at Hetzner: the second is refused, and what the first has stays as it is."""
     first = {"platform": "q2", "environment": "x-y", "role": "app"}
     run_hetzner("resources", **{**WANTED, "name": "q2-x-y-app", "labels": first})

@@ -99,7 +99,8 @@ def test_a_failure_after_the_order_was_accepted(hetzner: HetznerApi, run_hetzner
     assert len(hetzner.servers()) == 1
 
 
-def test_sold_out_after_the_order_was_accepted_takes_the_next_choice(hetzner: HetznerApi, run_hetzner: Run) -> None:
+def test_sold_out_after_order(hetzner: HetznerApi, run_hetzner: Run) -> None:
+    """Sold out after the order was accepted takes the next choice."""
     hetzner.fault({"domain": "action", "command": "create_server", "code": "resource_unavailable", "message": "error during placement"})
     assert run_hetzner("server", **WANTED)["server"]["server_type"] == "cpx41"
     assert len(hetzner.servers()) == 1
@@ -179,7 +180,8 @@ def test_what_it_lacks_is_given_to_it(hetzner: HetznerApi, run_hetzner: Run) -> 
 
 @pytest.mark.parametrize("exists", [True, False])
 @pytest.mark.parametrize("check", [True, False])
-def test_what_another_server_has_is_refused_before_anything_is_bought(hetzner: HetznerApi, run_hetzner: Run, exists: bool, check: bool) -> None:
+def test_resource_of_another_server(hetzner: HetznerApi, run_hetzner: Run, exists: bool, check: bool) -> None:
+    """What another server has is refused before anything is bought."""
     volume = make(hetzner, "/volumes", name="data", size=10, location="ash")["volume"]["id"]
     four = make(hetzner, "/primary_ips", name="four", type="ipv4", assignee_type="server", location="ash", auto_delete=False)["primary_ip"]["id"]
     other = order(hetzner, name="other", volumes=[volume], public_net={"enable_ipv4": True, "enable_ipv6": False, "ipv4": four})
@@ -255,7 +257,8 @@ def test_a_resize_is_told_with_its_price_and_done_in_order(hetzner: HetznerApi, 
     assert (back["server"]["server_type"], back["server"]["status"]) == ("cpx31", "running")
 
 
-def test_a_server_that_does_not_listen_loses_its_power_after_the_budget(hetzner: HetznerApi, run_hetzner: Run) -> None:
+def test_power_off_after_budget(hetzner: HetznerApi, run_hetzner: Run) -> None:
+    """A server that does not listen loses its power after the budget."""
     bigger = running(hetzner, run_hetzner)
     hetzner.hardware.deaf.add(hetzner.servers()[0]["id"])
     assert run_hetzner("server", **bigger, shutdown_budget=20)["server"]["status"] == "running"

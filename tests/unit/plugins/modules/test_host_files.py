@@ -110,7 +110,8 @@ def test_absent_removes_and_stays_removed(host: Host) -> None:
     assert not host.run("", state="absent")["changed"]
 
 
-def test_a_file_that_is_not_named_any_more_goes_and_its_record_too(host: Host, tmp_path: Path) -> None:
+def test_unlisted_file_is_removed(host: Host, tmp_path: Path) -> None:
+    """A file that is not named any more goes and its record too."""
     owner = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name, "content": "x\n"}
     results = []
     for names in (["a", "b"], ["a"], ["a"]):

@@ -260,7 +260,7 @@ def test_an_encrypted_volume_grows(steps: Steps) -> None:
 
 
 @encrypting
-def test_at_its_start_a_server_opens_nothing_but_the_encrypted_folder(steps: Steps) -> None:
+def test_boot_opens_encrypted_folder_only(steps: Steps) -> None:
     """Exit status 1 keeps Docker from a volume that is mounted with its root, has another key, or has none here; 0 from a folder where nothing is mounted."""
     _made, *codes = steps("""
         code() { set +e; start 2>/dev/null; echo $?; set -e; }

@@ -38,7 +38,8 @@ def test_page_rules_stand_against_their_quota(run_hetzner: Any, cloudflare_api: 
     assert ask(run_hetzner, **edge)["page_rules"] == {"used": 1, "quota": 3, "plan": "free"}
 
 
-def test_an_edge_that_cannot_be_read_is_named_and_the_rest_is_told(run_hetzner: Any, cloudflare_api: CloudflareServer) -> None:
+def test_unreadable_edge(run_hetzner: Any, cloudflare_api: CloudflareServer) -> None:
+    """An edge that cannot be read is named and the rest is told."""
     found = ask(run_hetzner, cloudflare_api_token="x" * 40, cloudflare_api_url=cloudflare_api.url, zone=cloudflare_api.zone["name"])
     assert list(found["missing"]) == ["page_rules"]
     assert found["tiers"]["starter"]["total"]

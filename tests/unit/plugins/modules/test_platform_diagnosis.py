@@ -86,9 +86,8 @@ def test_a_server_that_is_off(hetzner: HetznerApi, diagnose: Run) -> None:
     assert hetzner.writes() == []
 
 
-def test_a_server_made_at_a_new_address_is_known_by_the_key_it_was_given(
-    hetzner: HetznerApi, diagnose: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_server_at_new_address(hetzner: HetznerApi, diagnose: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server made at a new address is known by the key it was given."""
     order(hetzner)
     hetzner.forget()
     folder = tmp_path / "with a space"
@@ -116,7 +115,7 @@ def test_an_api_that_refuses_is_said_and_stops(diagnose: Run) -> None:
     assert (found["cure"], found["situation"]["api"]) == ("stop", "unauthorized")
 
 
-def test_what_this_machine_cannot_reach_is_no_reason_to_touch_the_server(hetzner: HetznerApi, diagnose: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_from_here(hetzner: HetznerApi, diagnose: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer from the edge, and SSH filtered: the owner's network, or the server."""
     order(hetzner)
     hetzner.forget()
@@ -145,7 +144,8 @@ RULE = {"direction": "in", "protocol": "tcp", "source_ips": ["0.0.0.0/0"], "dest
 @pytest.mark.parametrize(
     ("ports", "shut"), [(["443"], False), (["80-443"], False), (["any"], False), (["22"], True), (["22", "80-442", "444-500"], True), ([], True)]
 )
-def test_a_firewall_that_lets_no_visitor_in_explains_the_edges_error(hetzner: HetznerApi, ports: list[str], shut: bool) -> None:
+def test_firewall_explains_edge_error(hetzner: HetznerApi, ports: list[str], shut: bool) -> None:
+    """A firewall that lets no visitor in explains the edge's error."""
     rules = [{**RULE, "port": port} for port in ports] + [{**RULE, "protocol": "udp", "port": "443"}]
     made = Client(hetzner.token, api_endpoint=hetzner.url).request("POST", "/firewalls", json={"name": "app", "rules": rules})
     params = {"api_token": hetzner.token, "api_endpoint": hetzner.url}

@@ -201,9 +201,8 @@ def test_a_platform_from_before_the_record_has_nothing_to_say(capfd: pytest.Capt
     assert management.projects[management.ref]["restrictions"]["v4"] == ["198.51.100.7/32", "203.0.113.9/32"]
 
 
-def test_a_database_that_is_open_is_not_closed_to_an_environment_that_uses_it(
-    capfd: pytest.CaptureFixture[str], management: ManagementServer, tmp_path: Path
-) -> None:
+def test_open_database_stays_open(capfd: pytest.CaptureFixture[str], management: ManagementServer, tmp_path: Path) -> None:
+    """A database that is open is not closed to an environment that uses it."""
     login = {"host": str(management.cluster.socket_dir), "port": management.cluster.port, "sslmode": "disable", "password": PASSWORD}
     wanted = {"ref": management.ref, "proof": login, "owner": {"platform": "quetrex", "environment": "staging"}, **side_by_side(tmp_path, "s", "198.51.100.2")}
     table = "quetrex_platform.releases"
@@ -327,9 +326,10 @@ def through(pooled: Pooled, **options: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("hears_after", "code"), [(30, None), (1000, "locked_out")])
-def test_a_pooler_that_has_not_heard_of_the_networks_is_waited_for(
+def test_pooler_lags_behind_networks(
     capfd: pytest.CaptureFixture[str], management: ManagementServer, pooled: Pooled, hears_after: float, code: str | None
 ) -> None:
+    """A pooler that has not heard of the networks is waited for."""
     there, began = management.projects[management.ref], management.now
     assert run(capfd, management, ref=management.ref, allowed_networks=["192.0.2.1"])["changed"] is True
     pooled.pooler.rules = lambda: strict.Rules(allowed=None if management.now >= began + hears_after else ["192.0.2.1/32"])

@@ -95,7 +95,8 @@ def test_from_check_mode_to_removal(account: Account, provider: str) -> None:
 
 
 @PROVIDERS
-def test_a_monitor_of_another_kind_is_made_before_the_old_one_goes(account: Account, provider: str) -> None:
+def test_monitor_of_another_kind(account: Account, provider: str) -> None:
+    """A monitor of another kind is made before the old one goes."""
     account.run(provider, monitors=[{**WEB, "name": "one"}])
     steps = account.run(provider, monitors=[{**HOST, "name": "one"}])["steps"]
     assert [(step["do"], step["kind"]) for step in steps] == [("create", "heartbeat"), ("delete", "http")]
@@ -103,7 +104,8 @@ def test_a_monitor_of_another_kind_is_made_before_the_old_one_goes(account: Acco
 
 
 @PROVIDERS
-def test_what_is_not_described_is_left_alone_and_pages_are_read_to_the_end(account: Account, provider: str) -> None:
+def test_foreign_monitors_and_pages(account: Account, provider: str) -> None:
+    """What is not described is left alone and pages are read to the end."""
     others = [{**WEB, "name": f"other {number}"} for number in range(60)]
     account.run(provider, monitors=[*others, WEB])
     again = account.run(provider, monitors=[WEB])
@@ -118,7 +120,8 @@ def test_what_is_not_described_is_left_alone_and_pages_are_read_to_the_end(accou
     [{"status": 503}, {"html": 502}, {"rate_limited": {"retry_after": 2}}, {"rate_limited": {}}, {"drop": "before"}, {"drop": "after"}],
     ids=["503", "html", "429", "429 without a time", "lost before", "lost after"],
 )
-def test_every_fault_on_every_kind_of_call_ends_in_the_described_state(account: Account, provider: str, method: str, effect: dict[str, Any]) -> None:
+def test_every_fault(account: Account, provider: str, method: str, effect: dict[str, Any]) -> None:
+    """Every fault on every kind of call ends in the described state."""
     account.run(provider, monitors=[{**WEB, "interval": 300}, {**HOST, "name": "old"}])
     account.fault({"match": {"method": method}, "effect": effect, "times": 2})
     wanted = [WEB, HOST, {**HOST, "name": "old", "state": "absent"}]
@@ -138,7 +141,8 @@ def test_a_rate_limit_that_lasts_too_long_is_told_at_once(account: Account, prov
 
 
 @PROVIDERS
-def test_a_wrong_token_and_a_refusal_are_told_with_the_reason_and_the_way_out(account: Account, provider: str) -> None:
+def test_refusals_are_explained(account: Account, provider: str) -> None:
+    """A wrong token and a refusal are told with the reason and the way out."""
     refused = account.run(provider, monitors=[WEB], api_token="wrong")
     assert (refused["failure"]["code"], "Make a new API token" in refused["msg"]) == ("401", True)
     short = account.run(provider, monitors=[{**WEB, "interval": 7}])
@@ -151,7 +155,8 @@ def test_a_wrong_token_and_a_refusal_are_told_with_the_reason_and_the_way_out(ac
     assert "paid plans" in plan["msg"]
 
 
-def test_a_contact_the_account_does_not_know_is_named_before_anything_is_written(account: Account) -> None:
+def test_unknown_contact(account: Account) -> None:
+    """A contact the account does not know is named before anything is written."""
     result = account.run("uptimerobot", monitors=[WEB], contacts=["nobody@quetrex.test"])
     assert result["failure"] == {"code": "unknown_contact", "details": {"missing": ["nobody@quetrex.test"]}}
     assert "owner@quetrex.test" in result["msg"]
@@ -165,7 +170,8 @@ def test_channels_of_better_stack_are_state(account: Account) -> None:
 
 
 @PROVIDERS
-def test_addresses_of_heartbeats_go_to_a_file_of_the_owners_and_to_no_output(account: Account, provider: str, tmp_path: Path) -> None:
+def test_heartbeat_addresses_stay_secret(account: Account, provider: str, tmp_path: Path) -> None:
+    """Addresses of heartbeats go to a file of the owner's and to no output."""
     path = tmp_path / "state" / "heartbeats.json"
     account.run(provider, check=True, monitors=[HOST], heartbeats_file=str(path))
     assert not path.exists()
@@ -248,7 +254,7 @@ def test_no_more_monitors_than_the_plan_has_room_for() -> None:
 
 
 @PROVIDERS
-def test_a_monitor_of_a_former_name_is_renamed_and_two_environments_do_not_share_one(account: Account, provider: str) -> None:
+def test_former_names(account: Account, provider: str) -> None:
     """Environments x-y of q2 and y of q2-x had a heartbeat of the same name. The first to run takes it, the other makes its own."""
     account.run(provider, monitors=[{**HOST, "name": "q2-x-y-app"}])
     names = {"label": "q2-x-y-app", "former_names": ["q2-x-y-app"]}

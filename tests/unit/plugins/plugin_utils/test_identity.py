@@ -35,7 +35,8 @@ def host(**more: Any) -> Host:
         ([], "the group platform_servers has no server of platform quetrex, environment staging"),
     ],
 )
-def test_a_group_with_anything_but_the_platforms_servers_is_refused(hosts: list[Host], says: str) -> None:
+def test_foreign_host_in_group(hosts: list[Host], says: str) -> None:
+    """A group with anything but the platform's servers is refused."""
     problems = group_problems("platform_servers", hosts, OURS, needed=True)
     assert len(problems) == 1
     assert says in problems[0]
@@ -47,7 +48,8 @@ def test_only_one_named_group_will_do(group: str) -> None:
     assert problem.startswith(f"platform_hosts is {group!r}; name one group")
 
 
-def test_its_own_servers_pass_and_so_does_none_where_none_is_needed() -> None:
+def test_own_servers_pass() -> None:
+    """Its own servers pass and so does none where none is needed."""
     assert group_problems("platform_servers", [SERVER], OURS, needed=True) == []
     assert group_problems("platform_servers", [], OURS, needed=False) == []
 
@@ -74,7 +76,8 @@ def test_a_mark_that_cannot_be_read_is_no_permission(tmp_path: Path, content: st
     assert state_problems(tmp_path, OURS, [], needed=False) != []
 
 
-def test_a_folder_from_before_the_mark_is_adopted_when_everything_in_it_agrees(tmp_path: Path) -> None:
+def test_unmarked_folder_is_adopted(tmp_path: Path) -> None:
+    """A folder from before the mark is adopted when everything in it agrees."""
     for name in ("quetrex-staging-app", "quetrex-staging-rehearsal", "quetrex-staging-runner-3f9c"):
         (tmp_path / f"{name}_ssh_host_ed25519_key").write_text("")
     assert state_problems(tmp_path, OURS, [SERVER], needed=True) == []
@@ -84,7 +87,8 @@ def test_a_folder_from_before_the_mark_is_adopted_when_everything_in_it_agrees(t
     assert not (tmp_path / MARKER).exists()
 
 
-def test_a_second_controller_without_the_state_is_told_what_it_lacks(tmp_path: Path) -> None:
+def test_second_controller_without_state(tmp_path: Path) -> None:
+    """A second controller without the state is told what it lacks."""
     (problem,) = state_problems(tmp_path / "empty", OURS, [SERVER], needed=True)
     assert "quetrex-staging-app runs, and platform_state_dir" in problem
     assert "has neither quetrex-staging-app_ssh_host_ed25519_key nor 192.0.2.1 in known_hosts" in problem
@@ -99,6 +103,7 @@ def test_a_host_that_was_learned_is_known_without_its_key(tmp_path: Path, known:
     assert state_problems(tmp_path, OURS, [Host("web", LABELS, "192.0.2.11")], needed=True) != []
 
 
-def test_a_successor_has_the_key_of_the_server_whose_place_it_takes(tmp_path: Path) -> None:
+def test_successor_has_the_same_key(tmp_path: Path) -> None:
+    """A successor has the key of the server whose place it takes."""
     (tmp_path / "quetrex-staging-app_ssh_host_ed25519_key").write_text("")
     assert state_problems(tmp_path, OURS, [Host("quetrex-staging-app-next", LABELS, "192.0.2.2")], needed=True) == []

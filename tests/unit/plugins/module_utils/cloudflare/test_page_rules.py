@@ -132,7 +132,7 @@ def named(**rules: str) -> list[dict[str, Any]]:
 @given(rule_sets(), rule_sets())
 # both rules become others: whichever is first, an address loses its bypass above a rule that caches, or gets one too late
 @example(named(c="bypass", d="cache_everything"), named(e="bypass", f="cache_everything"))
-def test_nothing_is_cached_on_the_way_that_is_cached_neither_before_nor_afterwards(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> None:
+def test_no_caching_in_between(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> None:
     """Where the fewest writes have an order in which that is so."""
     zone = new_zone("example.com", "pro")
     carry_out(zone, first, exclusive=True)
@@ -177,7 +177,8 @@ def test_lost_answers_of_posts_double_nothing(first: list[dict[str, Any]], secon
     assert shape(read(zone)) == shape(second)
 
 
-def test_removing_takes_the_named_actions_and_the_rule_with_its_last_one() -> None:
+def test_removing_actions() -> None:
+    """Removing takes the named actions and the rule with its last one."""
     rules = [{"id": "1", "target": "example.com/a", "actions": {"cache_level": "bypass", "security_level": "high"}, "status": "active"}]
     assert page_rules.without(rules, {"example.com/a": {"cache_level"}})[0]["actions"] == {"security_level": "high"}
     assert page_rules.without(rules, {"example.com/a": {"cache_level", "security_level"}}) == []

@@ -55,7 +55,8 @@ def test_where_it_knows_none_silence_is_the_report() -> None:
     assert service.told == []
 
 
-def test_without_a_service_nobody_is_told_and_a_silent_one_is_an_error() -> None:
+def test_heartbeat_service() -> None:
+    """Without a service nobody is told and a silent one is an error."""
     assert report(Settings("app"), [FULL], Service()) == "nothing"
     with pytest.raises(OSError, match="no route"):
         report(settings(), [], Service(away=9))
@@ -100,7 +101,8 @@ def test_a_look_from_the_settings_to_the_report(tmp_path: Path) -> None:
     assert main(lambda _argv: (-1, "", "not found"), path, Service(away=99), said.append) == 1
 
 
-def test_an_empty_state_folder_stays_empty_for_the_volume_that_is_to_be_mounted_there(tmp_path: Path) -> None:
+def test_empty_state_folder(tmp_path: Path) -> None:
+    """An empty state folder stays empty for the volume that is to be mounted there."""
     path, state = tmp_path / "heartbeat.json", tmp_path / "state"
     state.mkdir()
     path.write_text(json.dumps({"name": "app", "url": "", "state": str(state), "timers": []}))

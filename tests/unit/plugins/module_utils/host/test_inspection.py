@@ -42,7 +42,8 @@ def part(name: str, programs: Programs, tmp_path: Path) -> Any:
     return inspect(programs, Places(str(tmp_path), str(tmp_path), (str(tmp_path),)), [name])[name]
 
 
-def test_every_part_answers_on_a_machine_without_any_of_the_programs(tmp_path: Path) -> None:
+def test_machine_without_programs(tmp_path: Path) -> None:
+    """Every part answers on a machine without any of the programs."""
     seen = inspect(Programs(), Places(str(tmp_path), str(tmp_path), (str(tmp_path), "/nonexistent")))
     assert set(seen) == {*PARTS, "at"}
     assert seen["containers"] == {"engine": False, "error": "not found", "items": [], "wanted": {}}
@@ -51,7 +52,8 @@ def test_every_part_answers_on_a_machine_without_any_of_the_programs(tmp_path: P
     assert seen["backups"] is None
 
 
-def test_a_rule_added_by_hand_is_seen_and_counters_handles_and_rates_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_firewall_rule_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule added by hand is seen and counters handles and rates are not."""
     rules = tmp_path / "firewall.nft"
     rules.write_text("table inet platform {}")
     monkeypatch.setattr(inspection, "RULES", str(rules))
@@ -68,7 +70,8 @@ def test_a_rule_added_by_hand_is_seen_and_counters_handles_and_rates_are_not(tmp
     assert len(closed["missing"]) == 1
 
 
-def test_sockets_of_bridges_and_loopback_are_nobody_elses_business(tmp_path: Path) -> None:
+def test_internal_sockets(tmp_path: Path) -> None:
+    """Sockets of bridges and loopback are nobody else's business."""
     links = json.dumps([{"ifname": "br-web", "addr_info": [{"local": "172.30.0.1"}, {}]}, {"ifname": "eth0", "addr_info": [{"local": "192.0.2.7"}]}])
     lines = """\
 tcp   LISTEN 0 128 127.0.0.1:8087 0.0.0.0:* users:(("nginx",pid=1,fd=3))
@@ -82,7 +85,8 @@ tcp   LISTEN 0 5 0.0.0.0:8081 0.0.0.0:*
     assert [(item["protocol"], item["port"], item["program"]) for item in found] == [("tcp", 22, "sshd"), ("tcp", 8081, ""), ("udp", 68, "systemd-network")]
 
 
-def test_containers_are_put_beside_what_the_files_and_the_record_want(tmp_path: Path) -> None:
+def test_containers_compared(tmp_path: Path) -> None:
+    """Containers are put beside what the files and the record want."""
     digest = "registry.example.com:5000/app/web@sha256:" + "c" * 64
     (tmp_path / "releases.json").write_text(json.dumps({"current": {"colour": "green", "image": digest, "config": "h1"}}))
     shown = [
@@ -121,7 +125,8 @@ def test_containers_are_put_beside_what_the_files_and_the_record_want(tmp_path: 
         ("9:cpu:/x\n4:memory:/machine/up/docker/1\n", "sys/fs/cgroup/memory/docker/1/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"),
     ],
 )
-def test_a_killed_worker_is_counted_where_the_first_process_lives_on(tmp_path: Path, line: str, folder: str, text: str) -> None:
+def test_killed_worker(tmp_path: Path, line: str, folder: str, text: str) -> None:
+    """A killed worker is counted where the first process lives on."""
     for path, content in ((tmp_path / "proc" / "7" / "cgroup", line), (tmp_path / folder, text)):
         path.parent.mkdir(parents=True)
         path.write_text(content)
@@ -157,7 +162,7 @@ def test_the_last_backup_and_releases_are_read(tmp_path: Path) -> None:
     assert part("releases", Programs(), tmp_path)["log"] == [{"outcome": "released"}]
 
 
-def test_of_several_authorities_of_the_origin_pulls_the_last_end_counts(tmp_path: Path) -> None:
+def test_end_of_origin_pull_authorities(tmp_path: Path) -> None:
     """A new authority stands beside the old one until the edge has moved; the file lasts as long as its last certificate."""
     folder = tmp_path / "nginx"
     folder.mkdir()

@@ -58,7 +58,8 @@ def test_owner_and_mode_count_but_not_for_an_absent_file() -> None:
     assert not make_plan([gone], {"/etc/a": FileState(None)}, [], {}).changed
 
 
-def test_the_way_back_removes_what_was_not_there_and_quotes_names() -> None:
+def test_undo_of_new_files() -> None:
+    """The way back removes what was not there and quotes names."""
     script = restore_script("ssh", [("/etc/a b", None)], [("/stamp", None)], [["systemctl", "reload", "ssh.service"]])
     assert script.splitlines()[2:] == [
         "rm -f '/etc/a b'",
@@ -92,7 +93,8 @@ def test_the_way_back_keeps_what_is_there_when_the_disk_is_full(tmp_path: Path) 
         assert contents == (("a", "new") if programs.startswith(str(tmp_path)) else ("a", "old"))
 
 
-def test_settings_replace_their_line_drop_doubles_and_add_what_is_missing() -> None:
+def test_settings_in_a_file() -> None:
+    """Settings replace their line drop doubles and add what is missing."""
     text = "# UMASK 022\nUMASK\t\t022\nOTHER a\nUMASK 077\n"
     merged = merge_settings(text, (("NEW", "1"), ("UMASK", "027")))
     assert merged == "# UMASK 022\nUMASK\t027\nOTHER a\nNEW\t1\n"
@@ -118,5 +120,6 @@ def test_settings_keep_owner_and_mode_and_make_no_file() -> None:
     assert not make_plan([resolve(item, FileState(None))], {"/etc/a": FileState(None)}, [], {}).changed
 
 
-def test_what_an_earlier_call_wrote_and_nobody_names_any_more_goes() -> None:
+def test_orphaned_files_are_removed() -> None:
+    """What an earlier call wrote and nobody names any more goes."""
     assert forgotten(["/etc/a", "/etc/old"], [WANTED]) == [Wanted("/etc/old", FileState(None))]

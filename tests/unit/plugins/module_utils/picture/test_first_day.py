@@ -87,7 +87,7 @@ def test_what_nobody_asks_says_how_to() -> None:
     assert max(map(len, table(judged({})))) <= 90
 
 
-def test_an_answer_of_the_server_that_is_no_challenge_is_none_of_the_edges() -> None:
+def test_refusal_of_the_server() -> None:
     """502 comes from behind the edge: it let the question through."""
     assert one("probe", {"status": 502, "failure": {"code": "unexpected_answer"}, "msg": "status 502"})["state"] == RIGHT
     assert one("probe", {"failure": {"code": "connect_failed"}, "msg": "no connection"})["state"] == NOT_ASKED

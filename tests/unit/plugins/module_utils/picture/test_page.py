@@ -63,7 +63,8 @@ def test_a_clean_platform_says_so_and_shows_every_part() -> None:
         assert words in shown.text, words
 
 
-def test_what_is_full_is_told_at_the_top_and_what_has_no_limit_has_no_bar() -> None:
+def test_full_resources_first() -> None:
+    """What is full is told at the top and what has no limit has no bar."""
     seen = full()
     clean = page(picture(seen))
     assert "No room left" not in clean
@@ -178,7 +179,8 @@ def test_the_day_a_limit_is_reached() -> None:
     assert fc.forecast(gauge(200), growing(2), NOW).words == "in 5 months, about 2027-04-22"
 
 
-def test_a_day_that_others_know_is_taken_while_there_are_no_samples_of_ours() -> None:
+def test_forecast_without_samples() -> None:
+    """A day that others know is taken while there are no samples of ours."""
     known = gauge(200)._replace(reached="2026-12-13")
     assert fc.forecast(known, [], NOW).words == "in 20 days, on 2026-12-13"
     assert fc.forecast(known, growing(10), NOW).when == "2026-12-23"

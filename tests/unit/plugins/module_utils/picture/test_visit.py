@@ -56,7 +56,9 @@ def test_each_fault_is_seen() -> None:
     assert visit(6379)["origins"][0]["open"] == [6379, 22]
 
 
-def test_a_challenge_of_the_edge_is_named_and_is_not_the_platforms_fault() -> None:
+def test_challenge_is_named() -> None:
+    """A challenge of the edge is named and is not the platform's fault."""
+
     def challenging(_question: Question) -> Answer:
         return Answer(403, {"cf-ray": "1", "cf-mitigated": "challenge"}, "<html>", TLS, "")
 

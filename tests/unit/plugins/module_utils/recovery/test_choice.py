@@ -215,7 +215,8 @@ def test_a_healthy_server_is_touched_only_when_its_owner_insists() -> None:
     assert choose(BLIND, history(rebuild="done"), told="rebuild").cure == "stop", "the owner's word is for one action"
 
 
-def test_insisting_moves_neither_a_missing_server_nor_a_silent_api() -> None:
+def test_insisting_has_limits() -> None:
+    """Insisting moves neither a missing server nor a silent API."""
     assert choose(DEAD._replace(server=None), told="reset").cure == "recreate"
     assert choose(BLIND._replace(server=None, kept=False), told="recreate").cure == "recreate"
     assert choose(DEAD._replace(api="no answer"), told="reset").cure == "stop"

@@ -213,7 +213,8 @@ def test_a_dead_server_is_dead_twice() -> None:
     assert look_until(seeing(iter([DEAD, DEAD])), 0, 2, clock, clock.sleep)[1:] == (choose(DEAD), 2)
 
 
-def test_after_a_cure_it_is_looked_until_the_server_works_or_time_is_over() -> None:
+def test_waiting_after_an_action() -> None:
+    """After an action the probes go on until the server works or time is over."""
     clock = Clock()
     booting = HEALTHY._replace(login="denied", edge=522)
     looks = iter([DEAD, booting, booting, HEALTHY._replace(edge=521)])
@@ -241,7 +242,8 @@ def test_while_no_two_looks_agree_nothing_is_done() -> None:
     assert (choice.cure, "no two looks agree" in choice.reason) == ("stop", True)
 
 
-def test_only_the_last_looks_after_an_action_wait_for_a_slow_edge() -> None:
+def test_slow_edge_after_an_action() -> None:
+    """Only the last looks after an action wait for a slow edge."""
     clock, patience = Clock(), list[bool]()
 
     def see(patient: bool) -> tuple[Situation, Choice]:

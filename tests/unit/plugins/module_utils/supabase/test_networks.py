@@ -16,7 +16,8 @@ SOME = st.lists(st.integers(1, 6).map(lambda number: f"192.0.2.{number}/32"), un
 
 
 @given(found=SOME, wanted=SOME.filter(bool), owned=SOME)
-def test_whatever_is_kept_is_all_of_others_and_none_of_its_own_former_ones(found: list[str], wanted: list[str], owned: list[str]) -> None:
+def test_kept_networks(found: list[str], wanted: list[str], owned: list[str]) -> None:
+    """Whatever is kept is all of others and none of its own former ones."""
     planned = networks.plan(found, wanted, owned, "keep")
     others = set(found) - set(owned)
     assert set(planned) == set(wanted) | others

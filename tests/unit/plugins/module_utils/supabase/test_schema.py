@@ -76,7 +76,8 @@ def test_check_run_again_change(database: Scratch, migrations: Write) -> None:
     assert run(database, folder, state="verified").changed is False
 
 
-def test_a_failing_file_is_named_with_its_line_and_leaves_nothing(database: Scratch, migrations: Write) -> None:
+def test_failing_file(database: Scratch, migrations: Write) -> None:
+    """A failing file is named with its line and leaves nothing."""
     folder = migrations(A | {"20260103000000_bad.sql": "CREATE TABLE public.half ();\n\nSELECT nothing FROM public.a;\n"})
     report = Report()
     with pytest.raises(Failure) as caught:
@@ -204,7 +205,8 @@ def test_a_rehearsal_waits_for_locks_again(database: Scratch, migrations: Write)
     assert [item["version"] for item in report.outcome.ran] == ["20260102000000"]
 
 
-def test_a_rehearsal_checks_deferred_constraints_where_a_commit_would(database: Scratch, migrations: Write) -> None:
+def test_rehearsal_of_deferred_constraints(database: Scratch, migrations: Write) -> None:
+    """A rehearsal checks deferred constraints where a commit would."""
     folder = migrations(
         {
             "1_p.sql": "CREATE TABLE public.p (id int PRIMARY KEY, up int REFERENCES public.p DEFERRABLE INITIALLY DEFERRED);",
@@ -324,7 +326,7 @@ def _consistent(database: Scratch) -> bool:
     return (table, column) == ("20260101000000" in recorded, "20260102000000" in recorded) and index >= ("20260101120000" in recorded)
 
 
-def test_a_controller_killed_after_any_statement_leaves_nothing_half(scratch: MakeScratch, migrations: Write) -> None:
+def test_killed_after_any_statement(scratch: MakeScratch, migrations: Write) -> None:
     """Between any two messages, those between building an index and noting it included. The last turn is the one that nothing kills."""
     folder = migrations(A | MIXED | B)
     for message in itertools.count(1):
@@ -343,7 +345,8 @@ def test_a_controller_killed_after_any_statement_leaves_nothing_half(scratch: Ma
     assert message > 15
 
 
-def test_an_index_that_was_built_and_not_recorded_is_not_built_again(database: Scratch, migrations: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unrecorded_index(database: Scratch, migrations: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index that was built and not recorded is not built again."""
     run(database, migrations(A))
     folder = migrations(ALONE)
 
@@ -359,7 +362,8 @@ def test_an_index_that_was_built_and_not_recorded_is_not_built_again(database: S
     assert database.sql("SELECT 'public.a_i'::regclass::oid") == before
 
 
-def test_somebody_elses_index_of_the_same_name_is_never_taken_for_ours(database: Scratch, migrations: Write) -> None:
+def test_foreign_index_of_same_name(database: Scratch, migrations: Write) -> None:
+    """Somebody else's index of the same name is never taken for ours."""
     run(database, migrations(A))
     folder = migrations(ALONE)
     database.sql("CREATE INDEX a_i ON public.a ((id + 1))")

@@ -64,7 +64,8 @@ def test_accounts_say_themselves_when_they_came() -> None:
     assert (item["per_day"], item["reached"]) == (100, "2026-11-27")
 
 
-def test_the_file_holds_a_sample_an_hour_of_each_database_and_a_year_at_most(tmp_path: Path) -> None:
+def test_samples_kept(tmp_path: Path) -> None:
+    """The file holds a sample an hour of each database and a year at most."""
     path = tmp_path / "state" / "samples.jsonl"
     for minutes in range(0, 180, 20):
         keep(path, "one", Sample(NOW + datetime.timedelta(minutes=minutes), {"database_bytes": minutes}))
