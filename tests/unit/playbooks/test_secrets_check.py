@@ -40,7 +40,7 @@ def the_example_with_a_vault(tmp_path: Path) -> Path:
     variables.mkdir(parents=True)
     (tmp_path / "hosts.yml").write_text((ROOT / "inventories" / "production" / "hosts.yml").read_text())
     key = tmp_path / "key"
-    key.write_text(VALUE)
+    key.write_text(f"-----BEGIN OPENSSH PRIVATE KEY-----\n{VALUE}\n")
     example = ROOT / "inventories" / "production" / "group_vars" / "all"
     (variables / "connection.yml").write_text((example / "connection.yml").read_text())
     (variables / "platform.yml").write_text((example / "platform.yml").read_text().replace("~/.ssh/id_ed25519\n", f"{key}\n"))

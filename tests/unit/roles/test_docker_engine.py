@@ -32,7 +32,7 @@ CASES: dict[str, tuple[str, list[str], str, str, set[str]]] = {
 
 
 @pytest.fixture(scope="module")
-def derived(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def derived(tmp_path_factory: pytest.TempPathFactory, collection_tree: Path) -> dict[str, Any]:
     """What the role's variables say in each case, from one play."""
     folder = tmp_path_factory.mktemp("docker_engine")
     role = ROOT / "roles" / "docker_engine"
@@ -52,8 +52,9 @@ def derived(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars_files": files, "tasks": [task]}
     (folder / "play.yml").write_text(json.dumps([play]))
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    environment |= {"ANSIBLE_HOME": str(folder / "home"), "ANSIBLE_COLLECTIONS_PATH": str(collection_tree)}
     words = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}", "play.yml"]
-    done = subprocess.run(words, cwd=folder, env=environment | {"ANSIBLE_HOME": str(folder / "home")}, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     return {name: json.loads((folder / f"{number}.json").read_text()) for number, name in enumerate(CASES)}
 

@@ -25,7 +25,7 @@ pytest_plugins = ["lab.supabase.management"]
 ROOT = Path(__file__).parents[3]
 LOCK = "quetrex.platform.platform_lock"
 # these write nothing of the platform's; awx describes it to another program
-READERS = {"awx", "database_export", "logs", "secrets_check", "status", "verify"}
+READERS = {"awx", "database_export", "first_day", "logs", "secrets_check", "status", "verify"}
 # these touch the platform as little, and two of a kind would be in each other's way
 APART = {"image_build", "recover_rehearse", "runner_provision", "runner_destroy"}
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
@@ -36,6 +36,7 @@ BEFORE = {
     "quetrex.platform.database_export",
     "quetrex.platform.supabase_project/settings",
     "quetrex.platform.hetzner_server/plan",
+    "quetrex.platform.uptime_monitors/plan",
     "quetrex.platform.hetzner_destroy",
     "quetrex.platform.cloudflare_origin_certificate_info",
     "ansible.builtin.debug",
