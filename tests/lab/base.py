@@ -127,12 +127,14 @@ def _bootstrap(place: Path, suite: str, packages: Sequence[str], variant: str, c
 
 def server_root(lab: Lab, suite: str = "trixie") -> Path:
     """The vendor's Debian image (13 unless another suite is named): systemd, sshd, cloud-init, nothing else."""
-    parts = [GUEST / "lab-guest", GUEST / "cloud.cfg"]
+    parts = [GUEST / "lab-guest", GUEST / "cloud.cfg", GUEST / "DataSourceHetzner.py"]
     salt = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
     customize = [
         f"upload {parts[0]} /usr/lib/lab-guest",
         'chmod 0755 "$1/usr/lib/lab-guest"',
         f"upload {parts[1]} /etc/cloud/cloud.cfg.d/90-lab.cfg",
+        'mkdir "$1/usr/lib/python3/dist-packages/lab_cloud"',
+        f"upload {parts[2]} /usr/lib/python3/dist-packages/lab_cloud/DataSourceHetzner.py",
         f'chroot "$1" systemctl mask {" ".join(MASKED)}',
         'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/machine-id" "$1/var/lib/dbus/machine-id" "$1/etc/resolv.conf"',
         ': > "$1/etc/machine-id"',

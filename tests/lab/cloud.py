@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab import base, disks, dns, edge, net, pki, process, registry, serve
+from lab import base, disks, dns, edge, metadata, net, pki, process, registry, serve
 from lab.api.contract import VENDORS
 from lab.config import CHECKOUT, Lab, LabError
 from lab.machine import Machines
@@ -41,6 +41,7 @@ def up(lab: Lab, say: Say, *, prepared: bool = False) -> dict[str, Any]:
             lab.path("prepared").touch()
         net.up(lab)
         dns.up(lab)
+        metadata.up(lab)
         parts = _start_parts(lab, say)
         serve.up(lab)
         edge.up(lab)

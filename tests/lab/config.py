@@ -13,7 +13,18 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PORTS = {"hetzner": 8001, "cloudflare": 8002, "supabase": 8003, "monitors": 8004, "awx": 8005, "offsite": 8010, "registry": 5000, "packages": 5001, "dns": 53}
+PORTS = {
+    "hetzner": 8001,
+    "cloudflare": 8002,
+    "supabase": 8003,
+    "monitors": 8004,
+    "awx": 8005,
+    "metadata": 8006,
+    "offsite": 8010,
+    "registry": 5000,
+    "packages": 5001,
+    "dns": 53,
+}
 PATHS = {"hetzner": "/v1", "cloudflare": "/client/v4"}
 EDGE, DATABASE, VISITORS, SERVERS = 1, 2, 3, 4
 

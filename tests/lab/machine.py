@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
@@ -69,7 +68,7 @@ class Machines:
         self._install(server, user_data, image)
 
     def _install(self, server: int, user_data: str, image: Path | None) -> None:
-        """A fresh disk with the image and the seed that cloud-init reads at first boot."""
+        """A fresh disk with the image; what cloud-init asks for is given by the metadata service."""
         facts, folder = self._facts(server), self._folder(server)
         # a disk is what differs from the layers below it, which have to be the same for its whole life
         facts["below"] = (image / "below").read_text() if image else ":".join(map(str, base.layers(self.lab, facts.get("suite", "trixie"))))
@@ -79,13 +78,10 @@ class Machines:
             if image and (image / part).is_dir():
                 run("cp", "-a", image / part, folder / part)
             (folder / part).mkdir(exist_ok=True)
-        seed = folder / "upper/var/lib/cloud/seed/nocloud"
-        seed.mkdir(parents=True, exist_ok=True)
-        instance = {"instance-id": f"i-{server}-{os.urandom(4).hex()}", "local-hostname": facts["hostname"], "public-keys": facts["ssh_keys"]}
-        (seed / "meta-data").write_text(json.dumps(instance))
-        (seed / "user-data").write_text(user_data or "#cloud-config\n{}\n")
+        (folder / "user-data").write_text(user_data)
+        (folder / "user-data").chmod(0o600)
         (folder / "upper/etc").mkdir(exist_ok=True)
-        (folder / "upper/etc/resolv.conf").write_text(f"nameserver {self.lab.control}\n")
+        (folder / "upper/etc/resolv.conf").write_text("".join(f"nameserver {address}\n" for address in net.RESOLVERS[:3]))
 
     def set_addresses(self, server: int, addresses: Sequence[str]) -> None:
         """The public addresses, effective at once (the vendor wants the server off for that)."""
@@ -160,6 +156,7 @@ class Machines:
             lines.append(f"{volume} {major} {minor}\n")
         (self._folder(server) / "lab").mkdir(exist_ok=True)
         (self._folder(server) / "lab" / "volumes").write_text("".join(lines))
+        (self._folder(server) / "lab" / "serial").write_text(str(server))
 
     def running(self, server: int) -> bool:
         """Whether the server is powered on (a hanging one is)."""

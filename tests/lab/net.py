@@ -11,15 +11,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 from typing import Any
 
-from lab.config import SERVERS, Lab, LabError
+from lab.config import PORTS, SERVERS, Lab, LabError
 from lab.process import locked
 from lab.shell import run
 
+GATEWAY = "172.31.1.1"
+"""Where a server sends everything over IPv4, as at the vendor: an address outside of its own network."""
+METADATA = ("169.254.169.254", "fe80::a9fe:a9fe")
+RESOLVERS = ("185.12.64.1", "185.12.64.2", "2a01:4ff:ff00::add:1", "2a01:4ff:ff00::add:2")
 _FORWARDING = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
 _SHARED = Path("/run/quetrex-lab")
 
@@ -82,10 +87,25 @@ def _table_text(lab: Lab) -> str:
 table inet {name} {{
   map inward {{ type ifname : verdict; }}
   map outward {{ type ifname : verdict; }}
+  chain services {{ type nat hook prerouting priority dstnat; policy accept; }}
   chain nat {{ type nat hook postrouting priority srcnat; policy accept; ip saddr {lab.prefix} ip daddr != {lab.prefix} masquerade; }}
   chain arriving {{ type filter hook postrouting priority filter; policy accept; oifname vmap @inward; }}
   chain leaving {{ type filter hook prerouting priority filter; policy accept; iifname vmap @outward; }}
 }}
+flush chain inet {name} services
+{_services_text(lab)}"""
+
+
+def _services_text(lab: Lab) -> str:
+    """What servers send to the vendor's own addresses, led to the control plane."""
+    chain = f'add rule inet {table(lab)} services iifname "q{lab.name}-*"'
+    four, six = (", ".join(one for one in RESOLVERS if (":" in one) == wanted) for wanted in (False, True))
+    names, port = "meta l4proto { tcp, udp } th dport 53", PORTS["metadata"]
+    return f"""
+{chain} ip daddr {METADATA[0]} tcp dport 80 dnat ip to {lab.control}:{port}
+{chain} ip6 daddr {METADATA[1]} tcp dport 80 dnat ip6 to [{lab.address6(0)}]:{port}
+{chain} ip daddr {{ {four} }} {names} dnat ip to {lab.control}
+{chain} ip6 daddr {{ {six} }} {names} dnat ip6 to {lab.address6(0)}
 """
 
 
@@ -132,8 +152,13 @@ def _make_pair(lab: Lab, node: str) -> None:
     space, link, mtu = netns_name(lab, node), interface(lab, node), _mtu()
     run("ip", "netns", "add", space)
     pair = f"link add {link} mtu {mtu} type veth peer name eth0 mtu {mtu} netns {space}"
-    run("ip", "-batch", "-", stdin=f"{pair}\naddr add fe80::1/64 dev {link} nodad\nlink set {link} up\n")
+    run("ip", "-batch", "-", stdin=f"{pair}\n{_link_addresses(link, 'add')}link set {link} up\n")
     run("ip", "-netns", space, "-batch", "-", stdin="link set lo up\nlink set eth0 up\n")
+
+
+def _link_addresses(link: str, verb: str) -> str:
+    """The vendor's own addresses on a cable: the gateway over IPv6, and the metadata service."""
+    return "".join(f"addr {verb} {address}/64 dev {link} nodad\n" for address in ("fe80::1", METADATA[1]))
 
 
 def set_addresses(lab: Lab, node: str, addresses: Iterable[str]) -> None:
@@ -143,20 +168,25 @@ def set_addresses(lab: Lab, node: str, addresses: Iterable[str]) -> None:
         wanted = {address for address in addresses if (":" in address) == (family == "-6")}
         links = json.loads(run("ip", "-netns", space, "-json", family, "addr", "show", "dev", "eth0", "scope", "global") or "[]")
         present = {item["local"] for entry in links for item in entry.get("addr_info", []) if "local" in item}
-        mask = "128" if family == "-6" else "32"
+        # a server has a network of its own over IPv6, of which it uses one address
+        mask = "32" if family == "-4" else "64" if re.fullmatch(r"s\d+", node) else "128"
         for address in sorted(present - wanted):
             run("ip", "-netns", space, family, "addr", "del", f"{address}/{mask}", "dev", "eth0")
-            run("ip", family, "route", "del", f"{address}/{mask}", "dev", link, check=False)
+            run("ip", family, "route", "del", str(ip_interface(f"{address}/{mask}").network), "dev", link, check=False)
         for address in sorted(wanted - present):
             run("ip", "-netns", space, family, "addr", "add", f"{address}/{mask}", "dev", "eth0", *(["nodad"] if family == "-6" else []))
         for address in sorted(wanted):
-            run("ip", family, "route", "replace", f"{address}/{mask}", "dev", link, "src", lab.control if family == "-4" else lab.address6(0))
-    _default_routes(lab, space)
+            network = str(ip_interface(f"{address}/{mask}").network)
+            run("ip", family, "route", "replace", network, "dev", link, "src", lab.control if family == "-4" else lab.address6(0))
+    _default_routes(space, link)
 
 
-def _default_routes(lab: Lab, space: str) -> None:
-    run("ip", "-netns", space, "route", "replace", lab.control, "dev", "eth0", "scope", "link")
-    run("ip", "-netns", space, "route", "replace", "default", "via", lab.control, "dev", "eth0", "onlink")
+def _default_routes(space: str, link: str) -> None:
+    mac = json.loads(run("ip", "-json", "link", "show", "dev", link))[0]["address"]
+    # the machine itself has no such address, and must not: a network of its own may hold it
+    run("ip", "-netns", space, "neigh", "replace", GATEWAY, "lladdr", mac, "nud", "permanent", "dev", "eth0")
+    run("ip", "-netns", space, "route", "replace", GATEWAY, "dev", "eth0", "scope", "link")
+    run("ip", "-netns", space, "route", "replace", "default", "via", GATEWAY, "dev", "eth0")
     run("ip", "-netns", space, "-6", "route", "replace", "default", "via", "fe80::1", "dev", "eth0")
 
 
@@ -173,7 +203,7 @@ def set_carrier(lab: Lab, node: str, connected: bool) -> None:
         return
     run("ip", "link", "set", interface(lab, node), "up" if connected else "down")
     if connected:
-        run("ip", "-6", "address", "replace", "fe80::1/64", "dev", interface(lab, node), "nodad")
+        run("ip", "-6", "-batch", "-", stdin=_link_addresses(interface(lab, node), "replace"))
         inside = json.loads(run("ip", "-netns", netns_name(lab, node), "-json", "addr", "show", "dev", "eth0", "scope", "global") or "[]")
         set_addresses(lab, node, [item["local"] for entry in inside for item in entry.get("addr_info", []) if "local" in item])
 

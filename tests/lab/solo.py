@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import cloud, disks, dns, net
+from lab import cloud, disks, dns, metadata, net
 from lab.config import CHECKOUT, Lab
 from lab.machine import Machines
 from lab.process import until
@@ -62,6 +62,7 @@ class Solo:
         cloud.owner_file(self.lab).write_text(str(self.lab.root))
         net.up(self.lab)
         dns.up(self.lab)
+        metadata.up(self.lab)
         for key in (self.key, self.stranger_key):
             if not key.exists():
                 run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lab import cloud, net, slots
+from lab import cloud, dns, metadata, net, slots
 from lab.config import Lab, LabError
 from lab.process import until
 from lab.shell import run
@@ -24,6 +25,12 @@ LISTEN = (
     "for port in map(int, sys.argv[1:]):\n"
     "    server = socket.socket(socket.AF_INET6); server.bind(('::', port)); server.listen(); globals()[f's{port}'] = server\n"
     "print('ready', flush=True); sys.stdin.read()"
+)
+RESOLVE = (
+    "import socket,sys\n"
+    "for address in sys.argv[2:]:\n"
+    "    one = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_DGRAM); one.settimeout(3)\n"
+    "    one.sendto(bytes.fromhex(sys.argv[1]), (address, 53)); print(bytes([192, 0, 2, 7]) in one.recv(512))\n"
 )
 ANYONE = ["0.0.0.0/0", "::/0"]
 
@@ -109,3 +116,23 @@ def test_a_pulled_cable_and_its_return(lab: Lab) -> None:
     assert not reaches(22, addresses(lab)[0])
     net.set_carrier(lab, "s1", connected=True)
     assert until(lambda: all(reaches(22, address) for address in addresses(lab)), 5)
+
+
+def test_the_vendors_own_addresses(lab: Lab) -> None:
+    """A server reaches the metadata service over both families, each time as itself, and the vendor's resolvers; a stranger is nobody there."""
+    folder = lab.folder("servers", "1")
+    (folder / "server.json").write_text(json.dumps({"hostname": "app", "addresses": addresses(lab), "ssh_keys": []}))
+    (folder / "user-data").write_text("")
+    dns.up(lab)
+    metadata.up(lab)
+    dns.publish(lab, "test", {"probe.quetrex.test": ["192.0.2.7"]})
+    ask = [f"http://{place}/hetzner/v1/metadata/instance-id" for place in ("169.254.169.254", "[fe80::a9fe:a9fe%25eth0]")]
+    inside = ["nsenter", f"--net=/run/netns/{net.netns_name(lab, 's1')}", "--"]
+    assert [run(*inside, "curl", "-g", "-s", "-f", "-m", "3", one) for one in ask] == ["1", "1"]
+    assert "via 172.31.1.1" in run(*inside, "ip", "route", "show", "default")
+    query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x05probe\x07quetrex\x04test\x00\x00\x01\x00\x01"
+    words = [*inside, sys.executable, "-c", RESOLVE, query.hex()]
+    assert run(*words, "185.12.64.1", "2a01:4ff:ff00::add:1").split() == ["True", "True"]
+    with net.visitor(lab, "meta", 9) as space:
+        stranger = ["nsenter", f"--net=/run/netns/{space}", "--", "curl", "-g", "-s", "-o", "/dev/null", "-m", "3", "-w", "%{http_code}"]
+        assert [run(*stranger, one) for one in ask] == ["404", "404"]
