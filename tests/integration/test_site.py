@@ -192,9 +192,10 @@ def test_engine_restart(platform: Platform) -> None:
 def test_wrong_origin_certificate(platform: Platform) -> None:
     """A wrong origin certificate is refused by the edge."""
     tls, reload = "/opt/platform/nginx/tls", "docker kill --signal HUP platform-nginx >/dev/null"
-    # By rename: nginx keeps a certificate whose file has the same inode and second of change.
-    put = f"for part in pem key; do cp /root/$from.$part {tls}/.new; mv {tls}/.new {tls}/origin.$part; done; {reload}"
-    platform.on_server(f"cp {tls}/origin.pem /root/good.pem; cp {tls}/origin.key /root/good.key")
+    # By rename: nginx keeps a certificate whose file has the same inode and second of change. With its time: a file that is as new as nginx's last reload
+    # would be a difference, because nobody knows which of them came first.
+    put = f"for part in pem key; do cp --archive /root/$from.$part {tls}/.new; mv {tls}/.new {tls}/origin.$part; done; {reload}"
+    platform.on_server(f"cp --archive {tls}/origin.pem /root/good.pem; cp --archive {tls}/origin.key /root/good.key")
     platform.on_server(f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={platform.lab.domain} -keyout /root/bad.key -out /root/bad.pem 2>&1")
     try:
         platform.on_server(f"from=bad; {put}")
