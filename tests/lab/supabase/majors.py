@@ -16,16 +16,27 @@ SUITES = {15: "bookworm", 17: "trixie", 18: "forky"}
 FOLLOW_PARENT = "LAB_POSTGRES_FOLLOWS"
 """Set in the environment: the program gets SIGINT when who started it ends."""
 PROGRAMS = ("initdb", "postgres", "psql", "pg_dump", "pg_restore", "pg_ctl")
-# Folders that the programs' root has of its own. All others are the machine's: a cluster's files, sockets and certificates may lie in any of them.
-OWN = {"bin", "boot", "etc", "lib", "lib32", "lib64", "libx32", "lost+found", "sbin", "sys", "usr"}
+# Folders that the programs' root has of its own. All others are the machine's at the moment a program starts: a cluster's files, sockets and certificates
+# may lie in any of them, also in one that was not there when the root was made.
+OWN = ("bin", "boot", "etc", "lib", "lib32", "lib64", "libx32", "lost+found", "sbin", "sys", "usr")
 # Whoever is root no more, as the product's own way of starting a server makes her, first needs a namespace in which she may mount.
 # As a user of a namespace of its own (made before the root is entered: inside of one the kernel makes none). Only a test's server goes with who started
 # it: a lab's stays when the command that brought it up has ended.
 _PROGRAM = """#!/bin/sh
 [ "$(id -u)" = 0 ] || own="--user --map-root-user"
-exec unshare $own --mount -- /bin/sh -c '
-  for folder in {shared}; do [ ! -d /$folder ] || mount --rbind /$folder {root}/$folder; done
-  exec unshare --user --map-user={user} --map-group={user} --root={root} -- \\
+exec unshare $own --mount -- /bin/sh -ec '
+  mount -t tmpfs -o mode=755 programs {stage}
+  for path in {own}; do
+    if [ -L $path ]; then cp -P $path {stage}
+    elif [ -d $path ]; then mkdir {stage}/${{path##*/}}; mount --rbind $path {stage}/${{path##*/}}; fi
+  done
+  for path in /*; do
+    name=${{path##*/}}
+    [ -d "$path" ] && [ ! -L "$path" ] || continue
+    case "$name" in {names}) continue ;; esac
+    mkdir "{stage}/$name"; mount --rbind "$path" "{stage}/$name"
+  done
+  exec unshare --user --map-user={user} --map-group={user} --root={stage} -- \\
     ${{{follow}:+setpriv --pdeathsig INT --}} /usr/lib/postgresql/{major}/bin/{program} "$@"
 ' {program} "$@"
 """
@@ -36,18 +47,25 @@ def programs(cache: Path, major: int) -> Path:
     packages = [f"postgresql-{major}", "util-linux", "dash", "coreutils"]
     cache.mkdir(parents=True, exist_ok=True)
     root = base.debian_root(cache, SUITES[major], packages, variant="extract", salt="every folder of the machine")
+    stage = root / "stage"
+    words = {
+        "stage": stage,
+        "own": " ".join(str(root / name) for name in OWN),
+        "names": "|".join(OWN),
+        "major": major,
+        "user": account(),
+        "follow": FOLLOW_PARENT,
+    }
     folder = root / f"programs-{hashlib.sha256(_PROGRAM.encode()).hexdigest()[:8]}"
-    shared = sorted(path.name for path in Path("/").iterdir() if path.is_dir() and not path.is_symlink() and path.name not in OWN)
     with locked(cache / f"{root.name}.lock"):
-        for name in shared:
-            (root / name).mkdir(exist_ok=True)
         if not folder.exists():
             _complete(root)
+            stage.mkdir(exist_ok=True)
             draft = folder.with_suffix(".new")
             draft.mkdir(exist_ok=True)
             for program in PROGRAMS:
                 path = draft / program
-                path.write_text(_PROGRAM.format(shared=" ".join(shared), root=root, major=major, program=program, user=account(), follow=FOLLOW_PARENT))
+                path.write_text(_PROGRAM.format(program=program, **words))
                 path.chmod(0o755)
             draft.rename(folder)
     return folder
