@@ -60,7 +60,7 @@ table:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.first_day import DIFFERENT, judged, table
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.first_day import DIFFERENT, judged, table
 
 
 def main() -> None:

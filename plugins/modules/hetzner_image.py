@@ -103,7 +103,7 @@ POLL = 1.0
 SHOWN = ("id", "description", "status", "created", "disk_size", "image_size", "architecture", "labels")
 
 
-class Photographer:
+class SnapshotBuilder:
     """Makes one snapshot."""
 
     def __init__(self, client: Client, params: dict[str, t.Any]) -> None:
@@ -173,15 +173,15 @@ def words(image: Answer) -> str:
 
 def present(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Make one and let old ones go."""
-    photographer, keep = Photographer(client, module.params), max(module.params["keep"], 1)
+    builder, keep = SnapshotBuilder(client, module.params), max(module.params["keep"], 1)
     if module.check_mode:
-        old = surplus(photographer.images(), keep - 1)
+        old = surplus(builder.images(), keep - 1)
         return {"changed": True, "image": None, "steps": [f"make a snapshot of {module.params['server']}", *(f"delete {words(one)}" for one in old)]}
-    server = photographer.server()
-    photographer.wait_until_off(server)
-    made = photographer.make(server)
-    old = [one for one in surplus(photographer.images(), keep) if one["id"] != made["id"]]
-    photographer.remove(old)
+    server = builder.server()
+    builder.wait_until_off(server)
+    made = builder.make(server)
+    old = [one for one in surplus(builder.images(), keep) if one["id"] != made["id"]]
+    builder.remove(old)
     return {"changed": True, "image": shown(made), "steps": [f"made {words(made)}", *(f"deleted {words(one)}" for one in old)]}
 
 

@@ -171,7 +171,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Answer, Client
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.images import Choice, Golden, look
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.keeper import Budgets, Keeper
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.reconciler import Budgets, Reconciler
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.resize import offer_of
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server import (
     Offer,
@@ -214,25 +214,25 @@ def _golden(params: dict[str, t.Any]) -> Golden | None:
 def keep(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Look, plan, do, look again."""
     wanted = wanted_of(module.params)
-    keeper = Keeper(client, wanted, Budgets(module.params["action_budget"], module.params["shutdown_budget"]))
+    reconciler = Reconciler(client, wanted, Budgets(module.params["action_budget"], module.params["shutdown_budget"]))
     before = find(client, wanted)
     if before and not module.check_mode and before["status"] not in ("running", "off"):
-        before = keeper.settled(before)
-    belongings = keeper.belongings(required=not module.check_mode)
+        before = reconciler.settled(before)
+    belongings = reconciler.belongings(required=not module.check_mode)
     refuse_what_belongs_to_others(before, wanted, belongings)
-    keeper.golden = look(client, wanted.golden) if wanted.golden and before is None else None
-    steps = plan(before, wanted, belongings, _offer(client, before, wanted), keeper.golden.of(wanted.types[0]) if keeper.golden else None)
+    reconciler.golden = look(client, wanted.golden) if wanted.golden and before is None else None
+    steps = plan(before, wanted, belongings, _offer(client, before, wanted), reconciler.golden.of(wanted.types[0]) if reconciler.golden else None)
     after = before
     if steps and not module.check_mode:
-        after = keeper.apply(before, steps, belongings)
+        after = reconciler.apply(before, steps, belongings)
     return {
         "changed": bool(steps),
         "server": summary(after) if after else None,
         "steps": [step.text for step in steps],
         "created": before is None,
         "drift": drift(after, wanted) if after and before else [],
-        "sold_out": keeper.sold_out,
-        "golden": _used(keeper.golden),
+        "sold_out": reconciler.sold_out,
+        "golden": _used(reconciler.golden),
         "diff": _diff(before, after, steps, module.check_mode),
     }
 

@@ -2,20 +2,20 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Module platform_diagnosis: what is wrong with the server, and the cheapest cure."""
+"""Module platform_diagnosis: what is wrong with the server, and the cheapest action."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: platform_diagnosis
-short_description: Find out why the platform does not answer and which cure is the cheapest
+short_description: Find out why the platform does not answer and which action is the cheapest
 version_added: "1.0.0"
 description:
   - Asks Hetzner's API, pings, logs in by SSH, writes to the disk, and asks the health page on the server and through the edge, all at once.
-  - Chooses the mildest action that can work. Only looks; M(quetrex.platform.hetzner_cure) does it.
-  - A server that seems dead is looked at twice. While visitors are served the choice is C(none).
+  - Chooses the mildest action that can work. Only looks; M(quetrex.platform.hetzner_repair) does it.
+  - A server that seems dead is looked at twice. While visitors are served the decision is C(none).
   - What this machine cannot reach proves nothing. C(reset) wants one proof that the server is dead, namely Hetzner's word, an origin error of the
-    edge, or what a login finds; C(rebuild), C(recreate) of a server that exists, and C(relocate) want two. Without them the choice is C(stop).
+    edge, or what a login finds; C(rebuild), C(recreate) of a server that exists, and C(relocate) want two. Without them the decision is C(stop).
 extends_documentation_fragment:
   - quetrex.platform.hetzner
 attributes:
@@ -99,7 +99,7 @@ options:
   images:
     description:
       - Container images that a fresh server pulls. Before an action that loses the disk of a server that exists, their registry is asked for them,
-        and the choice is C(stop) where one cannot be pulled.
+        and the decision is C(stop) where one cannot be pulled.
     type: list
     elements: str
     default: []
@@ -135,7 +135,7 @@ options:
     type: bool
     default: false
   wait:
-    description: Seconds to go on looking until the server works, for example after a cure.
+    description: Seconds to go on looking until the server works, for example after an action.
     type: float
     default: 0
   pause:
@@ -160,14 +160,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 line:
-  description: What was seen, in one line.
+  description: What was observed, in one line.
   returned: success
   type: str
 timeline_say:
-  description: What was seen and what is chosen, in one line for the callback P(quetrex.platform.timeline#callback).
+  description: What was observed and what is chosen, in one line for the callback P(quetrex.platform.timeline#callback).
   returned: success
   type: str
-cure:
+action:
   description:
     - C(none), C(converge), C(power_on), C(reset), C(rebuild), C(recreate), C(relocate), C(wait), or C(stop) when a person has to look.
   returned: success
@@ -182,7 +182,7 @@ proofs:
   type: list
   elements: dict
 situation:
-  description: What was seen, as data.
+  description: What was observed, as data.
   returned: success
   type: dict
 address:
@@ -211,8 +211,8 @@ from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import ENDPOINT, Client
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server import Wanted, find
-from ansible_collections.quetrex.platform.plugins.module_utils.recovery.choice import DISK_LOSING, LADDER, MISSING, Choice, History, Situation, choose, line
-from ansible_collections.quetrex.platform.plugins.module_utils.recovery.look import Target, look, look_until
+from ansible_collections.quetrex.platform.plugins.module_utils.recovery.decision import DISK_LOSING, LADDER, MISSING, Decision, History, Situation, decide, line
+from ansible_collections.quetrex.platform.plugins.module_utils.recovery.observation import Target, look, observe_until
 from ansible_collections.quetrex.platform.plugins.module_utils.registry import Login, problems
 from ansible_collections.quetrex.platform.plugins.module_utils.writing import Inexpressible, ssh_files
 
@@ -338,25 +338,26 @@ def main() -> None:
             given["database"], given["database_port"], given["supabase_url"], WAITING_TIMEOUT if given["wait"] else TIMEOUT, given["mount"],
         )  # fmt: skip
 
-        def see(patient: bool) -> tuple[Situation, Choice]:
+        def see(patient: bool) -> tuple[Situation, Decision]:
             facts = known(given)
             known_now.append(facts)
             expected.write_text(f"{facts.address} {given['host_key']}\n" if facts.address and given["host_key"] else "", encoding="utf-8")
-            seen = look(module.run_command, facts.api, facts.server, facts.address, target, facts.young, patient)
+            observed = look(module.run_command, facts.api, facts.server, facts.address, target, facts.young, patient)
             # The rest is asked only where it decides.
-            if seen.origin_down and seen.login != "ok":
-                seen = seen._replace(shut=shut(given, facts.firewalls))
-            choice = choose(seen, history, given["told"] or "", given["elsewhere"])
-            if patient and choice.cure in DISK_LOSING and seen.server not in MISSING and images.wanted:
-                seen = seen._replace(images=images.state())
-                choice = choose(seen, history, given["told"] or "", given["elsewhere"])
-            return seen, choice
+            if observed.origin_down and observed.login != "ok":
+                observed = observed._replace(shut=shut(given, facts.firewalls))
+            decision = decide(observed, history, given["told"] or "", given["elsewhere"])
+            if patient and decision.action in DISK_LOSING and observed.server not in MISSING and images.wanted:
+                observed = observed._replace(images=images.state())
+                decision = decide(observed, history, given["told"] or "", given["elsewhere"])
+            return observed, decision
 
-        seen, choice, looks = look_until(see, given["wait"], given["pause"], time.monotonic, time.sleep)
-    said = f"DIAGNOSIS: {line(seen)} => {choice.cure.upper()}: {choice.reason}"
+        observed, decision, looks = observe_until(see, given["wait"], given["pause"], time.monotonic, time.sleep)
+    said = f"DIAGNOSIS: {line(observed)} => {decision.action.upper()}: {decision.reason}"
     found = {
-        "timeline_say": said, "line": line(seen), "cure": choice.cure, "reason": choice.reason, "proofs": [one._asdict() for one in choice.proofs],
-        "situation": seen._asdict(), "looks": looks,
+        "timeline_say": said, "line": line(observed), "action": decision.action, "reason": decision.reason,
+        "proofs": [one._asdict() for one in decision.proofs],
+        "situation": observed._asdict(), "looks": looks,
     }  # fmt: skip
     module.exit_json(changed=False, address=known_now[-1].address or "", location=known_now[-1].location, **found)
 

@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Module platform_page: the picture of the platform, from what was seen."""
+"""Module platform_page: the overview of the platform, from what was observed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ description:
   - Keeps one sample of the numbers for each run, and tells from them when each limit is reached at the present pace and what to take then.
   - Both files are written by rename. Writing them is no change of the platform.
 options:
-  seen:
+  observed:
     description: What M(quetrex.platform.platform_report) was given.
     type: dict
     required: true
@@ -69,7 +69,7 @@ author:
 EXAMPLES = r"""
 - name: Draw it
   quetrex.platform.platform_page:
-    seen: "{{ platform_inspection_result.seen }}"
+    observed: "{{ platform_inspection_result.observed }}"
     findings: "{{ platform_inspection_result.report.findings }}"
     capacity: "{{ capacity }}"
     name: quetrex production
@@ -83,7 +83,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 terminal:
-  description: The picture as lines of text.
+  description: The overview as lines of text.
   returned: success
   type: list
   elements: str
@@ -104,9 +104,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quetrex.platform.plugins.module_utils.picture import forecast, page
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.files import replace
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.findings import Finding, moment
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting import forecast, page
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.files import replace
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.findings import Finding, moment
 
 Json = dict[str, t.Any]
 SAMPLES = 2000
@@ -137,7 +137,7 @@ def samples(path: Path) -> list[Json]:
 def main() -> None:
     """Run the module."""
     spec = {
-        "seen": {"type": "dict", "required": True},
+        "observed": {"type": "dict", "required": True},
         "findings": {"type": "list", "elements": "dict", "default": []},
         "capacity": {"type": "dict", "default": {}},
         "name": {"type": "str", "required": True},
@@ -148,26 +148,26 @@ def main() -> None:
         "path": {"type": "path", "required": True},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    given, seen, capacity = module.params, module.params["seen"], module.params["capacity"]
-    gauges = forecast.gauges(seen, capacity, given["tier"])
-    history, now = Path(given["history"]), moment(seen["at"])
-    kept = [*samples(history), forecast.sample(gauges, seen["at"])][-SAMPLES:]
-    inside = [forecast.of_server((one.get("inspection") or {}).get("history") or []) for one in seen.get("servers") or []]
+    given, observed, capacity = module.params, module.params["observed"], module.params["capacity"]
+    gauges = forecast.gauges(observed, capacity, given["tier"])
+    history, now = Path(given["history"]), moment(observed["at"])
+    kept = [*samples(history), forecast.sample(gauges, observed["at"])][-SAMPLES:]
+    inside = [forecast.of_server((one.get("inspection") or {}).get("history") or []) for one in observed.get("servers") or []]
     rows = forecast.merged(kept, *inside)
     told = [(gauge, forecast.forecast(gauge, rows, now)) for gauge in gauges]
     state = Path(given["state_dir"])
-    picture = page.Picture(
-        given["name"], given["domain"], seen["at"], given["tier"], [Finding(**finding) for finding in given["findings"]], seen, told,
-        forecast.costs(seen, capacity, given["tier"]), read(state / "rehearsal.json"), read(state / "recovery.json"),
+    overview = page.Overview(
+        given["name"], given["domain"], observed["at"], given["tier"], [Finding(**finding) for finding in given["findings"]], observed, told,
+        forecast.costs(observed, capacity, given["tier"]), read(state / "rehearsal.json"), read(state / "recovery.json"),
     )  # fmt: skip
     if not module.check_mode:
         replace(history, "".join(json.dumps(row) + "\n" for row in kept))
-        replace(Path(given["path"]), page.page(picture))
+        replace(Path(given["path"]), page.page(overview))
     numbers = [
         {"name": gauge.name, "used": gauge.used, "limit": gauge.limit, "share": gauge.share, "full": told.when or told.words, "then": gauge.then}
         for gauge, told in told
     ]
-    module.exit_json(changed=False, terminal=page.terminal(picture), gauges=numbers, path=given["path"])
+    module.exit_json(changed=False, terminal=page.terminal(overview), gauges=numbers, path=given["path"])
 
 
 if __name__ == "__main__":

@@ -2,21 +2,21 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Module platform_report: judge what was seen, and write it down."""
+"""Module platform_report: judge what was observed, and write it down."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: platform_report
-short_description: Judge what was seen of the platform, as a table, as JSON and as JUnit
+short_description: Judge what was observed of the platform, as a table, as JSON and as JUnit
 version_added: "1.0.0"
 description:
   - Names everything that is not as described, with what to do about it. It looks at nothing itself.
   - Reports are written by rename, so that a reader never sees half of one. Writing them is no change of the platform.
 options:
-  seen:
+  observed:
     description:
-      - C(at), and what there is of C(drift), C(visit), C(servers) with C(name) and C(inspection), C(schema), C(project), C(monitors), C(seconds).
+      - C(at), and what there is of C(drift), C(probe), C(servers) with C(name) and C(inspection), C(schema), C(project), C(monitors), C(seconds).
       - Each as the module that looked has returned it.
     type: dict
     required: true
@@ -63,9 +63,9 @@ author:
 EXAMPLES = r"""
 - name: Judge it
   quetrex.platform.platform_report:
-    seen:
+    observed:
       at: "{{ now(utc=true).isoformat() }}"
-      visit: "{{ visit.visit }}"
+      probe: "{{ probe.probe }}"
     junit_file: /tmp/verify.xml
   register: report
 """
@@ -108,9 +108,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.files import replace
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.findings import Expected, Limits, judge
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.report import document, junit, states, summary, table
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.files import replace
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.findings import Expected, Limits, judge
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.report import document, junit, states, summary, table
 
 
 def write(path: str | None, text: str) -> None:
@@ -122,7 +122,7 @@ def write(path: str | None, text: str) -> None:
 def main() -> None:
     """Run the module."""
     spec: dict[str, t.Any] = {
-        "seen": {"type": "dict", "required": True},
+        "observed": {"type": "dict", "required": True},
         "limits": {"type": "dict", "default": {}},
         "sockets": {"type": "list", "elements": "str", "default": list(Expected().sockets)},
         "timers": {"type": "list", "elements": "str", "default": []},
@@ -131,17 +131,23 @@ def main() -> None:
         "junit_file": {"type": "path"},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    given, seen = module.params, module.params["seen"]
+    given, observed = module.params, module.params["observed"]
     unknown = sorted(set(given["limits"]) - set(Limits._fields))
     if unknown:
         module.fail_json(msg=f"There is no limit called {', '.join(unknown)}; there are {', '.join(Limits._fields)}.")
     limits = Limits(**{name: float(value) for name, value in given["limits"].items()})  # type: ignore[arg-type]
-    found = judge(seen, Expected(tuple(given["sockets"]), tuple(given["timers"]), tuple(given["units_allowed"])), limits)
-    told = document(found, seen)
-    write(given["json_file"], json.dumps({**told, "seen": seen}, indent=1) + "\n")
-    write(given["junit_file"], junit(found, seen))
+    found = judge(observed, Expected(tuple(given["sockets"]), tuple(given["timers"]), tuple(given["units_allowed"])), limits)
+    told = document(found, observed)
+    write(given["json_file"], json.dumps({**told, "observed": observed}, indent=1) + "\n")
+    write(given["junit_file"], junit(found, observed))
     module.exit_json(
-        changed=False, ok=told["ok"], findings=told["findings"], parts=states(found), table=table(found, seen), summary=summary(found), counts=told["counts"]
+        changed=False,
+        ok=told["ok"],
+        findings=told["findings"],
+        parts=states(found),
+        table=table(found, observed),
+        summary=summary(found),
+        counts=told["counts"],
     )
 
 

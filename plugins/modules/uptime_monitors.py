@@ -165,7 +165,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.files import replace
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.files import replace
 from ansible_collections.quetrex.platform.plugins.module_utils.uptime import betterstack, plan, uptimerobot
 from ansible_collections.quetrex.platform.plugins.module_utils.uptime.client import PLAN, Client, UncertainError, UptimeError
 

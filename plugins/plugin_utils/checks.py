@@ -272,7 +272,7 @@ def _network(one: Any) -> Optional[str]:
 def environment(value: Any) -> Optional[str]:
     """A mapping of variable names to single values; only names are shown."""
     if not isinstance(value, Mapping):
-        return "is no mapping; write NAME: value pairs"
+        return "is not a mapping; write NAME: value pairs"
     for name, content in value.items():
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(name)):
             return f"has the name {name!r}; use letters, digits and _ only"

@@ -27,7 +27,7 @@ ABSENT = (
 APART = "Give each platform and environment a folder of its own, and move what belongs to the other one there"
 LACKING = (
     "This machine has not the platform's state: copy the folder from the machine that ran site, or from its backup, and check platform_state_dir. "
-    "Only if it is lost for good: `recover -e platform_recovery_cure=recreate` makes another server with another host key; the volume stays"
+    "Only if it is lost for good: `recover -e platform_recovery_action=recreate` makes another server with another host key; the volume stays"
 )
 
 

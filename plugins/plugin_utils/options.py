@@ -16,6 +16,9 @@ from typing import Any, Optional
 
 import yaml
 
+from . import settings
+from .settings import RENAMED
+
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 WORDS = ("true", "false", "yes", "no", "on", "off", "1", "0")
 """What the filter `bool` and the check of a specification both understand, in every version of Ansible."""
@@ -55,7 +58,7 @@ def _list(value: Any) -> Optional[str]:
 
 
 def _mapping(value: Any) -> Optional[str]:
-    return None if isinstance(value, Mapping) else "is no mapping; on the command line write -e '{\"NAME\": {...}}', in AWX's variables a mapping of YAML"
+    return None if isinstance(value, Mapping) else "is not a mapping; on the command line write -e '{\"NAME\": {...}}', in AWX's variables a mapping of YAML"
 
 
 def _text(value: Any) -> Optional[str]:
@@ -86,8 +89,13 @@ def wrong(name: str, value: Any, option: Mapping[str, Any]) -> Optional[str]:
 
 
 def problems(given: Iterator[tuple[str, Any]], options: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """One line per wrong value, in the order of the names."""
-    found = {f"{name} {problem}" for name, value in given if name in options and (problem := wrong(name, value, options[name]))}
+    """One line per wrong value or renamed option, in the order of the names."""
+    found = set()
+    for name, value in given:
+        if name in options and (problem := wrong(name, value, options[name])):
+            found.add(f"{name} {problem}")
+        elif RENAMED.get(name) in options:
+            found.add(settings.unknown(name, RENAMED))
     return sorted(found)
 
 

@@ -100,7 +100,7 @@ def mapping(required: Mapping[str, Check], optional: Optional[Mapping[str, Check
 
     def check(value: Any) -> Optional[str]:
         if not isinstance(value, Mapping):
-            return f"is no mapping; give {', '.join(required)}"
+            return f"is not a mapping; give {', '.join(required)}"
         problems = [f"{key} is missing" for key in required if key not in value]
         problems += [f"{key} is unknown{suggestion(str(key), known)}" for key in value if key not in known]
         for key, part in known.items():
@@ -287,8 +287,8 @@ def kinds() -> dict[str, str]:
     return {name: setting.kind for name, setting in SETTINGS.items() if setting.kind}
 
 
-# old name -> new name. A setting that was renamed is refused with its new name, never read and never ignored.
-RENAMED: dict[str, str] = {}
+# old name -> new name, of settings and of roles' options. A renamed one is refused with its new name, never read and never ignored.
+RENAMED: dict[str, str] = {"platform_recovery_cure": "platform_recovery_action", "platform_status_seen": "platform_status_observed"}
 
 
 def unknown(name: str, renamed: Mapping[str, str]) -> str:

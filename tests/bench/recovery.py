@@ -171,7 +171,7 @@ PLAIN = ("-e", "hetzner_server_golden=false")
 CASES = {
     "power_lost": Case(lose_power),
     "hanging": Case(hang, before=grown_up),
-    "ssh_silent": Case(deaf_to_ssh, then=("-e", "platform_recovery_cure=rebuild")),
+    "ssh_silent": Case(deaf_to_ssh, then=("-e", "platform_recovery_action=rebuild")),
     "disk_full": Case(fill_disk),
     "disk_broken": Case(break_disk),
     "deleted": Case(delete, PLAIN, golden=False),
@@ -226,7 +226,7 @@ class Load:
 
 
 def measure(platform: Mortal, case: Case) -> dict[str, Any]:
-    """One death: seconds to the first 200 and to the end of recover.yml, the cures, and what was lost of what was acknowledged."""
+    """One death: seconds to the first 200 and to the end of recover.yml, the actions, and what was lost of what was acknowledged."""
     case.before(platform)
     with Load(platform) as load:
         return killed_under(load, platform, case)
@@ -266,7 +266,7 @@ def killed_under(load: Load, platform: Mortal, case: Case) -> dict[str, Any]:
     record = json.loads((Path(platform.facts["state_dir"]) / "recovery.json").read_text())
     found = {
         "first_200_s": round(min(at for at in visitors.answered if at > gone) - died, 1), "recover_s": round(ended - gone, 1),
-        "cures": record["cures"], "location": record["location"], "machine_load": busy, "requests": seen, **lost(platform, writer, died),
+        "actions": record["actions"], "location": record["location"], "machine_load": busy, "requests": seen, **lost(platform, writer, died),
     }  # fmt: skip
     if case.then:
         found["until_the_choice_s"] = round(chosen - gone, 1)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long `verify.yml` looks at a clean platform and at one with a fault in every layer, and `status.yml` at a clean one.
 
-Beside the seconds it keeps the processor time of the controller, which a busy machine does not change, how many faults were planted and how many
+Beside the seconds it keeps the processor time of the controller, which a busy machine does not change, how many faults were injected and how many
 of them were named. Prints JSON and keeps it in `results/`.
 """
 
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lab import cloud, slots
 from lab.config import CHECKOUT, Lab
-from lab.plant import planted
+from lab.faults import injected
 
 
 def run(lab: Lab, playbook: str, code: int = 0) -> dict[str, float]:
@@ -50,10 +50,10 @@ def measure(lab: Lab) -> dict[str, Any]:
     result: dict[str, Any] = {"site_first_run": run(lab, "site"), "verify_clean": run(lab, "verify")}
     clean = report(lab)
     result["findings_on_a_clean_platform"] = [one["what"] for one in clean["findings"] if one["state"] != "note"]
-    result["tasks_of_site_looked_at"] = clean["seen"]["drift"]["tasks"]
-    result["seconds_of_the_run_in_check_mode"] = clean["seen"]["drift"]["seconds"]
+    result["tasks_of_site_looked_at"] = clean["observed"]["drift"]["tasks"]
+    result["seconds_of_the_run_in_check_mode"] = clean["observed"]["drift"]["seconds"]
     result["status_clean"] = run(lab, "status")
-    with planted(lab) as faults:
+    with injected(lab) as faults:
         result["verify_with_faults"] = run(lab, "verify", code=2)
         found = report(lab)["findings"]
         named = [fault.name for fault in faults if any(one["part"] == fault.part and fault.words in one["what"] for one in found)]

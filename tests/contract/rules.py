@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What no tool checks, as functions that list what is wrong; tests/gates plants a defect for each."""
+"""What no tool checks, as functions that list what is wrong; tests/gates seeds a defect for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The gates of the collection, and the planted defects each of them must catch."""
+"""The gates of the collection, and the seeded defects each of them must catch."""

@@ -132,13 +132,13 @@ class Trees:
 
 
 def empty_collection(base: Path, files: dict[str, str]) -> Tree:
-    """A collection of nothing but the shared settings and the given files: what planted defects are put into."""
+    """A collection of nothing but the shared settings and the given files: what seeded defects are put into."""
     tree = Tree(base)
     for name in ("galaxy.yml", "LICENSE", ".yamllint", ".config/ansible-lint.yml", "meta/runtime.yml", "mypy.ini", "pyproject.toml", "changelogs/config.yaml"):
         target = tree.root / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target)
-    for name, content in {"README.md": "# Planted\n", **files}.items():
+    for name, content in {"README.md": "# Seeded\n", **files}.items():
         target = tree.root / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(content)
@@ -177,7 +177,7 @@ def types(tree: Tree) -> str:
 
 
 # ansible-lint starts ansible-playbook for the syntax of every playbook and every role, one after the other, which is more than half of its time. One
-# command does that for the artifact's playbooks, which load every role. There is no option for it; a planted defect would tell if this stopped working.
+# command does that for the artifact's playbooks, which load every role. There is no option for it; a seeded defect would tell if this stopped working.
 LINT_WITHOUT_SYNTAX_CHECK = """
 import sys
 from ansiblelint.__main__ import main

@@ -94,7 +94,7 @@ def test_registry_refuses_login(mortal: Mortal) -> None:
     with visited(mortal.lab, mortal.server_ipv4):
         login = {"host": mortal.facts["registry"]["host"], "username": mortal.facts["registry"]["username"], "password": "expired"}
         login["ca_certificate"] = Path(mortal.facts["registry"]["ca"]).read_text()
-        stopped = mortal.play("recover", "-e", "platform_recovery_cure=rebuild", "-e", json.dumps({"platform_registry": login}))
+        stopped = mortal.play("recover", "-e", "platform_recovery_action=rebuild", "-e", json.dumps({"platform_registry": login}))
     said = " ".join(stopped.output.split())
     assert stopped.code != 0
     assert "the server could not be filled again: the registry" in said, stopped.explain()
@@ -110,7 +110,7 @@ def test_power_loss_under_writer(mortal: Mortal) -> None:
     time.sleep(2)
     died = writer.end()
     Machines(mortal.lab).lose_power(mortal.server)
-    assert recover(mortal)["cures"][0] == "power_on"
+    assert recover(mortal)["actions"][0] == "power_on"
     redis, files = writer.acknowledged["redis"], writer.acknowledged["files"]
     lost = missing_from_redis(mortal, len(redis))
     assert [number for number in lost if redis[number] < died - REDIS_GRACE] == []
@@ -157,7 +157,7 @@ def test_golden_image(mortal: Mortal) -> None:
     server, identity, asked = mortal.server, host_key(mortal), len(mortal.exchanges("supabase"))
     mortal.on_server(f"echo kept > {WORKSPACE}/pictured && sync")
     api(mortal).servers.get_by_id(server).delete().wait_until_finished()
-    assert recover(mortal)["cures"] == ["recreate"]
+    assert recover(mortal)["actions"] == ["recreate"]
     assert (mortal.server != server, host_key(mortal)) == (True, identity)
     assert mortal.on_server(f"cat {WORKSPACE}/pictured").strip() == "kept"
     released = datetime.datetime.fromisoformat(json.loads(mortal.on_server("tail -n 1 /srv/platform/releases.log"))["at"]).timestamp()
@@ -178,13 +178,13 @@ def test_lost_login(mortal: Mortal) -> None:
     words = r"Visitors are served again, by (wait, then )?reset\. But visitors are served, only its owner cannot log in"
     assert re.search(words, " ".join(stopped.output.split())), stopped.explain()
     assert mortal.status("/api/health") == 200
-    assert recover(mortal, "-e", "platform_recovery_cure=rebuild")["cures"] == ["rebuild", "converge"]
+    assert recover(mortal, "-e", "platform_recovery_action=rebuild")["actions"] == ["rebuild", "converge"]
     assert mortal.on_server("systemctl is-active ssh.service ssh.socket || true").split().count("active") >= 1
 
 
 @pytest.mark.long
 def test_relocate(mortal: Mortal) -> None:
-    """Where no cure can be given the server is cut off and all is elsewhere with the state of the copy."""
+    """Where no action can be given the server is cut off and all is elsewhere with the state of the copy."""
     server, address, identity = mortal.server, mortal.server_ipv4, host_key(mortal)
     mortal.on_server(f"echo copied > {WORKSPACE}/copied && echo 'SET copied yes' | {' '.join(redis_cli(mortal))} && platform-backup backup")
     assert json.loads(mortal.on_server("platform-backup status"))["age_seconds"] < 60
@@ -199,7 +199,7 @@ def test_relocate(mortal: Mortal) -> None:
         record = recover(mortal, "-e", '{"platform_recovery_locations": ["hil"]}')
     finally:
         faults(mortal, "hetzner")
-    assert (record["cures"], record["location"]) == (["reset", "rebuild", "power_on", "recreate", "relocate"], "hil")
+    assert (record["actions"], record["location"]) == (["reset", "rebuild", "power_on", "recreate", "relocate"], "hil")
     old = client.servers.get_by_id(server)
     assert (old.status, (old.labels or {})["role"]) == ("off", "retired")
     assert mortal.server_ipv4 != address

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lab.plant import Fault, planted
+from lab.faults import Fault, injected
 from lab.platform import Platform, Run
 
 pytestmark = [pytest.mark.lab]
@@ -54,7 +54,7 @@ def beat(platform: Platform) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def faulty(built: Platform) -> tuple[Verdict, list[Fault], dict[str, Any]]:
     """One look while every fault is there, and what the server said of them by itself."""
-    with planted(built.lab) as faults:
+    with injected(built.lab) as faults:
         verdict, said = verify(built), beat(built)
     # the service that was exchanged is still starting
     assert built.eventually(lambda: bool(beat(built)["ok"]), 60), reported(built)
@@ -87,10 +87,10 @@ def clean(built: Platform) -> Verdict:
 def test_clean_platform(platform: Platform, clean: Verdict) -> None:
     """No problem, nothing was changed, and `site --check --diff`, which is part of it, finds nothing to do: here is all that others left behind."""
     assert clean.run.code == 0, clean.run.explain()
-    assert [finding for finding in clean.findings if finding["state"] != "note"] == [], clean.report["seen"]["drift"]
+    assert [finding for finding in clean.findings if finding["state"] != "note"] == [], clean.report["observed"]["drift"]
     assert (clean.report["ok"], sum(clean.suites.values()), clean.run.changed) == (True, 0, 0)
     assert set(clean.report["parts"].values()) <= {"ok", "note"}
-    drift = clean.report["seen"]["drift"]
+    drift = clean.report["observed"]["drift"]
     assert (drift["drift"], drift["tasks"] > 100) == ([], True), drift
 
 

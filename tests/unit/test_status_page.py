@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.page import page
-from lab.drawn import full, picture
-from lab.seen import plant
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.page import page
+from lab.observations import inject
+from lab.overviews import full, overview
 
 pytestmark = pytest.mark.browser
 
@@ -114,18 +114,18 @@ def look(site: Site, folder: Path, width: int, *more: str) -> tuple[dict[str, An
 
 def faulty() -> dict[str, Any]:
     """Everything that can be on a page at once, with long words in it."""
-    seen = full()
+    observed = full()
     for fault in ("image swapped", "record changed", "page broken", "unit failed", "grant added", "stranger"):
-        plant(seen, fault)
-    return seen
+        inject(observed, fault)
+    return observed
 
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_it_fits_can_be_read_and_asks_for_nothing(site: Site, tmp_path: Path, width: int, dark: bool) -> None:
     scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
-    for name, seen in (("clean", full()), ("faulty", faulty())):
-        site.pages["/status.html"] = page(picture(seen, rehearsal={"seconds": 183.2, "at": "2026-11-14T02:00:00Z"}))
+    for name, observed in (("clean", full()), ("faulty", faulty())):
+        site.pages["/status.html"] = page(overview(observed, rehearsal={"seconds": 183.2, "at": "2026-11-14T02:00:00Z"}))
         measured, console = look(site, tmp_path, width, scheme)
         assert (measured["dark"], measured["width"]) == (dark, width), measured
         assert (measured["wide"], measured["pale"], measured["small"]) == ([], [], []), name

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One labelled server: how it is found, what it should be, what is to do about it. keeper.py does it."""
+"""One labelled server: how it is found, what it should be, what is to do about it. reconciler.py does it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 
 from ansible_collections.quetrex.platform.plugins.module_utils.host.inspection import Places, RunProgram, inspect
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.findings import Expected, Finding, Limits, server
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.findings import Expected, Finding, Limits, server
 
 Json = t.Dict[str, t.Any]  # noqa: UP006 - servers run 3.9
 Send = t.Callable[[str, str], None]
@@ -63,12 +63,12 @@ def drifted(run: RunProgram, sums: str) -> list[Finding]:
 
 
 def look(run: RunProgram, settings: Settings) -> tuple[Json, list[Finding]]:
-    """What is seen, and the problems in it."""
-    seen = inspect(run, Places(settings.stack, settings.state, ("/", settings.state)), PARTS)
+    """What is observed, and the problems in it."""
+    observed = inspect(run, Places(settings.stack, settings.state, ("/", settings.state)), PARTS)
     expected = Expected(settings.sockets, settings.timers, (*settings.units_allowed, OWN_UNIT))
     limits = Limits(**{**Limits()._asdict(), **settings.limits})
-    found = server(settings.name, seen, expected, limits) + drifted(run, settings.sums)
-    return seen, [finding for finding in found if finding.state == "problem"]
+    found = server(settings.name, observed, expected, limits) + drifted(run, settings.sums)
+    return observed, [finding for finding in found if finding.state == "problem"]
 
 
 def text(name: str, found: t.Sequence[Finding]) -> str:
@@ -77,13 +77,13 @@ def text(name: str, found: t.Sequence[Finding]) -> str:
     return "\n".join([f"{name}: {len(found)} problem{'s' if len(found) != 1 else ''}", *lines]) + "\n"
 
 
-def sample(seen: Json) -> Json:
+def sample(observed: Json) -> Json:
     """The numbers of a look that have a limit."""
-    disks = {disk["path"]: disk["share"] for disk in seen.get("disks") or [] if isinstance(disk, dict)}
-    memory, base = seen.get("memory") or {}, seen.get("base") or {}
+    disks = {disk["path"]: disk["share"] for disk in observed.get("disks") or [] if isinstance(disk, dict)}
+    memory, base = observed.get("memory") or {}, observed.get("base") or {}
     used = 1 - memory["available"] / memory["total"] if memory.get("total") else None
     load = base["load"][2] / base["cores"] if base.get("load") else None
-    return {"at": seen["at"], "disks": disks, "memory": used and round(used, 4), "load": load and round(load, 3)}
+    return {"at": observed["at"], "disks": disks, "memory": used and round(used, 4), "load": load and round(load, 3)}
 
 
 def remember(path: Path, taken: Json) -> None:
@@ -133,11 +133,11 @@ def write(line: str) -> None:
 def main(run: RunProgram, path: Path, tell: Send = send, say: t.Callable[[str], None] = write) -> int:
     """Exit code 0 also when there are problems: then they were reported. 1 when nobody could be told."""
     settings = Settings.read(path)
-    seen, found = look(run, settings)
+    observed, found = look(run, settings)
     # An empty one is the place of a volume that is not there: a file in it would keep the volume from being mounted.
     state = Path(settings.state)
     if state.is_dir() and any(state.iterdir()):
-        remember(state / "history.jsonl", sample(seen))
+        remember(state / "history.jsonl", sample(observed))
     say(text(settings.name, found) if found else f"{settings.name}: all is well")
     try:
         say(f"told: {report(settings, found, tell)}")

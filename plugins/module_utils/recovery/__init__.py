@@ -1,4 +1,4 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding out what a platform's server lacks, and the cheapest cure for it."""
+"""Finding out what a platform's server lacks, and the cheapest action for it."""

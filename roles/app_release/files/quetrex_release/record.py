@@ -47,7 +47,7 @@ class Release:
     def parse(cls, found: object, colours: Collection[str]) -> Release:
         """A release, if that is what it is."""
         if not isinstance(found, Mapping):
-            raise RecordError("a release is no mapping")
+            raise RecordError("a release is not a mapping")
         values = {name: found.get(name) for name in cls.__dataclass_fields__}
         if wrong := [name for name, value in values.items() if not isinstance(value, str) or len(value) > LONGEST]:
             raise RecordError(f"a release's {wrong[0]} is no text, or too long")
@@ -135,10 +135,10 @@ class Record:
     def parse(cls, found: object) -> Record:
         """A record, if its shape is that of one; an empty one is."""
         if not isinstance(found, Mapping):
-            raise RecordError("the record is no mapping")
+            raise RecordError("the record is not a mapping")
         runner = found.get("runner") or {}
         if not isinstance(runner, Mapping):
-            raise RecordError("the runner's part is no mapping")
+            raise RecordError("the runner's part is not a mapping")
         web, own = Track.parse(found, COLOURS), Track.parse(runner, ("",))
         # a record from before serials were counted
         serial = found.get("serial", len(web.history) + len(own.history))

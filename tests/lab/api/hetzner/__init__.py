@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from ..kit import LabPaths, Store
-from . import balancers, basics, extras, firewalls, lasting, networks, server_actions, servers
+from . import balancers, basics, extras, firewalls, networks, persistent, server_actions, servers
 from .gate import Endpoint, Gate, removed, unknown
 from .hardware import Hardware, LabHardware, NullHardware
 from .world import World
@@ -127,26 +127,26 @@ def _endpoints() -> list[tuple[str, str, Endpoint]]:
                 "change_protection": networks.protect_network,
             },
         ),
-        *_crud("primary_ips", lasting, "ip"),
+        *_crud("primary_ips", persistent, "ip"),
         *_actions(
             "primary_ips",
             "primary_ip",
             {
-                "assign": lasting.assign_ip,
-                "unassign": lasting.unassign_ip,
-                "change_protection": lasting.protect_ip,
-                "change_dns_ptr": lasting.ip_pointer,
+                "assign": persistent.assign_ip,
+                "unassign": persistent.unassign_ip,
+                "change_protection": persistent.protect_ip,
+                "change_dns_ptr": persistent.ip_pointer,
             },
         ),
-        *_crud("volumes", lasting, "volume"),
+        *_crud("volumes", persistent, "volume"),
         *_actions(
             "volumes",
             "volume",
             {
-                "attach": lasting.attach_volume,
-                "detach": lasting.detach_volume,
-                "resize": lasting.resize_volume,
-                "change_protection": lasting.protect_volume,
+                "attach": persistent.attach_volume,
+                "detach": persistent.detach_volume,
+                "resize": persistent.resize_volume,
+                "change_protection": persistent.protect_volume,
             },
         ),
         *_crud("servers", servers, "server"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Any
 
-from . import catalogue, lasting
+from . import catalogue, persistent
 from .basics import Answer, by_id, find_location, rename, view_action
 from .errors import ApiError, invalid
 from .extras import reserved_addresses
@@ -140,7 +140,7 @@ def _view_target(project: Project, balancer: Resource, target: Resource) -> Reso
 
 def _view_server(project: Project, server: int, private: bool, health: list[Resource]) -> Resource:
     inside = next((one["ip"] for one in project.get("servers", server)["private_net"]), None)
-    ip = inside if private else lasting.machine_addresses(project, server)[0]
+    ip = inside if private else persistent.machine_addresses(project, server)[0]
     return {"type": "server", "server": {"id": server, "ip": ip or ""}, "health_status": health, "use_private_ip": private}
 
 
@@ -176,7 +176,7 @@ def create_balancer(call: Call) -> Answer:
     body, project = parse(call.body, fields), call.project
     project.require_unique("load_balancers", body["name"])
     kind, place = _type(body["load_balancer_type"]), _place(project, body["location"], body["network_zone"])
-    lasting.require_limit(project, "load_balancer_limit")
+    persistent.require_limit(project, "load_balancer_limit")
     new = {
         "name": body["name"],
         "public_net": {"enabled": body["public_interface"]},
@@ -194,7 +194,7 @@ def create_balancer(call: Call) -> Answer:
     }
     balancer = project.add("load_balancers", new)
     four, six = reserved_addresses(2, balancer["id"])
-    balancer["public_net"] |= {"ipv4": {"ip": four, "dns_ptr": lasting.usual_pointer(four)}, "ipv6": {"ip": f"{six}1", "dns_ptr": None}}
+    balancer["public_net"] |= {"ipv4": {"ip": four, "dns_ptr": persistent.usual_pointer(four)}, "ipv6": {"ip": f"{six}1", "dns_ptr": None}}
     try:
         if body["network"]:
             _join(project, balancer, body["network"], None, None)
@@ -333,7 +333,7 @@ def _add_target(project: Project, balancer: Resource, target: dict[str, Any]) ->
         raise invalid("server", "server not found")
     if target["use_private_ip"] and not balancer["private_net"]:
         raise ApiError("load_balancer_not_attached_to_network", "the load balancer is not attached to a network")
-    if target["type"] == "server" and not target["use_private_ip"] and lasting.machine_addresses(project, target["server"]["id"])[0] is None:
+    if target["type"] == "server" and not target["use_private_ip"] and persistent.machine_addresses(project, target["server"]["id"])[0] is None:
         raise ApiError("missing_ipv4", "the server that is being added as a target does not have a public IPv4 address")
     balancer["targets"].append(target)
 
@@ -397,7 +397,7 @@ def _pointer(balancer: Resource, body: dict[str, Any]) -> Resource:
     family = next((one for one in ("ipv4", "ipv6") if net[one]["ip"] == body["ip"]), None)
     if family is None:
         raise invalid("ip", "is not an address of this load balancer")
-    usual = lasting.usual_pointer(body["ip"]) if family == "ipv4" else None
+    usual = persistent.usual_pointer(body["ip"]) if family == "ipv4" else None
     return {"public_net": {**net, family: {"ip": body["ip"], "dns_ptr": body["dns_ptr"] or usual}}}
 
 
@@ -411,6 +411,6 @@ def _resized(balancer: Resource, body: dict[str, Any]) -> Resource:
 change_algorithm = _set("change_algorithm", _ALGORITHM, lambda _balancer, body: {"algorithm": body})
 change_type = _set("change_load_balancer_type", {"load_balancer_type": Field(reference, True)}, _resized)
 change_protection = _set("change_protection", {"delete": Field(boolean, True)}, lambda _balancer, body: {"protection": body})
-change_dns_ptr = _set("change_dns_ptr", lasting.POINTER, _pointer)
+change_dns_ptr = _set("change_dns_ptr", persistent.POINTER, _pointer)
 enable_public_interface = _set("enable_public_interface", {}, _public(True))
 disable_public_interface = _set("disable_public_interface", {}, _public(False))

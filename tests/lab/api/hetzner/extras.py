@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from . import lasting
+from . import persistent
 from .basics import Answer, find_location, rename, view_action
 from .errors import ApiError, invalid
 from .gate import Call
@@ -227,7 +227,7 @@ def create_floating(call: Call) -> Answer:
         raise ApiError("invalid_input", message, {"fields": [{"name": name, "messages": ["either is needed"]} for name in ("server", "home_location")]})
     if body["name"]:
         project.require_unique("floating_ips", body["name"])
-    lasting.require_limit(project, "floating_ip_limit")
+    persistent.require_limit(project, "floating_ip_limit")
     home = find_location(project, place)["name"] if server is None else project.get("servers", server)["location"]
     new = {
         "name": body["name"] or f"floating-ip-{project.world.next_id()}",
@@ -242,7 +242,9 @@ def create_floating(call: Call) -> Answer:
     }
     ip = project.add("floating_ips", new)
     four, six = reserved_addresses(1, ip["id"])
-    ip.update({"ip": four, "dns_ptr": [{"ip": four, "dns_ptr": lasting.usual_pointer(four)}]} if body["type"] == "ipv4" else {"ip": f"{six}/64", "dns_ptr": []})
+    ip.update(
+        {"ip": four, "dns_ptr": [{"ip": four, "dns_ptr": persistent.usual_pointer(four)}]} if body["type"] == "ipv4" else {"ip": f"{six}/64", "dns_ptr": []}
+    )
     done = {} if server is None else {"action": _floating_action(project, "assign_floating_ip", ip, server)}
     return 201, {"floating_ip": view_floating(project, ip), **done}
 
@@ -289,5 +291,5 @@ def protect_floating(call: Call) -> Answer:
 def floating_pointer(call: Call) -> Answer:
     """POST /floating_ips/{id}/actions/change_dns_ptr."""
     ip = call.project.get("floating_ips", call.id)
-    lasting.set_pointer(ip, parse(call.body, lasting.POINTER))
+    persistent.set_pointer(ip, parse(call.body, persistent.POINTER))
     return 201, {"action": _floating_action(call.project, "change_dns_ptr", ip, None)}

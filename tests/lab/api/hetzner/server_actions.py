@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from . import lasting
+from . import persistent
 from .basics import Answer, find_image, find_server_type, require_orderable, view_action
 from .errors import ApiError, invalid
 from .gate import Call
@@ -129,12 +129,12 @@ def change_protection(call: Call) -> Answer:
 def change_dns_ptr(call: Call) -> Answer:
     """POST /servers/{id}/actions/change_dns_ptr."""
     call.project.get("servers", call.id)
-    body = parse(call.body, lasting.POINTER)
+    body = parse(call.body, persistent.POINTER)
     family = "ipv6" if ":" in body["ip"] else "ipv4"
     own = [ip for ip in call.project.all("primary_ips") if ip["assignee_id"] == call.id and ip["type"] == family]
     if not own:
         raise invalid("ip", "is not an address of this server")
-    lasting.set_pointer(own[0], body)
+    persistent.set_pointer(own[0], body)
     return 201, {"action": view_action(call.project.act("change_dns_ptr", [("server", call.id)], seconds=0))}
 
 

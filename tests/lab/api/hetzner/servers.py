@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import extras, firewalls, lasting
+from . import extras, firewalls, persistent
 from .basics import Answer, find_image, find_location, find_server_type, rename, require_orderable, stocked_types, view_action
 from .errors import ApiError, invalid
 from .gate import Call
@@ -119,14 +119,14 @@ def _order(project: Project, body: dict[str, Any]) -> dict[str, Any]:
     keys = [_key(project, one) for one in body["ssh_keys"]]
     volumes = [_one_of(project, "volumes", one) for one in body["volumes"]]
     for volume in volumes:
-        lasting.require_attachable(volume, location)
+        persistent.require_attachable(volume, location)
     if body["automount"] and not volumes:
         raise invalid("automount", "automount is only possible with volumes")
     walls = [_one_of(project, "firewalls", one["firewall"]) for one in body["firewalls"]]
     networks = [_one_of(project, "networks", one) for one in body["networks"]]
     if body["placement_group"] is not None:
         _one_of(project, "placement_groups", body["placement_group"], "placement_group")
-    lasting.require_limit(project, "server_limit")
+    persistent.require_limit(project, "server_limit")
     require_orderable(project, server_type, location)
     return {
         "body": body,
@@ -214,7 +214,7 @@ def _take(project: Project, server: int, order: dict[str, Any]) -> None:
         ip["assignee_id"] = server
     for family in ("ipv4", "ipv6"):
         if wanted[f"enable_{family}"] and wanted[family] is None:
-            lasting.new_ip(project, f"primary_ip-{server}-{family}", family, order["location"], auto_delete=True)["assignee_id"] = server
+            persistent.new_ip(project, f"primary_ip-{server}-{family}", family, order["location"], auto_delete=True)["assignee_id"] = server
     for volume in order["volumes"]:
         volume["server"] = server
     for wall in order["walls"]:
@@ -226,7 +226,7 @@ def _take(project: Project, server: int, order: dict[str, Any]) -> None:
 def _start_actions(project: Project, server: Resource, order: dict[str, Any]) -> list[Resource]:
     number, hardware = server["id"], project.world.hardware
     body = order["body"]
-    ipv4, ipv6 = lasting.machine_addresses(project, number)
+    ipv4, ipv6 = persistent.machine_addresses(project, number)
     rules = firewalls.rules_of(project, number)
     snapshot, suite = image_folder(project, order["image"]), SUITES.get(str(order["image"].get("os_version")), "trixie")
 
@@ -240,7 +240,7 @@ def _start_actions(project: Project, server: Resource, order: dict[str, Any]) ->
     last = project.act("create_server", [("server", number)], work=build, patches=ready, on_error=failed, locks=number)
     actions = [view_action(last)]
     for volume in order["volumes"]:
-        actions.append(lasting.plug(project, volume["id"], number, after=last))
+        actions.append(persistent.plug(project, volume["id"], number, after=last))
         last = project.get("actions", actions[-1]["id"])
     if body["start_after_create"]:
         on: list[Patch] = [("servers", number, {"status": "running"})]

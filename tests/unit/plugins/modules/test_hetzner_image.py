@@ -16,7 +16,7 @@ from lab.api.hetzner.testing import WANTED, HetznerApi, order
 
 Run = Callable[..., dict[str, Any]]
 LABELS = {"platform": "quetrex", "environment": "test", "role": "image", "recipe": "abc"}
-PICTURE: dict[str, Any] = {"server": "builder", "labels": LABELS}
+SNAPSHOT: dict[str, Any] = {"server": "builder", "labels": LABELS}
 
 
 @pytest.fixture
@@ -34,13 +34,13 @@ def snapshots(hetzner: HetznerApi) -> list[int]:
 
 
 def test_each_call_makes_one_and_the_newest_stay(hetzner: HetznerApi, run_hetzner: Run, builder: int) -> None:
-    planned = run_hetzner("image", check=True, **PICTURE)
+    planned = run_hetzner("image", check=True, **SNAPSHOT)
     assert (planned["changed"], planned["steps"], snapshots(hetzner)) == (True, ["make a snapshot of builder"], [])
-    made = [run_hetzner("image", **PICTURE)["image"]["id"] for _turn in range(3)]
+    made = [run_hetzner("image", **SNAPSHOT)["image"]["id"] for _turn in range(3)]
     assert snapshots(hetzner) == made[1:]
     assert hetzner.project.get("images", made[2])["labels"] == LABELS
-    assert run_hetzner("image", check=True, **PICTURE)["steps"][1].startswith(f"delete snapshot {made[1]}")
-    last = run_hetzner("image", **PICTURE, keep=1)
+    assert run_hetzner("image", check=True, **SNAPSHOT)["steps"][1].startswith(f"delete snapshot {made[1]}")
+    last = run_hetzner("image", **SNAPSHOT, keep=1)
     assert [words.split()[:3] for words in last["steps"]] == [["made", "snapshot", str(last["image"]["id"])]] + [
         ["deleted", "snapshot", str(number)] for number in (made[1], made[2])
     ]
@@ -48,14 +48,14 @@ def test_each_call_makes_one_and_the_newest_stay(hetzner: HetznerApi, run_hetzne
 
 def test_a_server_of_another_platform_is_not_photographed(hetzner: HetznerApi, run_hetzner: Run) -> None:
     order(hetzner, name="builder", labels={**LABELS, "platform": "other"})
-    failed = run_hetzner("image", **PICTURE)
+    failed = run_hetzner("image", **SNAPSHOT)
     assert "labelled as another's" in failed["msg"]
     assert snapshots(hetzner) == []
 
 
 def test_a_server_that_still_runs_is_not_photographed(hetzner: HetznerApi, run_hetzner: Run) -> None:
     order(hetzner, name="builder", labels=LABELS)
-    failed = run_hetzner("image", **PICTURE)
+    failed = run_hetzner("image", **SNAPSHOT)
     assert "has not switched itself off within 120 s; no snapshot was made" in failed["msg"]
     assert snapshots(hetzner) == []
 
@@ -63,20 +63,20 @@ def test_a_server_that_still_runs_is_not_photographed(hetzner: HetznerApi, run_h
 @pytest.mark.parametrize("effect", [{"drop": "after"}, {"html": 502}], ids=str)
 def test_a_lost_answer_makes_one_snapshot_or_fails(hetzner: HetznerApi, run_hetzner: Run, builder: int, effect: dict[str, Any]) -> None:
     hetzner.fault(effect, method="POST", path="create_image$")
-    result = run_hetzner("image", **PICTURE)
+    result = run_hetzner("image", **SNAPSHOT)
     assert len(snapshots(hetzner)) == (0 if result.get("failed") else 1)
     assert bool(result.get("failed")) == ("html" in effect)
 
 
 def test_a_failed_snapshot_leaves_the_older_ones(hetzner: HetznerApi, run_hetzner: Run, builder: int) -> None:
-    old = run_hetzner("image", **PICTURE, keep=1)["image"]["id"]
+    old = run_hetzner("image", **SNAPSHOT, keep=1)["image"]["id"]
     hetzner.fault({"domain": "action", "command": "create_image", "code": "action_failed", "message": "broken host"})
-    assert "broken host" in run_hetzner("image", **PICTURE, keep=1)["msg"]
+    assert "broken host" in run_hetzner("image", **SNAPSHOT, keep=1)["msg"]
     assert snapshots(hetzner) == [old]
 
 
 def test_a_broken_one_is_marked_once_and_not_used(hetzner: HetznerApi, run_hetzner: Run, builder: int) -> None:
-    number = run_hetzner("image", **PICTURE)["image"]["id"]
+    number = run_hetzner("image", **SNAPSHOT)["image"]["id"]
     mark = {"state": "broken", "labels": LABELS, "id": number}
     assert run_hetzner("image", check=True, **mark)["changed"] is True
     assert [run_hetzner("image", **mark)["changed"] for _turn in range(2)] == [True, False]
@@ -88,7 +88,7 @@ def test_a_broken_one_is_marked_once_and_not_used(hetzner: HetznerApi, run_hetzn
 
 
 def test_a_new_server_starts_from_the_newest_that_fits(hetzner: HetznerApi, run_hetzner: Run, builder: int) -> None:
-    numbers = [run_hetzner("image", **PICTURE)["image"]["id"] for _turn in range(2)]
+    numbers = [run_hetzner("image", **SNAPSHOT)["image"]["id"] for _turn in range(2)]
     planned = run_hetzner("server", check=True, **WANTED, golden_labels=LABELS)
     assert planned["steps"] == [f"create app: cpx31 in ash with golden image {numbers[1]} (else debian-13)"]
     made = run_hetzner("server", **WANTED, golden_labels=LABELS)
@@ -107,7 +107,7 @@ def test_none_there_is_no_reason_to_wait(hetzner: HetznerApi, run_hetzner: Run) 
 
 @pytest.mark.parametrize("effect", [{"status": 422, "body": {"error": {"code": "invalid_input", "message": "image not found"}}}, None], ids=str)
 def test_what_goes_wrong_with_it_ends_with_the_plain_image(hetzner: HetznerApi, run_hetzner: Run, builder: int, effect: dict[str, Any] | None) -> None:
-    number = run_hetzner("image", **PICTURE)["image"]["id"]
+    number = run_hetzner("image", **SNAPSHOT)["image"]["id"]
     if effect:
         hetzner.fault(effect, method="POST", path="^/v1/servers$")
     else:
@@ -119,7 +119,7 @@ def test_what_goes_wrong_with_it_ends_with_the_plain_image(hetzner: HetznerApi, 
 
 
 def test_sold_out_is_told_of_the_type_and_not_of_the_image(hetzner: HetznerApi, run_hetzner: Run, builder: int) -> None:
-    run_hetzner("image", **PICTURE)
+    run_hetzner("image", **SNAPSHOT)
     hetzner.fault({"domain": "sold_out", "type": "cpx31", "hidden": True}, times=None)
     made = run_hetzner("server", **WANTED, golden_labels=LABELS)
     assert (made["server"]["server_type"], list(made["sold_out"])) == ("cpx41", ["cpx31"])

@@ -227,7 +227,7 @@ def test_actions_that_take_their_time(hetzner: HetznerApi, run_hetzner: Run) -> 
     assert (grown.get("msg"), grown["server"]["server_type"], grown["server"]["status"]) == (None, "cpx41", "running")
     send(hetzner, "POST", f"/servers/{made['server']['id']}/actions/change_protection", delete=False, rebuild=False)
     hetzner.clock.now += 60
-    rebuilt = run_hetzner("cure", name="app", labels=LABELS, cure="rebuild", images=["debian-13"])
+    rebuilt = run_hetzner("repair", name="app", labels=LABELS, action="rebuild", images=["debian-13"])
     assert (rebuilt.get("msg"), len(hetzner.servers()), hetzner.servers()[0]["status"]) == (None, 1, "running")
     assert run_hetzner("server", **{**WANTED, "types": ["cpx41"]}, volumes=["data"])["changed"] is False
 

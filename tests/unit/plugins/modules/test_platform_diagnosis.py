@@ -18,7 +18,7 @@ from ansible.module_utils.testing import patch_module_args
 from hcloud import Client
 
 from ansible_collections.quetrex.platform.plugins.module_utils.http_probe import Answer
-from ansible_collections.quetrex.platform.plugins.module_utils.recovery import look
+from ansible_collections.quetrex.platform.plugins.module_utils.recovery import observation
 from ansible_collections.quetrex.platform.plugins.modules import platform_diagnosis
 from lab.api.hetzner.testing import HetznerApi
 
@@ -65,13 +65,13 @@ def order(hetzner: HetznerApi) -> int:
 
 def test_a_server_that_does_not_exist(hetzner: HetznerApi, diagnose: Run) -> None:
     found = diagnose()
-    assert (found["cure"], found["changed"]) == ("stop", False)
+    assert (found["action"], found["changed"]) == ("stop", False)
     assert "neither the server nor an address of it" in found["reason"]
     kept = {"name": "app", "type": "ipv4", "location": "ash", "assignee_type": "server"}
     Client(hetzner.token, api_endpoint=hetzner.url).request("POST", "/primary_ips", json=kept)
     hetzner.forget()
     found = diagnose()
-    assert (found["cure"], [one["source"] for one in found["proofs"]]) == ("recreate", ["vendor"])
+    assert (found["action"], [one["source"] for one in found["proofs"]]) == ("recreate", ["vendor"])
     assert "server does not exist" in found["line"]
     assert hetzner.writes() == []
 
@@ -79,10 +79,10 @@ def test_a_server_that_does_not_exist(hetzner: HetznerApi, diagnose: Run) -> Non
 def test_a_server_that_is_off(hetzner: HetznerApi, diagnose: Run) -> None:
     hetzner.hardware.on.discard(order(hetzner))
     hetzner.forget()
-    assert diagnose()["cure"] == "power_on"
-    assert diagnose(tried=["power_on"], done=["power_on"])["cure"] == "rebuild"
-    assert diagnose(tried=["power_on"], failed=["power_on"])["cure"] == "rebuild"
-    assert diagnose(tried=["power_on"])["cure"] == "stop", "nobody knows whether it was switched on"
+    assert diagnose()["action"] == "power_on"
+    assert diagnose(tried=["power_on"], done=["power_on"])["action"] == "rebuild"
+    assert diagnose(tried=["power_on"], failed=["power_on"])["action"] == "rebuild"
+    assert diagnose(tried=["power_on"])["action"] == "stop", "nobody knows whether it was switched on"
     assert hetzner.writes() == []
 
 
@@ -106,13 +106,13 @@ def test_server_at_new_address(hetzner: HetznerApi, diagnose: Run, tmp_path: Pat
 
     monkeypatch.setattr(AnsibleModule, "run_command", command)
     found = diagnose(known_hosts=str(folder / "known_hosts"), host_key=key)
-    assert (found["cure"], found["situation"]["login"]) == ("converge", "ok")
+    assert (found["action"], found["situation"]["login"]) == ("converge", "ok")
     assert looked == [[found["address"], f"{found['address']} {key}"]]
 
 
 def test_an_api_that_refuses_is_said_and_stops(diagnose: Run) -> None:
     found = diagnose(api_token="0" * 64)
-    assert (found["cure"], found["situation"]["api"]) == ("stop", "unauthorized")
+    assert (found["action"], found["situation"]["api"]) == ("stop", "unauthorized")
 
 
 def test_unreachable_from_here(hetzner: HetznerApi, diagnose: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,9 +123,9 @@ def test_unreachable_from_here(hetzner: HetznerApi, diagnose: Run, monkeypatch: 
     monkeypatch.setattr(platform_diagnosis, "FIRST_BOOT", datetime.timedelta(0))
     for tried in ([], ["reset"], ["reset", "rebuild"]):
         found = diagnose(tried=tried, done=tried)
-        assert (found["cure"], found["proofs"], found["looks"]) == ("stop", [], 2)
+        assert (found["action"], found["proofs"], found["looks"]) == ("stop", [], 2)
         assert "this machine gets no answer from the edge" in found["reason"]
-    assert diagnose(told="rebuild")["cure"] == "rebuild"
+    assert diagnose(told="rebuild")["action"] == "rebuild"
     assert hetzner.writes() == []
 
 
@@ -134,8 +134,8 @@ def test_images_are_asked_for_before_the_disk_is_lost(hetzner: HetznerApi, diagn
     monkeypatch.setattr(AnsibleModule, "run_command", lambda _module, _argv, **_more: (255, "", "Connection timed out"))
     registry = {"host": "127.0.0.254:1", "username": "ci", "password": "expired"}
     found = diagnose(told="rebuild", images=["127.0.0.254:1/app:1"], registry=registry)
-    assert (found["cure"], "does not reach the registry" in found["reason"]) == ("stop", True)
-    assert diagnose(told="reset", images=["127.0.0.254:1/app:1"], registry=registry)["cure"] == "reset"
+    assert (found["action"], "does not reach the registry" in found["reason"]) == ("stop", True)
+    assert diagnose(told="reset", images=["127.0.0.254:1/app:1"], registry=registry)["action"] == "reset"
 
 
 RULE = {"direction": "in", "protocol": "tcp", "source_ips": ["0.0.0.0/0"], "destination_ips": []}
@@ -158,9 +158,9 @@ def test_where_the_firewall_is_shut_the_server_is_left_alone(hetzner: HetznerApi
     number = order(hetzner)
     monkeypatch.setattr(AnsibleModule, "run_command", lambda _module, _argv, **_more: (255, "", "Connection timed out"))
     monkeypatch.setattr(platform_diagnosis, "FIRST_BOOT", datetime.timedelta(0))
-    monkeypatch.setattr(look, "ask", lambda _question: Answer(522, {"cf-ray": "1"}, "", None, "192.0.2.1"))
-    assert diagnose()["cure"] == "reset"
+    monkeypatch.setattr(observation, "ask", lambda _question: Answer(522, {"cf-ray": "1"}, "", None, "192.0.2.1"))
+    assert diagnose()["action"] == "reset"
     wall = {"name": "app", "rules": [{**RULE, "port": "22"}], "apply_to": [{"type": "server", "server": {"id": number}}]}
     Client(hetzner.token, api_endpoint=hetzner.url).request("POST", "/firewalls", json=wall)
     found = diagnose()
-    assert (found["cure"], "firewall lets no visitor in" in found["reason"], found["proofs"]) == ("converge", True, [])
+    assert (found["action"], "firewall lets no visitor in" in found["reason"], found["proofs"]) == ("converge", True, [])

@@ -14,7 +14,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.quetrex.platform.plugins.modules import platform_page
-from lab.seen import clean
+from lab.observations import clean
 
 
 class Ended(Exception):
@@ -30,7 +30,14 @@ def draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def run(**more: Any) -> dict[str, Any]:
         folder = str(tmp_path / "state")
-        given = {"seen": clean(), "name": "test", "domain": "example.com", "state_dir": folder, "history": f"{folder}/h.jsonl", "path": f"{folder}/status.html"}
+        given = {
+            "observed": clean(),
+            "name": "test",
+            "domain": "example.com",
+            "state_dir": folder,
+            "history": f"{folder}/h.jsonl",
+            "path": f"{folder}/status.html",
+        }
         with patch_module_args({**given, **more}), pytest.raises(Ended) as ended:
             platform_page.main()
         result: dict[str, Any] = ended.value.args[0]

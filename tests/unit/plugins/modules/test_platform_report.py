@@ -40,7 +40,7 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_reports_for_people_machines_and_continuous_integration(tmp_path: Path, call: Any) -> None:
-    result = call(seen=SEEN, json_file=str(tmp_path / "new" / "verify.json"), junit_file=str(tmp_path / "new" / "verify.xml"))
+    result = call(observed=SEEN, json_file=str(tmp_path / "new" / "verify.json"), junit_file=str(tmp_path / "new" / "verify.xml"))
     assert (result["ok"], result["changed"], result["parts"]["cloud"]) == (False, False, "problem")
     assert result["table"][-1] == "1 problem."
     written = json.loads((tmp_path / "new" / "verify.json").read_text())
@@ -50,4 +50,4 @@ def test_reports_for_people_machines_and_continuous_integration(tmp_path: Path, 
 
 
 def test_a_limit_that_does_not_exist_is_refused_by_name(call: Any) -> None:
-    assert "certificate_day;" in call(seen=SEEN, limits={"certificate_day": 3})["msg"]
+    assert "certificate_day;" in call(observed=SEEN, limits={"certificate_day": 3})["msg"]

@@ -92,3 +92,8 @@ def test_variables_of_every_host() -> None:
 
     given = given_for_roles({"app_stack_body_limit": [], "groups": {"all": ["a", "b"]}, "hostvars": Hosts()})
     assert [line.split()[0] for line in problems(given, SPECS)] == ["app_stack_body_limit", "app_stack_web_port"]
+
+
+def test_renamed_option_is_refused_with_its_new_name() -> None:
+    (found,) = problems(iter([("platform_recovery_cure", "reset"), ("platform_recovery_action", "reset")]), specifications())
+    assert found == "platform_recovery_cure is called platform_recovery_action now; rename it, its value stays"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.quetrex.platform.plugins.plugin_utils.options import specifications
 from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import RENAMED, SETTINGS, problems, wrong_values
 
 DIGEST = "@sha256:" + "0123456789abcdef" * 4
@@ -144,8 +145,8 @@ def test_a_renamed_setting_is_refused_with_its_new_name(good: dict[str, Any]) ->
 
 
 def test_nothing_was_renamed_to_what_is_not_there() -> None:
-    assert set(RENAMED.values()) <= set(SETTINGS)
-    assert not set(RENAMED) & set(SETTINGS)
+    assert set(RENAMED.values()) <= set(SETTINGS) | set(specifications())
+    assert not set(RENAMED) & (set(SETTINGS) | set(specifications()))
 
 
 def test_an_empty_mapping_switches_the_copies_off() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.quetrex.platform.plugins.module_utils.host import heartbeat
 from ansible_collections.quetrex.platform.plugins.module_utils.host.heartbeat import Settings, drifted, main, remember, report, text
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.findings import Finding
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.findings import Finding
 
 FULL = Finding("server", "problem", "/ is 97% full", fix="Clear up")
 

@@ -27,7 +27,7 @@ HEADERS = {
 }
 
 
-class Visit(t.NamedTuple):
+class Probe(t.NamedTuple):
     """Where to go, and how."""
 
     domain: str
@@ -50,20 +50,20 @@ class Check(t.NamedTuple):
     tls_maximum: str | None = None
 
 
-def checks(visit: Visit) -> list[Check]:
+def checks(probe: Probe) -> list[Check]:
     """What is asked of the public address."""
-    site = f"https://{visit.domain}"
-    wanted = {"version": visit.version} if visit.version else {}
+    site = f"https://{probe.domain}"
+    wanted = {"version": probe.version} if probe.version else {}
     found = [
         Check("the page", f"{site}/", Expected(headers=HEADERS)),
         Check("the API", f"{site}/api/health", Expected(body_json=wanted)),
         Check("the runner", f"{site}/runner/health", Expected()),
-        Check("the redirect to HTTPS", f"http://{visit.domain}/", Expected((301,), {"location": f"^https://{re.escape(visit.domain)}/"})),
+        Check("the redirect to HTTPS", f"http://{probe.domain}/", Expected((301,), {"location": f"^https://{re.escape(probe.domain)}/"})),
         Check("the refusal of TLS 1.1", f"{site}/", Expected(refused=True), "1.1"),
         Check("TLS 1.2", f"{site}/", Expected(), "1.2"),
     ]
     home = Expected((301, 308), {"location": f"^{re.escape(site)}/"})
-    return found + [Check(f"the redirect of {name}", f"https://{name}/", home) for name in visit.redirected]
+    return found + [Check(f"the redirect of {name}", f"https://{name}/", home) for name in probe.redirected]
 
 
 def knock(address: str, port: int, timeout: float) -> bool:
@@ -75,8 +75,8 @@ def knock(address: str, port: int, timeout: float) -> bool:
     return True
 
 
-def _asked(visit: Visit, check: Check, asker: Asker, clock: t.Callable[[], float]) -> tuple[Json, Answer | None]:
-    question = Question(check.url, connect_to=visit.address, ca_path=visit.ca_path, timeout=visit.timeout, tls_maximum=check.tls_maximum)
+def _asked(probe: Probe, check: Check, asker: Asker, clock: t.Callable[[], float]) -> tuple[Json, Answer | None]:
+    question = Question(check.url, connect_to=probe.address, ca_path=probe.ca_path, timeout=probe.timeout, tls_maximum=check.tls_maximum)
     began = clock()
     try:
         answer, problem, code = probe_once(question, check.expected, asker), "", ""
@@ -85,20 +85,24 @@ def _asked(visit: Visit, check: Check, asker: Asker, clock: t.Callable[[], float
     return {"name": check.name, "url": check.url, "ok": not problem, "detail": problem, "code": code, "ms": round((clock() - began) * 1000)}, answer
 
 
-def _cache(visit: Visit, page: Answer | None, asker: Asker) -> list[Json]:
+def _cache(probe: Probe, page: Answer | None, asker: Asker) -> list[Json]:
     """A static file is kept at the edge, the API never is."""
 
     def status(path: str) -> str:
-        question = Question(f"https://{visit.domain}{path}", connect_to=visit.address, ca_path=visit.ca_path, timeout=visit.timeout)
+        question = Question(f"https://{probe.domain}{path}", connect_to=probe.address, ca_path=probe.ca_path, timeout=probe.timeout)
         return asker(question).headers.get("cf-cache-status", "")
 
     found: list[Json] = []
     asset = re.search(r'"(/_next/static/[^"]+)"', page.body if page else "")
     try:
         if asset:
-            seen = [status(asset.group(1)) for _attempt in range(2)]
+            observed = [status(asset.group(1)) for _attempt in range(2)]
             found.append(
-                {"name": "the cache of static files", "ok": seen[-1] in ("HIT", "REVALIDATED", "UPDATING"), "detail": f"edge says {seen[-1] or 'nothing'}"}
+                {
+                    "name": "the cache of static files",
+                    "ok": observed[-1] in ("HIT", "REVALIDATED", "UPDATING"),
+                    "detail": f"edge says {observed[-1] or 'nothing'}",
+                }
             )
         kept = [state for state in (status("/api/health") for _attempt in range(2)) if state in ("HIT", "MISS", "EXPIRED", "STALE")]
         found.append({"name": "no cache for the API", "ok": not kept, "detail": f"edge says {kept[0]}" if kept else ""})
@@ -115,21 +119,25 @@ def _certificate(page: Answer | None, now: datetime) -> Json | None:
     return {"not_after": end, "days_left": round((datetime.fromisoformat(end) - now).total_seconds() / 86400, 2)}
 
 
-def look(visit: Visit, asker: Asker = ask, knocker: Knock = knock, clock: t.Callable[[], float] = time.monotonic) -> Json:
+def look(probe: Probe, asker: Asker = ask, knocker: Knock = knock, clock: t.Callable[[], float] = time.monotonic) -> Json:
     """All of it: `checks`, `certificate`, and for each origin the ports that are open."""
-    asked = checks(visit)
-    doors = [(origin, port) for origin in visit.origins for port in dict.fromkeys((*visit.ports, *visit.open_ports))]
+    asked = checks(probe)
+    doors = [(origin, port) for origin in probe.origins for port in dict.fromkeys((*probe.ports, *probe.open_ports))]
     with ThreadPoolExecutor(16) as pool:
         opened = pool.map(lambda door: knocker(door[0], door[1], 2.0), doors)
-        answers = list(pool.map(lambda check: _asked(visit, check, asker, clock), asked))
-        seen = dict(zip(doors, opened))
+        answers = list(pool.map(lambda check: _asked(probe, check, asker, clock), asked))
+        observed = dict(zip(doors, opened))
     page = answers[0][1]
     origins = [
-        {"address": origin, "open": [port for (address, port), is_open in seen.items() if address == origin and is_open], "expected": list(visit.open_ports)}
-        for origin in visit.origins
+        {
+            "address": origin,
+            "open": [port for (address, port), is_open in observed.items() if address == origin and is_open],
+            "expected": list(probe.open_ports),
+        }
+        for origin in probe.origins
     ]
     return {
-        "checks": [check for check, _answer in answers] + _cache(visit, page, asker),
+        "checks": [check for check, _answer in answers] + _cache(probe, page, asker),
         "certificate": _certificate(page, datetime.now(timezone.utc)),
         "origins": origins,
     }

@@ -8,10 +8,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from ansible_collections.quetrex.platform.plugins.module_utils.picture import forecast as fc
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.findings import Expected, Limits, judge
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.page import Picture
-from lab.seen import clean
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting import forecast as fc
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.findings import Expected, Limits, judge
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.page import Overview
+from lab.observations import clean
 
 NOW = dt.datetime(2026, 11, 23, 2, 0, tzinfo=dt.UTC)
 CAPACITY: dict[str, Any] = {
@@ -27,24 +27,24 @@ CAPACITY: dict[str, Any] = {
 }
 
 
-def picture(seen: dict[str, Any], **more: Any) -> Picture:
-    found = judge(seen, Expected(), Limits())
-    gauges = fc.gauges(seen, CAPACITY, "starter")
+def overview(observed: dict[str, Any], **more: Any) -> Overview:
+    found = judge(observed, Expected(), Limits())
+    gauges = fc.gauges(observed, CAPACITY, "starter")
     told = [(gauge, fc.forecast(gauge, more.pop("samples", []), NOW)) for gauge in gauges]
-    given = {"name": "quetrex test", "domain": "example.com", "at": seen["at"], "tier": "starter", **more}
-    return Picture(findings=found, seen=seen, gauges=told, costs=fc.costs(seen, CAPACITY, "starter"), **given)
+    given = {"name": "quetrex test", "domain": "example.com", "at": observed["at"], "tier": "starter", **more}
+    return Overview(findings=found, observed=observed, gauges=told, costs=fc.costs(observed, CAPACITY, "starter"), **given)
 
 
 def full() -> dict[str, Any]:
     """A clean platform with everything the page can show."""
-    seen = clean()
-    inspection = seen["servers"][0]["inspection"]
+    observed = clean()
+    inspection = observed["servers"][0]["inspection"]
     image = "registry.example.com/web@sha256:" + "d" * 64
     inspection["releases"] = {
         "current": {"version": "1.2.0", "at": "2026-11-22T02:00:00Z", "image": image},
         "previous": None,
         "log": [{"at": "2026-11-22T02:00:00Z", "by": "deploy", "image": image, "outcome": "released", "seconds": {"gate": 1.5, "pull": 2.0}}],
     }
-    seen["project"]["project"]["plan"] = "free"
-    seen["project"]["usage"] = [{"name": "database_bytes", "used": 100e6, "limit": 500e6, "share": 0.2}, {"name": "auth_users", "used": 12, "limit": None}]
-    return seen
+    observed["project"]["project"]["plan"] = "free"
+    observed["project"]["usage"] = [{"name": "database_bytes", "used": 100e6, "limit": 500e6, "share": 0.2}, {"name": "auth_users", "used": 12, "limit": None}]
+    return observed

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ..http_probe import ProbeError, Question, ask, proxy_for
 from ..run_command import RunCommand, run_within
 from ..writing import ssh_files
-from .choice import DISK_LOSING, MISSING, OTHER_KEY, UNKNOWN_KEY, Choice, Situation
+from .decision import DISK_LOSING, MISSING, OTHER_KEY, UNKNOWN_KEY, Decision, Situation
 
 PAUSED = 540
 """Status with which Supabase answers for a paused project."""
@@ -30,7 +30,7 @@ LOGIN_WORK = 9.0
 SETTLING = frozenset({"none", "converge"})
 """Choices after which nothing more is gained by waiting."""
 CONFIRMED = frozenset({"reset", "stop"}) | DISK_LOSING
-"""Choices that hang on what was seen of a server that may only have been slow: they want two looks that agree."""
+"""Choices that hang on what was observed of a server that may only have been slow: they want two looks that agree."""
 MOST_LOOKS = 6
 """How often two looks may differ before nothing is believed."""
 LEAST_FREE_KB, LEAST_FREE_INODES = 16 * 1024, 64
@@ -122,10 +122,10 @@ def look(
         )  # fmt: skip
 
 
-def look_until(
-    see: t.Callable[[bool], tuple[Situation, Choice]], wait: float, pause: float, clock: t.Callable[[], float], sleep: t.Callable[[float], None]
-) -> tuple[Situation, Choice, int]:
-    """Look until the choice is one that waiting cannot better, at most `wait` seconds; then what was seen, the choice, and how many looks.
+def observe_until(
+    see: t.Callable[[bool], tuple[Situation, Decision]], wait: float, pause: float, clock: t.Callable[[], float], sleep: t.Callable[[float], None]
+) -> tuple[Situation, Decision, int]:
+    """Look until the decision is one that waiting cannot better, at most `wait` seconds; then what was observed, the decision, and how many looks.
 
     Only the looks at its end are patient ones. A server that seems dead is looked at twice in any case, and nothing is done while no two looks agree.
     """
@@ -134,16 +134,16 @@ def look_until(
         looks += 1
         began = clock()
         over = began - start >= wait
-        seen, choice = see(over)
+        observed, decision = see(over)
         last = last + 1 if over else 0
         # Hetzner's own word for one that is gone, or for an API that cannot be used, wants no second look.
-        gone = seen.api != "ok" or (choice.cure == "recreate" and seen.server in MISSING)
-        sure = choice.cure not in CONFIRMED or choice.cure == before or gone or clock() - began >= LONG_LOOK
-        if choice.cure in SETTLING or (choice.cure == "stop" and seen.api != "ok") or (over and sure):
-            return seen, choice, looks
+        gone = observed.api != "ok" or (decision.action == "recreate" and observed.server in MISSING)
+        sure = decision.action not in CONFIRMED or decision.action == before or gone or clock() - began >= LONG_LOOK
+        if decision.action in SETTLING or (decision.action == "stop" and observed.api != "ok") or (over and sure):
+            return observed, decision, looks
         if last >= MOST_LOOKS:
-            return seen, Choice("stop", f"no two looks agree ({before}, then {choice.cure}): run it again in a minute"), looks
-        before = choice.cure
+            return observed, Decision("stop", f"no two looks agree ({before}, then {decision.action}): run it again in a minute"), looks
+        before = decision.action
         sleep(pause)
 
 

@@ -2,12 +2,12 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Module platform_visit: what visitors and strangers see of the platform."""
+"""Module platform_probe: what visitors and strangers see of the platform."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: platform_visit
+module: platform_probe
 short_description: Look at the platform as visitors do, and at its origin as strangers do
 version_added: "1.0.0"
 description:
@@ -63,16 +63,16 @@ author:
 
 EXAMPLES = r"""
 - name: What is seen from outside
-  quetrex.platform.platform_visit:
+  quetrex.platform.platform_probe:
     domain: example.com
     redirected: [www.example.com]
     origins: [192.0.2.7]
   delegate_to: localhost
-  register: visit
+  register: probe
 """
 
 RETURN = r"""
-visit:
+probe:
   description: >-
     C(checks) with C(name), C(ok), C(detail), C(code) (why not, in the words of M(quetrex.platform.http_probe)) and C(ms); C(certificate) with its
     end; C(origins) with the ports that are C(open).
@@ -89,7 +89,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.visit import Visit, look
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.probe import Probe, look
 
 
 def main() -> None:
@@ -107,7 +107,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     given: dict[str, t.Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in module.params.items()}
     began = time.monotonic()
-    module.exit_json(changed=False, visit=look(Visit(**given)), seconds=round(time.monotonic() - began, 2))
+    module.exit_json(changed=False, probe=look(Probe(**given)), seconds=round(time.monotonic() - began, 2))
 
 
 if __name__ == "__main__":

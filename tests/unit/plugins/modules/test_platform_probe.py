@@ -11,8 +11,8 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.visit import Visit
-from ansible_collections.quetrex.platform.plugins.modules import platform_visit
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.probe import Probe
+from ansible_collections.quetrex.platform.plugins.modules import platform_probe
 
 
 class Ended(Exception):
@@ -20,18 +20,18 @@ class Ended(Exception):
 
 
 def test_its_arguments_are_the_visit(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Visit] = []
+    seen: list[Probe] = []
 
     def end(_module: AnsibleModule, **result: Any) -> None:
         raise Ended(result)
 
-    def look(visit: Visit) -> dict[str, Any]:
-        seen.append(visit)
+    def look(probe: Probe) -> dict[str, Any]:
+        seen.append(probe)
         return {"checks": []}
 
     monkeypatch.setattr(AnsibleModule, "exit_json", end)
-    monkeypatch.setattr(platform_visit, "look", look)
+    monkeypatch.setattr(platform_probe, "look", look)
     with patch_module_args({"domain": "example.com", "origins": ["192.0.2.7"]}), pytest.raises(Ended) as ended:
-        platform_visit.main()
-    assert ended.value.args[0]["visit"] == {"checks": []}
-    assert seen == [Visit("example.com", origins=("192.0.2.7",))]
+        platform_probe.main()
+    assert ended.value.args[0]["probe"] == {"checks": []}
+    assert seen == [Probe("example.com", origins=("192.0.2.7",))]

@@ -114,14 +114,14 @@ def bigger(tier: str, capacity: Json) -> str:
     return "there is no larger tier: move parts to servers of their own"
 
 
-def gauges(seen: Json, capacity: Json, tier: str) -> list[Gauge]:
-    """Every number that has a limit, as far as it was seen."""
+def gauges(observed: Json, capacity: Json, tier: str) -> list[Gauge]:
+    """Every number that has a limit, as far as it was observed."""
     more = bigger(tier, capacity)
-    found = [gauge for one in seen.get("servers") or [] for gauge in _server(one.get("inspection") or {}, more)]
+    found = [gauge for one in observed.get("servers") or [] for gauge in _server(one.get("inspection") or {}, more)]
     billed = "more traffic is billed by the TB; a larger tier includes more"
     metered = (server for server in capacity.get("servers") or [] if server.get("included"))
     found += [Gauge("traffic", "Server traffic this month", server["outgoing"], server["included"], "bytes", billed) for server in metered]
-    project = (seen.get("project") or {}).get("project") or {}
+    project = (observed.get("project") or {}).get("project") or {}
     plan = project.get("plan") or "free"
     upgrade = {"free": "Supabase Pro (25 USD a month)", "pro": "more disk or compute in Supabase Pro"}.get(plan, "a larger Supabase compute size")
     titles = {
@@ -131,7 +131,7 @@ def gauges(seen: Json, capacity: Json, tier: str) -> list[Gauge]:
         "monthly_active_users": "Users active in the last 30 days",
         "disk_bytes": "Database disk",
     }
-    for item in (seen.get("project") or {}).get("usage") or []:
+    for item in (observed.get("project") or {}).get("usage") or []:
         then = "the transaction pooler, or a larger compute size" if item["name"] == "connections" else upgrade
         unit = "bytes" if item["name"].endswith("bytes") else "count"
         found.append(
@@ -152,14 +152,14 @@ def gauges(seen: Json, capacity: Json, tier: str) -> list[Gauge]:
     return found
 
 
-def _server(seen: Json, more: str) -> list[Gauge]:
+def _server(observed: Json, more: str) -> list[Gauge]:
     found: list[Gauge] = []
-    base, memory = seen.get("base") or {}, seen.get("memory") or {}
+    base, memory = observed.get("base") or {}, observed.get("memory") or {}
     if base.get("load") and base.get("cores"):
         found.append(Gauge("load", "Server processors (15 minutes)", base["load"][2] / base["cores"], 1.0, "share", more))
     if memory.get("total"):
         found.append(Gauge("memory", "Server memory", 1 - memory["available"] / memory["total"], 1.0, "share", more))
-    disks = seen.get("disks")
+    disks = observed.get("disks")
     for disk in disks if isinstance(disks, list) else []:
         volume = disk["path"] != "/"
         title, then = ("Volume", "a larger platform_volume_size_gb") if volume else ("Server disk", more)
@@ -193,10 +193,10 @@ def of_server(rows: t.Sequence[Json]) -> list[Json]:
     return told
 
 
-def costs(seen: Json, capacity: Json, tier: str) -> Json:
+def costs(observed: Json, capacity: Json, tier: str) -> Json:
     """What is paid now, and the document's table beside today's prices."""
     here = (capacity.get("tiers") or {}).get(tier) or {}
-    plan = ((seen.get("project") or {}).get("project") or {}).get("plan")
+    plan = ((observed.get("project") or {}).get("project") or {}).get("plan")
     rows = []
     for name, users, kind, server, database, price in DOCUMENT:
         offer = (capacity.get("tiers") or {}).get(name) or {}

@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The visit: what is asked, and what counts as right."""
+"""The probe: what is asked, and what counts as right."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ansible_collections.quetrex.platform.plugins.module_utils.http_probe import Answer, ProbeError, Question
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.visit import Visit, look
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.probe import Probe, look
 
 GOOD = {
     "strict-transport-security": "max-age=31536000", "x-content-type-options": "nosniff", "x-frame-options": "DENY", "referrer-policy": "no-referrer",
@@ -30,30 +30,30 @@ def site(question: Question, **wrong: Any) -> Answer:
     return Answer(200, wrong.get("headers", GOOD), '<script src="/_next/static/a.js">', TLS, "")
 
 
-def visit(*opened: int, **wrong: Any) -> dict[str, Any]:
-    where = Visit("example.com", version=wrong.pop("version", "1.2.3"), redirected=("www.example.com",), origins=("192.0.2.7",))
+def probe(*opened: int, **wrong: Any) -> dict[str, Any]:
+    where = Probe("example.com", version=wrong.pop("version", "1.2.3"), redirected=("www.example.com",), origins=("192.0.2.7",))
     return look(where, lambda question: site(question, **wrong), lambda _address, port, _timeout: port in (22, *opened))
 
 
-def bad(seen: dict[str, Any]) -> list[str]:
-    return [check["name"] for check in seen["checks"] if not check["ok"]]
+def bad(observed: dict[str, Any]) -> list[str]:
+    return [check["name"] for check in observed["checks"] if not check["ok"]]
 
 
 def test_a_good_platform_passes_every_check() -> None:
-    seen = visit()
-    assert bad(seen) == []
-    assert len(seen["checks"]) == 9
-    assert seen["certificate"]["days_left"] > 1000
-    assert seen["origins"] == [{"address": "192.0.2.7", "open": [22], "expected": [22]}]
+    observed = probe()
+    assert bad(observed) == []
+    assert len(observed["checks"]) == 9
+    assert observed["certificate"]["days_left"] > 1000
+    assert observed["origins"] == [{"address": "192.0.2.7", "open": [22], "expected": [22]}]
 
 
 def test_each_fault_is_seen() -> None:
-    assert bad(visit(version="9")) == ["the API"]
-    assert bad(visit(headers={**GOOD, "x-frame-options": "ALLOWALL"})) == ["the page"]
-    assert bad(visit(old_tls=True)) == ["the refusal of TLS 1.1"]
-    assert bad(visit(api_cache="HIT")) == ["no cache for the API"]
-    assert bad(visit(static_cache="DYNAMIC")) == ["the cache of static files"]
-    assert visit(6379)["origins"][0]["open"] == [6379, 22]
+    assert bad(probe(version="9")) == ["the API"]
+    assert bad(probe(headers={**GOOD, "x-frame-options": "ALLOWALL"})) == ["the page"]
+    assert bad(probe(old_tls=True)) == ["the refusal of TLS 1.1"]
+    assert bad(probe(api_cache="HIT")) == ["no cache for the API"]
+    assert bad(probe(static_cache="DYNAMIC")) == ["the cache of static files"]
+    assert probe(6379)["origins"][0]["open"] == [6379, 22]
 
 
 def test_challenge_is_named() -> None:
@@ -62,8 +62,8 @@ def test_challenge_is_named() -> None:
     def challenging(_question: Question) -> Answer:
         return Answer(403, {"cf-ray": "1", "cf-mitigated": "challenge"}, "<html>", TLS, "")
 
-    seen = look(Visit("example.com"), challenging, lambda _address, _port, _timeout: False)
-    details = {check["name"]: check["detail"] for check in seen["checks"] if not check["ok"]}
+    observed = look(Probe("example.com"), challenging, lambda _address, _port, _timeout: False)
+    details = {check["name"]: check["detail"] for check in observed["checks"] if not check["ok"]}
     assert details["the API"].startswith("challenged by the edge, which answered HTTP 403 itself (cf-mitigated: challenge)")
 
 
@@ -71,6 +71,6 @@ def test_an_edge_that_does_not_answer_is_told_and_is_no_crash() -> None:
     def silent(_question: Question) -> Answer:
         raise ProbeError("connect_failed", "no connection")
 
-    seen = look(Visit("example.com"), silent, lambda _address, _port, _timeout: False)
-    assert bad(seen) == ["the page", "the API", "the runner", "the redirect to HTTPS", "the refusal of TLS 1.1", "TLS 1.2", "the cache"]
-    assert seen["certificate"] is None
+    observed = look(Probe("example.com"), silent, lambda _address, _port, _timeout: False)
+    assert bad(observed) == ["the page", "the API", "the runner", "the redirect to HTTPS", "the refusal of TLS 1.1", "TLS 1.2", "the cache"]
+    assert observed["certificate"] is None

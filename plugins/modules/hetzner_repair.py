@@ -2,17 +2,17 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Module hetzner_cure: power a server on, reset, rebuild, or remove it for a new one."""
+"""Module hetzner_repair: power a server on, reset, rebuild, or remove it for a new one."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: hetzner_cure
-short_description: Give a dead server the cure that was chosen
+module: hetzner_repair
+short_description: Power on, reset, rebuild or replace a server
 version_added: "1.0.0"
 description:
   - Powers a server on, resets it, puts a fresh image on its disk, or deletes it so that M(quetrex.platform.hetzner_server) makes another.
-  - With O(cure=relocate) the server, its volume and its Primary IPs get other names and the role C(retired), and the server is switched off if
+  - With O(action=relocate) the server, its volume and its Primary IPs get other names and the role C(retired), and the server is switched off if
     that can be done, so that all of them are made anew elsewhere while nothing that may hold data is deleted.
   - Takes a protection against deletion off where it is in the way; the next run of M(quetrex.platform.hetzner_server) puts it back.
   - Volumes and Primary IPs are not touched.
@@ -38,7 +38,7 @@ options:
     description: Labels that together name the one server.
     type: dict
     required: true
-  cure:
+  action:
     description: What to do.
     type: str
     required: true
@@ -65,10 +65,10 @@ author:
 
 EXAMPLES = r"""
 - name: Cut its power and give it back
-  quetrex.platform.hetzner_cure:
+  quetrex.platform.hetzner_repair:
     name: quetrex-production-app
     labels: {platform: quetrex, environment: production, role: app}
-    cure: reset
+    action: reset
 """
 
 RETURN = r"""
@@ -78,7 +78,7 @@ steps:
   type: list
   elements: str
 left:
-  description: What stays behind after O(cure=relocate) and goes on costing money, in words.
+  description: What stays behind after O(action=relocate) and goes on costing money, in words.
   returned: success
   type: list
   elements: str
@@ -102,33 +102,33 @@ from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server im
 NO_SUCH_IMAGE = frozenset({"not_found", "invalid_input", "image_not_found"})
 
 
-class Doctor:
-    """Gives one server its cure."""
+class Repair:
+    """The actions on one server."""
 
     def __init__(self, client: Client, server: Answer, budget: float) -> None:
         self.client, self.server, self.budget = client, server, budget
         self.path = f"/servers/{server['id']}"
 
-    def steps(self, cure: str) -> list[str]:
+    def steps(self, action: str) -> list[str]:
         """Return what is to do, in words."""
         name = self.server["name"]
-        if cure == "power_on":
+        if action == "power_on":
             return [] if self.server["status"] == "running" else [f"power {name} on"]
-        unprotect = [f"take the protection off {name}"] if cure in ("rebuild", "recreate") and self.server["protection"]["delete"] else []
+        unprotect = [f"take the protection off {name}"] if action in ("rebuild", "recreate") and self.server["protection"]["delete"] else []
         words = {"reset": f"reset {name}", "rebuild": f"put a fresh image on {name}", "recreate": f"delete {name}; its volume and address stay"}
-        return [*unprotect, words[cure]]
+        return [*unprotect, words[action]]
 
-    def give(self, cure: str, images: t.Sequence[str]) -> None:
+    def apply(self, action: str, images: t.Sequence[str]) -> None:
         """Do it and wait until it is done."""
-        if cure in ("rebuild", "recreate") and self.server["protection"]["delete"]:
+        if action in ("rebuild", "recreate") and self.server["protection"]["delete"]:
             self._act("change_protection", {"delete": False, "rebuild": False}, "take its protection off")
-        if cure == "recreate":
+        if action == "recreate":
             answer = self.client.request("DELETE", self.path)
             self.client.wait([answer["action"]], budget=self.budget, doing="delete it")
-        elif cure == "rebuild":
+        elif action == "rebuild":
             self._rebuild(list(images))
         else:
-            self._act({"power_on": "poweron", "reset": "reset"}[cure], None, cure.replace("_", " "))
+            self._act({"power_on": "poweron", "reset": "reset"}[action], None, action.replace("_", " "))
 
     def _rebuild(self, images: list[str]) -> None:
         for position, image in enumerate(images):
@@ -201,11 +201,11 @@ def golden(client: Client, server: Answer, given: dict[str, t.Any]) -> list[str]
     return [str(found["id"])] if found else []
 
 
-def cure_it(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+def apply(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Find the server and do what was asked for."""
     given = module.params
     labels = {str(key): str(value) for key, value in given["labels"].items()}
-    if given["cure"] == "relocate":
+    if given["action"] == "relocate":
         retirement = Retirement(client, given["name"], labels, given["action_budget"])
         steps = retirement.steps()
         if steps and not module.check_mode:
@@ -213,13 +213,13 @@ def cure_it(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
         return {"changed": bool(steps), "steps": steps, "left": retirement.left()}
     server = find(client, Wanted(given["name"], labels, tuple(labels), (), "", ""))
     if server is None:
-        if given["cure"] != "recreate":
-            raise HetznerError("not_found", f"there is no server {given['name']} to {given['cure'].replace('_', ' ')}")
+        if given["action"] != "recreate":
+            raise HetznerError("not_found", f"there is no server {given['name']} to {given['action'].replace('_', ' ')}")
         return {"changed": False, "steps": [], "left": []}
-    doctor = Doctor(client, server, given["action_budget"])
-    steps = doctor.steps(given["cure"])
+    repair = Repair(client, server, given["action_budget"])
+    steps = repair.steps(given["action"])
     if steps and not module.check_mode:
-        doctor.give(given["cure"], [*golden(client, server, given), *given["images"]] if given["cure"] == "rebuild" else [])
+        repair.apply(given["action"], [*golden(client, server, given), *given["images"]] if given["action"] == "rebuild" else [])
     return {"changed": bool(steps), "steps": steps, "left": []}
 
 
@@ -229,13 +229,13 @@ def main() -> None:
         **ARGUMENTS,
         "name": {"type": "str", "required": True},
         "labels": {"type": "dict", "required": True},
-        "cure": {"type": "str", "required": True, "choices": ["power_on", "reset", "rebuild", "recreate", "relocate"]},
+        "action": {"type": "str", "required": True, "choices": ["power_on", "reset", "rebuild", "recreate", "relocate"]},
         "images": {"type": "list", "elements": "str", "default": ["debian-13"]},
         "golden_labels": {"type": "dict"},
         "golden_max_age": {"type": "float", "default": 0},
         "action_budget": {"type": "float", "default": 300},
     }
-    run(AnsibleModule(argument_spec=spec, supports_check_mode=True), cure_it)
+    run(AnsibleModule(argument_spec=spec, supports_check_mode=True), apply)
 
 
 if __name__ == "__main__":

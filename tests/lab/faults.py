@@ -148,7 +148,7 @@ def faults(lab: Lab) -> list[Fault]:
 
 
 @contextmanager
-def planted(lab: Lab) -> Iterator[list[Fault]]:
+def injected(lab: Lab) -> Iterator[list[Fault]]:
     """Every fault is there, and gone afterwards."""
     found, done = faults(lab), list[Fault]()
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.first_day import DIFFERENT, NOT_ASKED, RIGHT, ROWS, judged, table
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.first_day import DIFFERENT, NOT_ASKED, RIGHT, ROWS, judged, table
 
 CHALLENGED = {"status": 403, "mitigated": "challenge", "failure": {"code": "challenged"}, "msg": "challenged"}
 ANSWER = {"status": 200, "tls": {"issuer": {"organizationName": "Google Trust Services"}, "not_after": "2027-01-01T00:00:00+00:00"}}

@@ -30,7 +30,7 @@ class Budgets(t.NamedTuple):
     shutdown: float = 90.0
 
 
-class Keeper:
+class Reconciler:
     """Changes one server."""
 
     def __init__(self, client: Client, wanted: Wanted, budgets: Budgets) -> None:

@@ -56,7 +56,7 @@ def clean() -> dict[str, Any]:
         "platform": "quetrex test",
         "seconds": 12.5,
         "drift": {"drift": [], "tasks": 70},
-        "visit": {
+        "probe": {
             "checks": [{"name": "the page", "url": "https://example.com/", "ok": True, "detail": "", "ms": 12}],
             "certificate": {"not_after": "2027-02-01T00:00:00+00:00", "days_left": 70.0},
             "origins": [{"address": "192.0.2.7", "open": [22], "expected": [22]}],
@@ -69,21 +69,21 @@ def clean() -> dict[str, Any]:
     }
 
 
-def inside(seen: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = seen["servers"][0]["inspection"]
+def inside(observed: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = observed["servers"][0]["inspection"]
     return found
 
 
-def plant(seen: dict[str, Any], fault: str) -> None:
+def inject(observed: dict[str, Any], fault: str) -> None:
     """One fault of a kind."""
-    box, redis = inside(seen), inside(seen)["containers"]["items"][0]
+    box, redis = inside(observed), inside(observed)["containers"]["items"][0]
     faults: dict[str, Any] = {
-        "challenged": lambda: seen["visit"]["checks"][0].update(ok=False, code="challenged", detail="challenged by the edge; let it through"),
-        "zone pending": lambda: seen["edge"].update(missing=["The zone example.com is pending"]),
-        "edge certificate near its end": lambda: seen["visit"]["certificate"].update(days_left=3.0),
+        "challenged": lambda: observed["probe"]["checks"][0].update(ok=False, code="challenged", detail="challenged by the edge; let it through"),
+        "zone pending": lambda: observed["edge"].update(missing=["The zone example.com is pending"]),
+        "edge certificate near its end": lambda: observed["probe"]["certificate"].update(days_left=3.0),
         "origin pulls near their end": lambda: box["certificates"][2].update(days_left=3.0),
         "open socket": lambda: box["listeners"].append({"protocol": "tcp", "address": "0.0.0.0", "port": 8081, "program": "python3"}),
-        "open to strangers": lambda: seen["visit"]["origins"][0]["open"].append(6379),
+        "open to strangers": lambda: observed["probe"]["origins"][0]["open"].append(6379),
         "rule in force": lambda: box["firewall"]["added"].append(OPENED),
         "firewall gone": lambda: box["firewall"].update(loaded=False, error="No such file or directory"),
         "image swapped": lambda: redis.update(image="registry.example.com/evil@sha256:" + "b" * 64, image_id="sha256:2"),
@@ -105,25 +105,25 @@ def plant(seen: dict[str, Any], fault: str) -> None:
         "no memory": lambda: box["memory"].update(available=100),
         "backup old": lambda: box["backups"].update(at="2026-11-22T20:00:00Z"),
         "backup failed": lambda: box["backups"].update(ok=False),
-        "page broken": lambda: seen["visit"]["checks"][0].update(ok=False, detail="status 502, expected 200"),
-        "record changed": lambda: seen["drift"]["drift"].append(
+        "page broken": lambda: observed["probe"]["checks"][0].update(ok=False, detail="status 502, expected 200"),
+        "record changed": lambda: observed["drift"]["drift"].append(
             {"kind": "changed", "role": "cloudflare_zone", "task": "Point the names at the origin", "host": "localhost", "diff": ["-192.0.2.9", "+192.0.2.7"]}
         ),
-        "role fails": lambda: seen["drift"]["drift"].append(
+        "role fails": lambda: observed["drift"]["drift"].append(
             {"kind": "failed", "role": "supabase_database", "task": "Try who may do what", "host": "localhost", "message": "denied expected, 1 row"}
         ),
-        "drift unknown": lambda: seen.update(drift={"msg": "it did not end"}),
-        "grant added": lambda: seen.update(
+        "drift unknown": lambda: observed.update(drift={"msg": "it did not end"}),
+        "grant added": lambda: observed.update(
             schema={"msg": "changed", "failure": {"code": "drift", "details": {"come": ["GRANT SELECT ON public.profiles TO anon"], "gone": []}}}
         ),
-        "project paused": lambda: seen["project"]["project"].update(status="INACTIVE"),
-        "database full soon": lambda: seen["project"].update(
+        "project paused": lambda: observed["project"]["project"].update(status="INACTIVE"),
+        "database full soon": lambda: observed["project"].update(
             usage=[{"name": "database_bytes", "used": 300.0, "limit": 500.0, "share": 0.6, "per_day": 10.0, "days_seen": 9.0, "reached": "2026-12-13"}]
         ),
-        "database not asked": lambda: seen["project"].update(failure={"code": "token"}, msg="The access token is not valid."),
-        "database full": lambda: seen["project"].update(usage=[{"name": "database_bytes", "used": 499.0, "limit": 500.0, "share": 0.998}]),
-        "monitor down": lambda: seen["monitors"]["monitors"][0].update(status="down"),
-        "server silent": lambda: seen["servers"][0].update(inspection={"error": "timed out"}),
-        "no server": lambda: seen.update(servers=[]),
+        "database not asked": lambda: observed["project"].update(failure={"code": "token"}, msg="The access token is not valid."),
+        "database full": lambda: observed["project"].update(usage=[{"name": "database_bytes", "used": 499.0, "limit": 500.0, "share": 0.998}]),
+        "monitor down": lambda: observed["monitors"]["monitors"][0].update(status="down"),
+        "server silent": lambda: observed["servers"][0].update(inspection={"error": "timed out"}),
+        "no server": lambda: observed.update(servers=[]),
     }
     faults[fault]()

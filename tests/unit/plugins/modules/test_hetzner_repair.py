@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each cure does what its name says to the one server, and nothing to what has to survive it."""
+"""Each action does what its name says to the one server, and nothing to what has to survive it."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ def protect(hetzner: HetznerApi, server: int) -> None:
 
 def test_power_on_is_done_once(hetzner: HetznerApi, run_hetzner: Run, server: int) -> None:
     hetzner.hardware.on.discard(server)
-    assert run_hetzner("cure", check=True, cure="power_on", **WHICH)["steps"] == ["power app on"]
+    assert run_hetzner("repair", check=True, action="power_on", **WHICH)["steps"] == ["power app on"]
     assert hetzner.writes() == []
-    assert run_hetzner("cure", cure="power_on", **WHICH)["changed"] is True
+    assert run_hetzner("repair", action="power_on", **WHICH)["changed"] is True
     assert server in hetzner.hardware.on
-    assert run_hetzner("cure", cure="power_on", **WHICH)["changed"] is False
+    assert run_hetzner("repair", action="power_on", **WHICH)["changed"] is False
 
 
 def test_reset_keeps_the_disk(hetzner: HetznerApi, run_hetzner: Run, server: int) -> None:
-    assert run_hetzner("cure", cure="reset", **WHICH)["steps"] == ["reset app"]
+    assert run_hetzner("repair", action="reset", **WHICH)["steps"] == ["reset app"]
     assert hetzner.writes() == [f"POST /v1/servers/{server}/actions/reset"]
 
 
 def test_rebuild_protected_server(hetzner: HetznerApi, run_hetzner: Run, server: int) -> None:
     """Rebuild takes the protection off and the next image when one is gone."""
     protect(hetzner, server)
-    done = run_hetzner("cure", cure="rebuild", images=["424242", "debian-13"], **WHICH)
+    done = run_hetzner("repair", action="rebuild", images=["424242", "debian-13"], **WHICH)
     assert done["steps"] == ["take the protection off app", "put a fresh image on app"]
     assert [call for call in hetzner.hardware.calls if call[0] == "rebuild"] == [("rebuild", server, "#cloud-config\n{}")]
     (one,) = hetzner.servers()
@@ -68,29 +68,29 @@ def test_rebuild_protected_server(hetzner: HetznerApi, run_hetzner: Run, server:
 
 def test_recreate_leaves_volume_and_address(hetzner: HetznerApi, run_hetzner: Run, server: int) -> None:
     protect(hetzner, server)
-    assert run_hetzner("cure", check=True, cure="recreate", **WHICH)["changed"] is True
+    assert run_hetzner("repair", check=True, action="recreate", **WHICH)["changed"] is True
     assert hetzner.writes() == []
-    run_hetzner("cure", cure="recreate", **WHICH)
+    run_hetzner("repair", action="recreate", **WHICH)
     assert hetzner.servers() == []
     assert [one["server"] for one in hetzner.project.all("volumes")] == [None]
     assert [one["assignee_id"] for one in hetzner.project.all("primary_ips") if one["name"] == "app"] == [None]
-    assert run_hetzner("cure", cure="recreate", **WHICH) == {"changed": False, "steps": [], "left": []}
+    assert run_hetzner("repair", action="recreate", **WHICH) == {"changed": False, "steps": [], "left": []}
 
 
 def test_what_is_not_there_cannot_be_powered_on(hetzner: HetznerApi, run_hetzner: Run) -> None:
-    failed = run_hetzner("cure", cure="power_on", **WHICH)
+    failed = run_hetzner("repair", action="power_on", **WHICH)
     assert failed["failure"]["code"] == "not_found"
 
 
 def test_relocate_frees_the_names_and_deletes_nothing(hetzner: HetznerApi, run_hetzner: Run, server: int) -> None:
-    assert run_hetzner("cure", check=True, cure="relocate", **WHICH)["changed"] is True
+    assert run_hetzner("repair", check=True, action="relocate", **WHICH)["changed"] is True
     assert hetzner.writes() == []
-    done = run_hetzner("cure", cure="relocate", **WHICH)
+    done = run_hetzner("repair", action="relocate", **WHICH)
     assert len(done["steps"]) == 3
     assert [words.partition(" (")[0] for words in done["left"]] == [f"{kind}-retired-{row['id']}" for kind, row in retired(hetzner)]
     (one,) = hetzner.servers()
     assert (one["id"], one["status"], one["labels"]["role"]) == (server, "off", "retired")
-    again = run_hetzner("cure", cure="relocate", **WHICH)
+    again = run_hetzner("repair", action="relocate", **WHICH)
     assert (again["changed"], again["left"]) == (False, done["left"])
 
 
@@ -106,7 +106,7 @@ def test_relocate_retires_nothing_of_another_platform(hetzner: HetznerApi, run_h
     theirs = {"name": "app", "size": 10, "location": "ash", "labels": {**LABELS, "environment": "production"}}
     Client(hetzner.token, api_endpoint=hetzner.url).request("POST", "/volumes", json=theirs)
     hetzner.forget()
-    failed = run_hetzner("cure", cure="relocate", **WHICH)
+    failed = run_hetzner("repair", action="relocate", **WHICH)
     assert "a volume named app" in failed["msg"]
     assert "labelled as another's: environment=production" in failed["msg"]
     assert hetzner.writes() == []
@@ -114,10 +114,10 @@ def test_relocate_retires_nothing_of_another_platform(hetzner: HetznerApi, run_h
 
 def test_a_location_that_does_not_listen_stops_no_relocation(hetzner: HetznerApi, run_hetzner: Run, server: int) -> None:
     hetzner.fault({"domain": "action", "command": "stop_server", "code": "action_failed"})
-    done = run_hetzner("cure", cure="relocate", **WHICH)
+    done = run_hetzner("repair", action="relocate", **WHICH)
     assert any(words.endswith("ash, running)") for words in done["left"])
     hetzner.heal()
-    run_hetzner("cure", cure="relocate", **WHICH)
+    run_hetzner("repair", action="relocate", **WHICH)
     assert hetzner.servers()[0]["status"] == "off"
 
 
@@ -133,7 +133,7 @@ def test_rebuild_from_golden_image(hetzner: HetznerApi, run_hetzner: Run, server
     hetzner.forget()
     if broken:
         hetzner.fault({"domain": "action", "command": "rebuild_server", "code": "action_failed"})
-    run_hetzner("cure", cure="rebuild", golden_labels=labels, **WHICH)
+    run_hetzner("repair", action="rebuild", golden_labels=labels, **WHICH)
     images = [str(one["request"]["image"]) for one in hetzner.exchanges() if one["method"] == "POST" and one["path"].endswith("/rebuild")]
     assert images == [str(made["image"]["id"]), *(["debian-13"] if broken else [])]
     assert hetzner.servers()[0]["status"] == "running"

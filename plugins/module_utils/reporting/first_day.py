@@ -29,74 +29,74 @@ class Row(t.NamedTuple):
     judge: t.Callable[[Json], Verdict] | None = None
 
 
-def through_edge(seen: Json) -> Verdict:
+def through_edge(observed: Json) -> Verdict:
     """Whether the edge asks the platform, or answers by itself. What else is wrong with the answer says nothing about the edge."""
-    code = (seen.get("failure") or {}).get("code")
+    code = (observed.get("failure") or {}).get("code")
     if code == "challenged":
-        return DIFFERENT, f"HTTP {seen.get('status')} with cf-mitigated: {seen.get('mitigated')}"
-    if "status" not in seen:
-        return NOT_ASKED, str(seen.get("msg", code or "there was no answer"))
-    return RIGHT, f"HTTP {seen.get('status')}"
+        return DIFFERENT, f"HTTP {observed.get('status')} with cf-mitigated: {observed.get('mitigated')}"
+    if "status" not in observed:
+        return NOT_ASKED, str(observed.get("msg", code or "there was no answer"))
+    return RIGHT, f"HTTP {observed.get('status')}"
 
 
-def active(seen: Json) -> Verdict:
+def active(observed: Json) -> Verdict:
     """Whether the zone is active."""
-    if seen.get("failure") or not seen.get("zone"):
-        return NOT_ASKED, str(seen.get("msg", "the token may not read zones"))
-    status = str(seen["zone"]["status"])
-    return (RIGHT, status) if status == "active" else (DIFFERENT, " ".join(seen.get("missing") or [status]))
+    if observed.get("failure") or not observed.get("zone"):
+        return NOT_ASKED, str(observed.get("msg", "the token may not read zones"))
+    status = str(observed["zone"]["status"])
+    return (RIGHT, status) if status == "active" else (DIFFERENT, " ".join(observed.get("missing") or [status]))
 
 
-def handshake(seen: Json) -> Verdict:
+def handshake(observed: Json) -> Verdict:
     """Whether visitors get a certificate."""
-    code, tls = (seen.get("failure") or {}).get("code"), seen.get("tls") or {}
+    code, tls = (observed.get("failure") or {}).get("code"), observed.get("tls") or {}
     if code in ("tls_refused", "certificate_invalid"):
-        return DIFFERENT, str(seen.get("msg", code))
+        return DIFFERENT, str(observed.get("msg", code))
     if not tls:
-        return NOT_ASKED, str(seen.get("msg", "there was no answer"))
+        return NOT_ASKED, str(observed.get("msg", "there was no answer"))
     return RIGHT, f"{tls.get('issuer', {}).get('organizationName', 'a certificate')}, until {str(tls.get('not_after'))[:10]}"
 
 
-def permitted(seen: Json) -> Verdict:
+def permitted(observed: Json) -> Verdict:
     """Whether the platform's token may do everything."""
-    if "missing_permissions" not in seen:
-        return NOT_ASKED, str(seen.get("msg", ""))
-    missing = seen.get("missing_permissions") or []
+    if "missing_permissions" not in observed:
+        return NOT_ASKED, str(observed.get("msg", ""))
+    missing = observed.get("missing_permissions") or []
     return (DIFFERENT, f"missing: {', '.join(missing)}") if missing else (RIGHT, "every permission was tried")
 
 
-def told_apart(seen: Json) -> Verdict:
+def told_apart(observed: Json) -> Verdict:
     """Whether a token that only reads is found out, permission by permission."""
-    if "missing_permissions" not in seen:
-        return NOT_ASKED, str(seen.get("msg", ""))
-    passed = len(seen.get("asked") or []) - len(seen.get("missing_permissions") or [])
+    if "missing_permissions" not in observed:
+        return NOT_ASKED, str(observed.get("msg", ""))
+    passed = len(observed.get("asked") or []) - len(observed.get("missing_permissions") or [])
     return (DIFFERENT, f"{passed} permissions seem to be there") if passed else (RIGHT, "every one is named as missing")
 
 
-def project(seen: Json, key: str, wanted: t.Callable[[t.Any], bool], words: str) -> Verdict:
+def project(observed: Json, key: str, wanted: t.Callable[[t.Any], bool], words: str) -> Verdict:
     """One thing of the database's project."""
-    if seen.get("failure") or not seen.get("project"):
-        return NOT_ASKED, str(seen.get("msg", "without a token nobody is asked"))
-    value = seen["project"].get(key)
+    if observed.get("failure") or not observed.get("project"):
+        return NOT_ASKED, str(observed.get("msg", "without a token nobody is asked"))
+    value = observed["project"].get(key)
     if value is None:
         return NOT_ASKED, "this plan does not tell"
     return (RIGHT if wanted(value) else DIFFERENT), f"{words}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
 
 
-def ran(seen: Json) -> tuple[int, str] | None:
+def ran(observed: Json) -> tuple[int, str] | None:
     """Status and output of a command on the server; None where it could not be run."""
-    if "rc" not in seen or seen["rc"] in (126, 127) or seen.get("unreachable"):
+    if "rc" not in observed or observed["rc"] in (126, 127) or observed.get("unreachable"):
         return None
-    return int(seen["rc"]), str(seen.get("stdout", "")).strip()
+    return int(observed["rc"]), str(observed.get("stdout", "")).strip()
 
 
 def command(wanted: t.Callable[[int, str], bool]) -> t.Callable[[Json], Verdict]:
     """A row about a command on the server."""
 
-    def judge(seen: Json) -> Verdict:
-        done = ran(seen)
+    def judge(observed: Json) -> Verdict:
+        done = ran(observed)
         if done is None:
-            return NOT_ASKED, str(seen.get("msg") or seen.get("stderr") or "it could not be run")
+            return NOT_ASKED, str(observed.get("msg") or observed.get("stderr") or "it could not be run")
         said = done[1].splitlines()
         detail = "; ".join(said[:3]) or f"exit code {done[0]}"
         return (RIGHT if wanted(*done) else DIFFERENT), detail
@@ -104,47 +104,47 @@ def command(wanted: t.Callable[[int, str], bool]) -> t.Callable[[Json], Verdict]
     return judge
 
 
-def serial(seen: Json) -> Verdict:
+def serial(observed: Json) -> Verdict:
     """Whether the certificate's identifier at Cloudflare is its serial number in decimal: by it the one before is found and revoked."""
-    done = ran(seen.get("serial") or {})
-    if done is None or done[0] or "=" not in done[1] or not seen.get("ids"):
+    done = ran(observed.get("serial") or {})
+    if done is None or done[0] or "=" not in done[1] or not observed.get("ids"):
         return NOT_ASKED, "the server or Cloudflare could not be asked"
     number = str(int(done[1].partition("=")[2], 16))
-    return (RIGHT, number) if number in seen["ids"] else (DIFFERENT, f"{number} is none of {', '.join(seen['ids'])}")
+    return (RIGHT, number) if number in observed["ids"] else (DIFFERENT, f"{number} is none of {', '.join(observed['ids'])}")
 
 
-def authority(seen: Json) -> Verdict:
+def authority(observed: Json) -> Verdict:
     """How long the authority behind the origin pulls lasts."""
-    ends = [item["days_left"] for item in seen.get("certificates") or [] if item.get("where") == "origin pulls" and "days_left" in item]
+    ends = [item["days_left"] for item in observed.get("certificates") or [] if item.get("where") == "origin pulls" and "days_left" in item]
     if not ends:
         return NOT_ASKED, "origin pulls are off, or the server could not be asked"
     return (RIGHT if min(ends) > LEAST_DAYS else DIFFERENT), f"{min(ends):.0f} days"
 
 
-def same_again(seen: Json) -> Verdict:
+def same_again(observed: Json) -> Verdict:
     """Whether a second look at the monitors finds nothing to do, and no twins."""
-    if seen.get("skipped") or seen.get("failure") or "steps" not in seen:
-        return NOT_ASKED, str(seen.get("msg", "no service is named"))
-    twins = [one for one in seen.get("warnings") or [] if one.startswith("There are ")]
-    steps = [f"{step['do']} {step['name']}" for step in seen["steps"]]
-    return (DIFFERENT, "; ".join(twins + steps)) if twins or steps else (RIGHT, f"{len(seen['monitors'])} monitors")
+    if observed.get("skipped") or observed.get("failure") or "steps" not in observed:
+        return NOT_ASKED, str(observed.get("msg", "no service is named"))
+    twins = [one for one in observed.get("warnings") or [] if one.startswith("There are ")]
+    steps = [f"{step['do']} {step['name']}" for step in observed["steps"]]
+    return (DIFFERENT, "; ".join(twins + steps)) if twins or steps else (RIGHT, f"{len(observed['monitors'])} monitors")
 
 
-def sold(seen: Json) -> Verdict:
+def sold(observed: Json) -> Verdict:
     """Whether the tier can be had at the location."""
-    if (seen.get("failure") or {}).get("code") in ("no_plan", "over_budget"):
-        return DIFFERENT, str(seen.get("msg", ""))
-    if "chosen" not in seen:
-        return NOT_ASKED, str(seen.get("msg", ""))
-    chosen = seen["chosen"]
+    if (observed.get("failure") or {}).get("code") in ("no_plan", "over_budget"):
+        return DIFFERENT, str(observed.get("msg", ""))
+    if "chosen" not in observed:
+        return NOT_ASKED, str(observed.get("msg", ""))
+    chosen = observed["chosen"]
     return RIGHT, f"{chosen['name']} in {chosen['location']}, {chosen['total']:.2f} a month"
 
 
-def pulls(seen: Json) -> Verdict:
+def pulls(observed: Json) -> Verdict:
     """How many images the server may still pull from Docker Hub without a login."""
-    done = ran(seen)
+    done = ran(observed)
     if done is None or done[0] or not done[1].isdigit():
-        return NOT_ASKED, str(seen.get("msg") or "no image is from Docker Hub")
+        return NOT_ASKED, str(observed.get("msg") or "no image is from Docker Hub")
     return (RIGHT if int(done[1]) >= LEAST_PULLS else DIFFERENT), f"{done[1]} are left"
 
 
@@ -169,14 +169,14 @@ ROWS: tuple[Row, ...] = (
         "the project tells its network restrictions",
         "restrictions that are set cannot be put back",
         "leave platform_supabase_allowed_networks out until it does",
-        lambda seen: project(seen, "allowed_networks", lambda value: isinstance(value, list), "now"),
+        lambda observed: project(observed, "allowed_networks", lambda value: isinstance(value, list), "now"),
     ),
     Row(
         "ssl",
         "the database takes TLS alone",
         "passwords can cross the net unencrypted",
         "Settings > Database > SSL at Supabase; not every plan has it",
-        lambda seen: project(seen, "ssl_enforced", bool, "enforced"),
+        lambda observed: project(observed, "ssl_enforced", bool, "enforced"),
     ),
     Row("keys", "legacy keys that are switched off are not listed", "dead keys are deployed", "switch them off in an empty project, and see what site says"),
     Row("password", "a new database password is taken within a minute", "secret_rotate waits", "secret_rotate -e secret_rotate=database in an empty project"),
@@ -215,11 +215,11 @@ ROWS: tuple[Row, ...] = (
 )  # fmt: skip
 
 
-def judged(seen: t.Mapping[str, Json]) -> list[Json]:
-    """Every row with its state, in order. `seen` has the answers by the rows' keys."""
+def judged(observed: t.Mapping[str, Json]) -> list[Json]:
+    """Every row with its state, in order. `observed` has the answers by the rows' keys."""
     rows = []
     for row in ROWS:
-        answer = seen.get(row.key)
+        answer = observed.get(row.key)
         state, detail = row.judge(answer) if row.judge and answer else (NOT_ASKED, "" if row.judge else BY_HAND)
         rows.append({"key": row.key, "title": row.title, "state": state, "detail": detail, "breaks": row.breaks, "todo": row.todo})
     return rows

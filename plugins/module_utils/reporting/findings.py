@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was seen of a platform, judged: one finding for each thing that is not as described. Pure functions over plain data."""
+"""What was observed of a platform, judged: one finding for each thing that is not as described. Pure functions over plain data."""
 
 from __future__ import annotations
 
@@ -95,11 +95,11 @@ def part_of(role: str) -> str:
     return next((part for word, part in (("backup", "backups"), ("restic", "backups"), ("monitor", "monitoring")) if word in role), "settings")
 
 
-def drift(seen: Json) -> list[Finding]:
+def drift(observed: Json) -> list[Finding]:
     """What a run of site would change, and where it would fail."""
-    if "drift" not in seen:
-        return [Finding("settings", "problem", "Drift is not known", str(seen.get("msg", "")), "Run site with --check --diff and read what it says")]
-    return [_difference(event) for event in seen.get("drift") or []]
+    if "drift" not in observed:
+        return [Finding("settings", "problem", "Drift is not known", str(observed.get("msg", "")), "Run site with --check --diff and read what it says")]
+    return [_difference(event) for event in observed.get("drift") or []]
 
 
 def _difference(event: Json) -> Finding:
@@ -113,9 +113,9 @@ def _difference(event: Json) -> Finding:
     return Finding(part, "problem", f"{name}: differs from the inventory", detail, "Run site, or bring the inventory in line with what is wanted", host)
 
 
-def visit(seen: Json) -> list[Finding]:
+def probe(observed: Json) -> list[Finding]:
     """What visitors and strangers saw. A challenge says nothing of the platform, so it is told once, and a failed handshake with the edge's certificate."""
-    wrong = [check for check in seen.get("checks") or [] if not check["ok"]]
+    wrong = [check for check in observed.get("checks") or [] if not check["ok"]]
     challenged = [check for check in wrong if check.get("code") == "challenged"]
     found = [
         Finding("public", "problem", f"{check['name']} is not as it should be", f"{check.get('url', '')} {check['detail']}".strip())
@@ -126,26 +126,26 @@ def visit(seen: Json) -> list[Finding]:
         what = f"the edge challenges this machine: {len(challenged)} questions did not reach the server"
         detail, _mark, fix = challenged[0]["detail"].partition("; ")
         found.append(Finding("public", "problem", what, detail, fix))
-    for origin in seen.get("origins") or []:
+    for origin in observed.get("origins") or []:
         found += [
-            Finding("firewall", "problem", f"port {port} of {origin['address']} is open to strangers", "seen from outside", "Run site; look who opened it")
+            Finding("firewall", "problem", f"port {port} of {origin['address']} is open to strangers", "observed from outside", "Run site; look who opened it")
             for port in origin["open"]
             if port not in origin["expected"]
         ]
     return found
 
 
-def edge_tls(told: Json, seen: Json, limits: Limits) -> list[Finding]:
+def edge_tls(told: Json, observed: Json, limits: Limits) -> list[Finding]:
     """The certificate that visitors get: what Cloudflare says of it and of the zone, and what a handshake shows, which needs no permission."""
     text = "Cloudflare renews it by itself; look at SSL/TLS > Edge Certificates"
-    found = _lasting("the edge's certificate", seen["certificate"], limits, text, part="edge_tls") if seen.get("certificate") else []
+    found = _validity("the edge's certificate", observed["certificate"], limits, text, part="edge_tls") if observed.get("certificate") else []
     if told.get("failure") or told.get("msg"):
         found.append(Finding("edge_tls", "warning", "Cloudflare could not be asked for the edge's certificate", str(told.get("msg", ""))))
     missing = told.get("missing") or []
     found += [
         Finding("edge_tls", "problem", "visitors cannot be served", one, "Run site when it is there: it says so before it changes anything") for one in missing
     ]
-    broken = [check for check in seen.get("checks") or [] if check.get("code") in ("tls_refused", "certificate_invalid")]
+    broken = [check for check in observed.get("checks") or [] if check.get("code") in ("tls_refused", "certificate_invalid")]
     if broken and not missing:
         found.append(Finding("edge_tls", "problem", "the edge shows no certificate that is valid", broken[0]["detail"], text))
     if (told.get("edge_certificate") or {}).get("state") == "unknown":
@@ -153,7 +153,7 @@ def edge_tls(told: Json, seen: Json, limits: Limits) -> list[Finding]:
     return found
 
 
-def _lasting(what: str, certificate: Json, limits: Limits, fix: str, host: str = "", part: str = "certificates") -> list[Finding]:
+def _validity(what: str, certificate: Json, limits: Limits, fix: str, host: str = "", part: str = "certificates") -> list[Finding]:
     left, end = certificate["days_left"], certificate["not_after"]
     if left > limits.certificate_warning_days:
         return []
@@ -161,11 +161,11 @@ def _lasting(what: str, certificate: Json, limits: Limits, fix: str, host: str =
     return [Finding(part, "problem" if left <= limits.certificate_days else "warning", text, f"valid until {end}", fix, host)]
 
 
-def server(name: str, seen: Json, expected: Expected, limits: Limits) -> list[Finding]:
+def server(name: str, observed: Json, expected: Expected, limits: Limits) -> list[Finding]:
     """One server, looked at from inside."""
-    if seen.get("error"):
-        return [Finding("server", "problem", "The server could not be looked at", str(seen["error"]), "Run recover: it finds out what is wrong", name)]
-    judged = {part: content for part, content in seen.items() if isinstance(content, dict) and set(content) == {"error"}}
+    if observed.get("error"):
+        return [Finding("server", "problem", "The server could not be looked at", str(observed["error"]), "Run recover: it finds out what is wrong", name)]
+    judged = {part: content for part, content in observed.items() if isinstance(content, dict) and set(content) == {"error"}}
     found = [Finding("server", "problem", f"{part} could not be looked at", str(content["error"]), "", name) for part, content in judged.items()]
     views: tuple[tuple[str, t.Callable[..., list[Finding]], tuple[t.Any, ...]], ...] = (
         ("base", _base, ()),
@@ -177,25 +177,25 @@ def server(name: str, seen: Json, expected: Expected, limits: Limits) -> list[Fi
         ("units", _units, (expected,)),
         ("upgrades", _upgrades, (limits,)),
         ("certificates", _certificates, (limits,)),
-        ("backups", _backups, (limits, seen.get("at", ""))),
+        ("backups", _backups, (limits, observed.get("at", ""))),
     )
     for part, judge, more in views:
-        if part not in judged and seen.get(part) is not None:
-            found += [item._replace(host=name) for item in judge(seen[part], *more)]
+        if part not in judged and observed.get(part) is not None:
+            found += [item._replace(host=name) for item in judge(observed[part], *more)]
     return found
 
 
-def _base(seen: Json) -> list[Finding]:
+def _base(observed: Json) -> list[Finding]:
     return (
         [Finding("upgrades", "warning", "the server waits for a restart", fix="It restarts by itself at the hour set, or: sudo reboot")]
-        if seen["reboot_required"]
+        if observed["reboot_required"]
         else []
     )
 
 
-def _disks(seen: list[Json], limits: Limits) -> list[Finding]:
+def _disks(observed: list[Json], limits: Limits) -> list[Finding]:
     found = []
-    for disk in seen:
+    for disk in observed:
         share = max(disk["share"], disk["inodes"])
         if share >= limits.disk_warning:
             what = "full" if disk["share"] >= disk["inodes"] else "full of files (no inodes left)"
@@ -204,17 +204,17 @@ def _disks(seen: list[Json], limits: Limits) -> list[Finding]:
     return found
 
 
-def _memory(seen: Json, limits: Limits) -> list[Finding]:
-    share = seen["available"] / seen["total"] if seen["total"] else 1.0
+def _memory(observed: Json, limits: Limits) -> list[Finding]:
+    share = observed["available"] / observed["total"] if observed["total"] else 1.0
     if share >= limits.memory_warning:
         return []
-    detail = f"{seen['available']} of {seen['total']} MB are available"
+    detail = f"{observed['available']} of {observed['total']} MB are available"
     return [
         Finding("server", "problem" if share < limits.memory else "warning", f"only {share:.0%} of the memory is free", detail, "docker stats says who uses it")
     ]
 
 
-def _listeners(seen: list[Json], expected: Expected) -> list[Finding]:
+def _listeners(observed: list[Json], expected: Expected) -> list[Finding]:
     return [
         Finding(
             "firewall",
@@ -222,23 +222,23 @@ def _listeners(seen: list[Json], expected: Expected) -> list[Finding]:
             f"{item['program'] or 'a program'} listens on {item['protocol']}/{item['port']} at {item['address']}",
             fix="End it, or allow the socket",
         )
-        for item in seen
+        for item in observed
         if f"{item['protocol']}/{item['port']}" not in expected.sockets
     ]
 
 
-def _firewall(seen: Json) -> list[Finding]:
-    if not seen["loaded"]:
-        return [Finding("firewall", "problem", "the host's firewall is not loaded", seen.get("error", ""), "Run site")]
-    if seen.get("error"):
-        return [Finding("firewall", "problem", "the firewall's file does not load", seen["error"], "Run site")]
+def _firewall(observed: Json) -> list[Finding]:
+    if not observed["loaded"]:
+        return [Finding("firewall", "problem", "the host's firewall is not loaded", observed.get("error", ""), "Run site")]
+    if observed.get("error"):
+        return [Finding("firewall", "problem", "the firewall's file does not load", observed["error"], "Run site")]
     found = [
         Finding(
             "firewall", "problem", f"a rule in force that is not described: {rule_text(line)}", fix="sudo systemctl reload platform-firewall; look who added it"
         )
-        for line in seen["added"]
+        for line in observed["added"]
     ]
-    return found + [Finding("firewall", "problem", f"a described rule is not in force: {rule_text(line)}", fix="Run site") for line in seen["missing"]]
+    return found + [Finding("firewall", "problem", f"a described rule is not in force: {rule_text(line)}", fix="Run site") for line in observed["missing"]]
 
 
 def rule_text(line: str) -> str:
@@ -271,16 +271,16 @@ def _operand(value: t.Any) -> str:
     return "" if value is None else " ".join(_operand(item) for item in value) if isinstance(value, list) else str(value)
 
 
-def _containers(seen: Json, limits: Limits) -> list[Finding]:
-    if not seen["engine"]:
-        return [Finding("containers", "problem", "Docker does not answer", seen.get("error", ""), "systemctl status docker")]
-    wanted = seen["wanted"]
-    here = {item["name"]: item for item in seen["items"]}
+def _containers(observed: Json, limits: Limits) -> list[Finding]:
+    if not observed["engine"]:
+        return [Finding("containers", "problem", "Docker does not answer", observed.get("error", ""), "systemctl status docker")]
+    wanted = observed["wanted"]
+    here = {item["name"]: item for item in observed["items"]}
     found: list[Finding] = []
     for name, target in wanted.items():
         if target["labels"].get("platform.part") == "base" and name not in here:
             found.append(Finding("containers", "problem", f"{name} is not there", fix="systemctl restart platform-stack"))
-    for item in seen["items"]:
+    for item in observed["items"]:
         if item["name"] in wanted:
             found += _container(item, wanted[item["name"]], limits)
         elif item["running"]:
@@ -318,66 +318,68 @@ def _container(item: Json, target: Json, limits: Limits) -> list[Finding]:
     return found
 
 
-def _units(seen: Json, expected: Expected) -> list[Finding]:
+def _units(observed: Json, expected: Expected) -> list[Finding]:
     found = [
         Finding("server", "problem", f"{unit} has failed", fix=f"journalctl --unit {unit} --lines 50")
-        for unit in seen["failed"]
+        for unit in observed["failed"]
         if unit not in expected.units_allowed
     ]
-    timers = {timer["name"]: timer for timer in seen["timers"]}
+    timers = {timer["name"]: timer for timer in observed["timers"]}
     ours = [name for name in timers if name.startswith("platform-")]
     off = [name for name in dict.fromkeys([*expected.timers, *ours]) if timers.get(name, {}).get("enabled") not in ("enabled", "static")]
-    stopped = [timer["name"] for timer in seen["timers"] if timer["enabled"] == "enabled" and not timer["active"] and timer.get("conditions", True)]
+    stopped = [timer["name"] for timer in observed["timers"] if timer["enabled"] == "enabled" and not timer["active"] and timer.get("conditions", True)]
     found += [Finding("server", "problem", f"the timer {name} is stopped", fix=f"systemctl start {name}") for name in stopped]
     return found + [Finding("server", "problem", f"the timer {name} is switched off", fix=f"systemctl enable --now {name}") for name in off]
 
 
-def _upgrades(seen: Json, limits: Limits) -> list[Finding]:
+def _upgrades(observed: Json, limits: Limits) -> list[Finding]:
     found = []
-    if seen["security"]:
-        names = ", ".join(seen["security"][:12])
+    if observed["security"]:
+        names = ", ".join(observed["security"][:12])
         found.append(
             Finding(
                 "upgrades",
                 "warning",
-                f"security upgrades are pending: {len(seen['security'])}",
+                f"security upgrades are pending: {len(observed['security'])}",
                 names,
                 "unattended-upgrade runs every night; or: sudo unattended-upgrade",
             )
         )
-    others = len(seen["pending"]) - len(seen["security"])
+    others = len(observed["pending"]) - len(observed["security"])
     if others > 0:
-        found.append(Finding("upgrades", "note", f"other upgrades are pending: {others}", ", ".join(sorted(set(seen["pending"]) - set(seen["security"]))[:12])))
-    if seen["lists_days"] is not None and seen["lists_days"] > limits.lists_days:
-        found.append(Finding("upgrades", "warning", f"the package lists are {seen['lists_days']:.0f} days old", fix="systemctl status apt-daily.timer"))
+        found.append(
+            Finding("upgrades", "note", f"other upgrades are pending: {others}", ", ".join(sorted(set(observed["pending"]) - set(observed["security"]))[:12]))
+        )
+    if observed["lists_days"] is not None and observed["lists_days"] > limits.lists_days:
+        found.append(Finding("upgrades", "warning", f"the package lists are {observed['lists_days']:.0f} days old", fix="systemctl status apt-daily.timer"))
     return found
 
 
-def _certificates(seen: list[Json], limits: Limits) -> list[Finding]:
+def _certificates(observed: list[Json], limits: Limits) -> list[Finding]:
     found = []
-    if not any(item["where"] == "file" for item in seen):
+    if not any(item["where"] == "file" for item in observed):
         found.append(Finding("certificates", "problem", "there is no origin certificate", fix="Run site"))
-    for item in seen:
+    for item in observed:
         if item.get("error"):
             found.append(Finding("certificates", "problem", f"a certificate ({item['where']}) cannot be read", item["error"], "Run site"))
         elif item["where"] == "file":
-            found += _lasting("the origin's certificate", item, limits, "Run certificate_renew")
+            found += _validity("the origin's certificate", item, limits, "Run certificate_renew")
         elif item["where"] == "origin pulls":
-            found += _lasting("the authority of the origin pulls", item, limits, PULL_AUTHORITY)
+            found += _validity("the authority of the origin pulls", item, limits, PULL_AUTHORITY)
         elif not item["same_as_file"]:
             found.append(Finding("certificates", "problem", "nginx shows another certificate than its file", fix="docker kill --signal HUP platform-nginx"))
     return found
 
 
-def _backups(seen: Json, limits: Limits, at: str) -> list[Finding]:
+def _backups(observed: Json, limits: Limits, at: str) -> list[Finding]:
     """The copies of the state are made every quarter of an hour; an older one means that its timer does not work."""
     return age(
         "the backup of the server's state",
-        str(seen.get("at") or ""),
+        str(observed.get("at") or ""),
         at,
         limits.state_backup_hours,
-        failed=seen.get("ok") is False,
-        why=str(seen.get("error") or ""),
+        failed=observed.get("ok") is False,
+        why=str(observed.get("error") or ""),
     )
 
 
@@ -398,19 +400,19 @@ def moment(text: str) -> dt.datetime:
     return read if read.tzinfo else read.replace(tzinfo=dt.timezone.utc)
 
 
-def database(seen: Json) -> list[Finding]:
+def database(observed: Json) -> list[Finding]:
     """The schema against what the migrations make of an empty database."""
-    if "msg" not in seen:
+    if "msg" not in observed:
         return []
-    failure = seen.get("failure") or {}
+    failure = observed.get("failure") or {}
     details = failure.get("details") or {}
     if failure.get("code") != "drift":
-        return [Finding("database", "problem", "the schema is not as the migrations leave it", str(seen.get("msg", "")), "Run site with --check --diff")]
+        return [Finding("database", "problem", "the schema is not as the migrations leave it", str(observed.get("msg", "")), "Run site with --check --diff")]
     lines = [(f"somebody added: {line}", "come") for line in details.get("come") or []] + [
         (f"somebody removed: {line}", "gone") for line in details.get("gone") or []
     ]
     return [Finding("database", "problem", text, fix="Undo it, or write it as a migration") for text, _side in lines[:40]] or [
-        Finding("database", "problem", "the schema was changed past the migrations", str(seen.get("msg", "")))
+        Finding("database", "problem", "the schema was changed past the migrations", str(observed.get("msg", "")))
     ]
 
 
@@ -418,15 +420,15 @@ def _days_until(day: str, now: str) -> int:
     return (dt.date.fromisoformat(day) - dt.date.fromisoformat(now[:10])).days
 
 
-def project(seen: Json, now: str, limits: Limits) -> list[Finding]:
+def project(observed: Json, now: str, limits: Limits) -> list[Finding]:
     """The database's project: awake, writable, backed up, with room."""
-    told = seen.get("project") or {}
-    found = [Finding("database", "warning", "how full the database is could not be asked", str(seen.get("msg", "")))] if seen.get("failure") else []
+    told = observed.get("project") or {}
+    found = [Finding("database", "warning", "how full the database is could not be asked", str(observed.get("msg", "")))] if observed.get("failure") else []
     if told.get("status") not in (None, "ACTIVE_HEALTHY"):
         found.append(Finding("database", "problem", f"the Supabase project is {told['status']}", fix="recover wakes a paused project"))
     if told.get("read_only"):
         found.append(Finding("database", "problem", "the database takes no writes", "read-only since it is full", "Take the next Supabase plan, or clear up"))
-    for item in seen.get("usage") or []:
+    for item in observed.get("usage") or []:
         if item.get("share") and item["share"] >= limits.disk_warning:
             state = "problem" if item["share"] >= 0.95 else "warning"
             found.append(Finding("database", state, f"{item['name']} is at {item['share']:.0%} of its limit", f"{item['used']:g} of {item['limit']:g}"))
@@ -441,24 +443,24 @@ def project(seen: Json, now: str, limits: Limits) -> list[Finding]:
     return found
 
 
-def monitors(seen: Json) -> list[Finding]:
+def monitors(observed: Json) -> list[Finding]:
     """What the outside monitors say now."""
-    if "monitors" not in seen:
-        return [Finding("monitoring", "warning", "the monitors could not be asked", str(seen.get("msg", "")))]
-    down = (item for item in seen.get("monitors") or [] if item.get("status") not in ("up", "pending", "unknown"))
+    if "monitors" not in observed:
+        return [Finding("monitoring", "warning", "the monitors could not be asked", str(observed.get("msg", "")))]
+    down = (item for item in observed.get("monitors") or [] if item.get("status") not in ("up", "pending", "unknown"))
     return [Finding("monitoring", "problem", f"the monitor {item['name']} is {item.get('status')}", item.get("url", "")) for item in down]
 
 
-def judge(seen: Json, expected: Expected, limits: Limits) -> list[Finding]:
-    """Everything that was seen, worst first."""
-    found = drift(seen["drift"]) if seen.get("drift") else []
-    found += visit(seen["visit"]) if seen.get("visit") else []
-    found += edge_tls(seen.get("edge") or {}, seen.get("visit") or {}, limits)
-    for one in seen.get("servers") or []:
+def judge(observed: Json, expected: Expected, limits: Limits) -> list[Finding]:
+    """Everything that was observed, worst first."""
+    found = drift(observed["drift"]) if observed.get("drift") else []
+    found += probe(observed["probe"]) if observed.get("probe") else []
+    found += edge_tls(observed.get("edge") or {}, observed.get("probe") or {}, limits)
+    for one in observed.get("servers") or []:
         found += server(one["name"], one["inspection"], expected, limits)
-    found += database(seen["schema"]) if seen.get("schema") else []
-    found += project(seen["project"], seen["at"], limits) if seen.get("project") else []
-    found += monitors(seen["monitors"]) if seen.get("monitors") else []
-    if not seen.get("servers"):
+    found += database(observed["schema"]) if observed.get("schema") else []
+    found += project(observed["project"], observed["at"], limits) if observed.get("project") else []
+    found += monitors(observed["monitors"]) if observed.get("monitors") else []
+    if not observed.get("servers"):
         found.append(Finding("cloud", "problem", "the inventory has no server of this platform", fix="Run site"))
     return sorted(dict.fromkeys(found), key=lambda item: (STATES.index(item.state), list(PARTS).index(item.part)))

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.module_utils.picture import forecast as fc
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.findings import PARTS
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.page import page, terminal
-from lab.drawn import CAPACITY, NOW, full, picture
-from lab.seen import plant
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting import forecast as fc
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.findings import PARTS
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.page import page, terminal
+from lab.observations import inject
+from lab.overviews import CAPACITY, NOW, full, overview
 
 HOSTILE = "</title></style><script>alert(1)</script><img src=x onerror=alert(2)>\"' onload=alert(3) {{ 7*7 }} \x00"
 
@@ -53,8 +53,8 @@ def read(text: str) -> Reader:
 
 
 def test_a_clean_platform_says_so_and_shows_every_part() -> None:
-    seen = full()
-    shown = read(page(picture(seen, rehearsal={"seconds": 183.2, "at": "2026-11-14T02:00:00Z"})))
+    observed = full()
+    shown = read(page(overview(observed, rehearsal={"seconds": 183.2, "at": "2026-11-14T02:00:00Z"})))
     for words in (
         "All is well", "Visitors", "Cloudflare", "Hetzner server", "Supabase", "redis", "64.16 EUR", "cpx41 122.16 EUR", "CX32 $9 + Supabase Free $0 = $9",
         "100 MB of 500 MB", "2 of 3", "12, no limit", "183.2 s, 9 days ago", "1 day ago by deploy in 3.5 s", "serves now", "sold out", "in 200 days",
@@ -65,10 +65,10 @@ def test_a_clean_platform_says_so_and_shows_every_part() -> None:
 
 def test_full_resources_first() -> None:
     """What is full is told at the top and what has no limit has no bar."""
-    seen = full()
-    clean = page(picture(seen))
+    observed = full()
+    clean = page(overview(observed))
     assert "No room left" not in clean
-    shown = picture(seen)
+    shown = overview(observed)
     limited = [number for number, (gauge, _told) in enumerate(shown.gauges) if gauge.limit is not None]
     assert clean.count('role="meter"') == len(limited) < len(shown.gauges)
     gauge = shown.gauges[limited[0]][0]
@@ -81,9 +81,9 @@ def test_full_resources_first() -> None:
 
 
 def test_problems_come_first_with_what_to_do() -> None:
-    seen = full()
-    plant(seen, "image swapped")
-    text = read(page(picture(seen))).text
+    observed = full()
+    inject(observed, "image swapped")
+    text = read(page(overview(observed))).text
     assert text.index("Something has to be mended") < text.index("The image of platform-redis was swapped") < text.index("The platform")
     assert "→ Run site" in text
 
@@ -99,13 +99,13 @@ def hostile(data: Any) -> Any:
 
 
 def test_hostile_texts_stay_texts() -> None:
-    seen = full()
+    observed = full()
     for fault in ("image swapped", "record changed", "page broken", "unit failed", "grant added", "stranger"):
-        plant(seen, fault)
-    seen["servers"][0]["inspection"]["containers"]["items"][0]["name"] = HOSTILE
-    seen["servers"][0]["inspection"]["releases"]["log"][0]["by"] = HOSTILE
-    seen = hostile(seen) | {"at": seen["at"], "platform": HOSTILE}
-    shown = page(picture(seen, name=HOSTILE, domain=HOSTILE, rehearsal={"seconds": HOSTILE, "at": HOSTILE}))
+        inject(observed, fault)
+    observed["servers"][0]["inspection"]["containers"]["items"][0]["name"] = HOSTILE
+    observed["servers"][0]["inspection"]["releases"]["log"][0]["by"] = HOSTILE
+    observed = hostile(observed) | {"at": observed["at"], "platform": HOSTILE}
+    shown = page(overview(observed, name=HOSTILE, domain=HOSTILE, rehearsal={"seconds": HOSTILE, "at": HOSTILE}))
     reader = read(shown)
     assert not {"script", "img", "iframe", "object", "link"} & set(reader.tags)
     assert not [name for name, _value in reader.attributes if name.startswith("on")]
@@ -113,9 +113,9 @@ def test_hostile_texts_stay_texts() -> None:
 
 
 def test_nothing_is_loaded_and_nothing_runs() -> None:
-    seen = full()
-    plant(seen, "record changed")
-    shown = page(picture(seen))
+    observed = full()
+    inject(observed, "record changed")
+    shown = page(overview(observed))
     reader = read(shown)
     assert not {name for name, _value in reader.attributes} & {"src", "href", "srcset", "action", "poster"}
     style = shown[shown.index("<style>") : shown.index("</style>")]
@@ -124,39 +124,39 @@ def test_nothing_is_loaded_and_nothing_runs() -> None:
 
 
 def test_every_state_is_a_word_and_a_sign_before_it_is_a_colour() -> None:
-    seen = full()
-    plant(seen, "image swapped")
-    seen["servers"][0]["inspection"]["base"]["reboot_required"] = True
-    seen.pop("monitors")
-    text = read(page(picture(seen))).text
+    observed = full()
+    inject(observed, "image swapped")
+    observed["servers"][0]["inspection"]["base"]["reboot_required"] = True
+    observed.pop("monitors")
+    text = read(page(overview(observed))).text
     assert all(word in text for word in ("✕ problem", "! warning", "✓ well", "? not looked at"))
 
 
 def test_it_can_be_used_on_a_phone_and_in_the_dark() -> None:
-    shown = page(picture(full()))
+    shown = page(overview(full()))
     assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in shown
     assert "prefers-color-scheme:dark" in shown
     assert "grid-template-columns:minmax(0,1fr)" in shown
 
 
-@pytest.mark.parametrize("missing", ["drift", "visit", "project", "schema", "monitors"])
+@pytest.mark.parametrize("missing", ["drift", "probe", "project", "schema", "monitors"])
 def test_a_look_that_was_not_taken_is_no_crash(missing: str) -> None:
-    seen = full()
-    seen.pop(missing)
-    assert read(page(picture(seen))).text
-    assert terminal(picture(seen))
+    observed = full()
+    observed.pop(missing)
+    assert read(page(overview(observed))).text
+    assert terminal(overview(observed))
 
 
 def test_an_unreachable_server_is_shown_as_such() -> None:
-    seen = full()
-    plant(seen, "server silent")
-    assert "The server could not be looked at" in read(page(picture(seen))).text
+    observed = full()
+    inject(observed, "server silent")
+    assert "The server could not be looked at" in read(page(overview(observed))).text
 
 
 def test_the_short_form_fits_a_terminal() -> None:
-    seen = full()
-    plant(seen, "image swapped")
-    lines = terminal(picture(seen))
+    observed = full()
+    inject(observed, "image swapped")
+    lines = terminal(overview(observed))
     assert max(map(len, lines)) <= 76
     assert "✕ Containers    the image of platform-redis was swapped" in lines
     assert any(line.startswith(" 20% [##          ] Database size") for line in lines)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.module_utils.recovery.choice import (
+from ansible_collections.quetrex.platform.plugins.module_utils.recovery.decision import (
     LADDER,
     OTHER_KEY,
     UNKNOWN_KEY,
     History,
     Situation,
-    choose,
+    decide,
     line,
     proofs,
 )
@@ -78,8 +78,8 @@ def views() -> Iterator[tuple[tuple[str, str, str], Situation]]:
     """Every combination of what Hetzner, a login and the edge say, with its names in the table."""
     for (vendor, facts), login, edge in itertools.product(HETZNER.items(), LOGINS, EDGES):
         for word, (status, marked, challenged) in itertools.product(LOGINS[login], EDGES[edge]):
-            seen = DEAD._replace(login=word, edge=status, edge_marked=marked, challenged=challenged, trouble="broken" if login == "damage" else "")
-            yield (vendor, login, edge), seen._replace(**facts)  # type: ignore[arg-type]
+            observed = DEAD._replace(login=word, edge=status, edge_marked=marked, challenged=challenged, trouble="broken" if login == "damage" else "")
+            yield (vendor, login, edge), observed._replace(**facts)  # type: ignore[arg-type]
 
 
 class Row:
@@ -122,22 +122,22 @@ def table() -> list[Row]:
 def test_the_runbook_says_what_is_decided() -> None:
     """The first row that fits names the action, for every view after every history (by turns, where there are many); every row is needed."""
     rows, pasts, used = table(), list(histories()), set[int]()
-    for turn, (names, seen) in enumerate(views()):
+    for turn, (names, observed) in enumerate(views()):
         speaking = [(number, row) for number, row in enumerate(rows) if row.speaks_of(names)]
         for past in pasts[turn % 31 :: 31]:
             number, row = next((number, row) for number, row in speaking if row.comes_after(past))
             used.add(number)
             for elsewhere in (False, True):
-                assert choose(seen, past, elsewhere=elsewhere).cure == row.action(elsewhere), (names, seen, past)
+                assert decide(observed, past, elsewhere=elsewhere).action == row.action(elsewhere), (names, observed, past)
     assert used == set(range(len(rows)))
 
 
-def dead_by_any_word(seen: Situation, past: History) -> int:
+def dead_by_any_word(observed: Situation, past: History) -> int:
     """How many independent words there are that the server is dead, counted in this test's own way."""
-    vendor = seen.api == "ok" and seen.server in (None, "deleting", "off")
-    edge = seen.edge in range(520, 526) and seen.edge_marked and not seen.challenged and not seen.shut
-    inside = seen.server == "running" and seen.login.startswith("disk")
-    ended = set(past.done + past.failed) & ({"recreate"} if seen.server in (None, "deleting") else {*STEPS} if vendor or edge else {"rebuild"})
+    vendor = observed.api == "ok" and observed.server in (None, "deleting", "off")
+    edge = observed.edge in range(520, 526) and observed.edge_marked and not observed.challenged and not observed.shut
+    inside = observed.server == "running" and observed.login.startswith("disk")
+    ended = set(past.done + past.failed) & ({"recreate"} if observed.server in (None, "deleting") else {*STEPS} if vendor or edge else {"rebuild"})
     return vendor + edge + inside + bool(ended and (vendor or edge or inside))
 
 
@@ -145,28 +145,28 @@ def test_nothing_destructive_is_done_without_proof() -> None:
     """Every view, also of what cannot matter (ping, banner, page on the server, database), after every history that ends differently."""
     pasts = list(histories())
     rest = list(itertools.product((True, False, None), ("answers", "refused", "silent"), (None, 0, 200), ("answers", "silent"), (None, "ok", "no login")))
-    turns = ((seen, past) for turn, (_names, seen) in enumerate(views()) for past in pasts[turn % 23 :: 23])
+    turns = ((observed, past) for turn, (_names, observed) in enumerate(views()) for past in pasts[turn % 23 :: 23])
     for number, (view, past) in enumerate(turns):
         ping, ssh, origin, database, images = rest[number % len(rest)]
-        seen = view._replace(ping=ping, ssh=ssh, origin=origin, database=database, images=images)
-        choice = choose(seen, past, elsewhere=number % 2 == 0)
-        if choice.cure in DESTRUCTIVE:
-            wanted = 1 if choice.cure == "reset" or (choice.cure == "recreate" and seen.server in (None, "deleting")) else 2
-            assert dead_by_any_word(seen, past) >= wanted, (seen, past, choice)
-            assert len({one.source for one in choice.proofs}) >= wanted
-            assert not seen.served
-            assert choice.cure == "reset" or seen.server in (None, "deleting") or images != "no login"
+        observed = view._replace(ping=ping, ssh=ssh, origin=origin, database=database, images=images)
+        decision = decide(observed, past, elsewhere=number % 2 == 0)
+        if decision.action in DESTRUCTIVE:
+            wanted = 1 if decision.action == "reset" or (decision.action == "recreate" and observed.server in (None, "deleting")) else 2
+            assert dead_by_any_word(observed, past) >= wanted, (observed, past, decision)
+            assert len({one.source for one in decision.proofs}) >= wanted
+            assert not observed.served
+            assert decision.action == "reset" or observed.server in (None, "deleting") or images != "no login"
 
 
 def test_what_this_machine_reaches_of_the_server_does_not_decide() -> None:
     rest = list(itertools.product((True, False, None), ("answers", "refused", "silent"), (None, 0, 200, 502), ("answers", "paused", "silent")))
-    for number, ((_names, seen), past) in enumerate(itertools.product(views(), list(histories())[::97])):
+    for number, ((_names, observed), past) in enumerate(itertools.product(views(), list(histories())[::97])):
         ping, ssh, origin, database = rest[number % len(rest)]
-        assert choose(seen._replace(ping=ping, ssh=ssh, origin=origin, database=database), past).cure == choose(seen, past).cure
+        assert decide(observed._replace(ping=ping, ssh=ssh, origin=origin, database=database), past).action == decide(observed, past).action
 
 
 @pytest.mark.parametrize(
-    ("seen", "past", "action"),
+    ("observed", "past", "action"),
     [
         (HEALTHY, history(), "none"),
         (HEALTHY._replace(edge=502, origin=502), history(), "converge"),
@@ -203,55 +203,62 @@ def test_what_this_machine_reaches_of_the_server_does_not_decide() -> None:
         (BLIND._replace(server=None, kept=False), history(), "stop"),
     ],
 )
-def test_the_mildest_action_that_is_proven(seen: Situation, past: History, action: str) -> None:
-    assert choose(seen, past).cure == action
+def test_the_mildest_action_that_is_proven(observed: Situation, past: History, action: str) -> None:
+    assert decide(observed, past).action == action
 
 
 def test_a_healthy_server_is_touched_only_when_its_owner_insists() -> None:
-    assert choose(HEALTHY).cure == "none"
-    assert choose(HEALTHY, told="rebuild").cure == "rebuild"
-    assert choose(HEALTHY, history(rebuild="done"), told="rebuild").cure == "none"
-    assert choose(BLIND, told="rebuild").cure == "rebuild"
-    assert choose(BLIND, history(rebuild="done"), told="rebuild").cure == "stop", "the owner's word is for one action"
+    assert decide(HEALTHY).action == "none"
+    assert decide(HEALTHY, told="rebuild").action == "rebuild"
+    assert decide(HEALTHY, history(rebuild="done"), told="rebuild").action == "none"
+    assert decide(BLIND, told="rebuild").action == "rebuild"
+    assert decide(BLIND, history(rebuild="done"), told="rebuild").action == "stop", "the owner's word is for one action"
 
 
 def test_insisting_has_limits() -> None:
     """Insisting moves neither a missing server nor a silent API."""
-    assert choose(DEAD._replace(server=None), told="reset").cure == "recreate"
-    assert choose(BLIND._replace(server=None, kept=False), told="recreate").cure == "recreate"
-    assert choose(DEAD._replace(api="no answer"), told="reset").cure == "stop"
+    assert decide(DEAD._replace(server=None), told="reset").action == "recreate"
+    assert decide(BLIND._replace(server=None, kept=False), told="recreate").action == "recreate"
+    assert decide(DEAD._replace(api="no answer"), told="reset").action == "stop"
 
 
 def test_every_situation_ends_and_no_action_is_tried_twice() -> None:
-    for (_names, seen), word in itertools.product(views(), ("done", "failed")):
+    for (_names, observed), word in itertools.product(views(), ("done", "failed")):
         states: dict[str, str] = {}
         for _round in range(len(LADDER) + 1):
-            cure = choose(seen, history(**states)).cure
-            if cure not in LADDER:
+            action = decide(observed, history(**states)).action
+            if action not in LADDER:
                 break
-            assert cure not in states
-            states[cure] = word
+            assert action not in states
+            states[action] = word
         else:
-            pytest.fail(f"{seen} never ends: {states}")
+            pytest.fail(f"{observed} never ends: {states}")
 
 
 def test_images_that_cannot_be_pulled_stop_what_loses_the_disk() -> None:
     unable = DEAD._replace(images="the registry r.example refuses the login 'x' for app (HTTP 401)")
     for told in ("rebuild", "recreate", "relocate"):
-        stopped = choose(unable, told=told)
-        assert (stopped.cure, "refuses the login" in stopped.reason) == ("stop", True)
-        assert choose(unable._replace(images="ok"), told=told).cure == told
-    assert choose(unable).cure == "reset"
-    assert choose(unable._replace(server=None)).cure == "recreate", "nothing of it can be lost any more"
+        stopped = decide(unable, told=told)
+        assert (stopped.action, "refuses the login" in stopped.reason) == ("stop", True)
+        assert decide(unable._replace(images="ok"), told=told).action == told
+    assert decide(unable).action == "reset"
+    assert decide(unable._replace(server=None)).action == "recreate", "nothing of it can be lost any more"
 
 
 def test_a_stop_says_what_was_not_reached_and_what_to_check() -> None:
-    said = choose(BLIND._replace(proxy=True)).reason
-    for words in ("nothing proves", "no answer from the edge", "hetzner_server_ssh_cidrs", "a proxy is set", "another network", "platform_recovery_cure=reset"):
+    said = decide(BLIND._replace(proxy=True)).reason
+    for words in (
+        "nothing proves",
+        "no answer from the edge",
+        "hetzner_server_ssh_cidrs",
+        "a proxy is set",
+        "another network",
+        "platform_recovery_action=reset",
+    ):
         assert words in said
-    assert "bot protection" in choose(DEAD._replace(edge=403, challenged=True)).reason
-    assert "platform_state_dir" in choose(HEALTHY._replace(edge=503, login=UNKNOWN_KEY)).reason
-    assert "REBUILD wants two" in choose(BLIND._replace(login="disk full")).reason
+    assert "bot protection" in decide(DEAD._replace(edge=403, challenged=True)).reason
+    assert "platform_state_dir" in decide(HEALTHY._replace(edge=503, login=UNKNOWN_KEY)).reason
+    assert "REBUILD wants two" in decide(BLIND._replace(login="disk full")).reason
 
 
 def test_proofs_name_their_source() -> None:

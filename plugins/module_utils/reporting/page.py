@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The picture of the platform: one page of HTML that refers to nothing outside itself, and the same in short for a terminal.
+"""The overview of the platform: one page of HTML that refers to nothing outside itself, and the same in short for a terminal.
 
 Every state is a word and a sign before it is a colour. Every text from outside is escaped, in one place: `_Html`.
 """
@@ -28,7 +28,7 @@ WAY = (
 BESIDE = (("Backups", ("backups",)), ("Monitoring", ("monitoring",)), ("Settings and drift", ("settings",)))
 
 
-class Picture(t.NamedTuple):
+class Overview(t.NamedTuple):
     """Everything the page shows."""
 
     name: str
@@ -36,7 +36,7 @@ class Picture(t.NamedTuple):
     at: str
     tier: str
     findings: t.Sequence[Finding]
-    seen: Json
+    observed: Json
     gauges: t.Sequence[tuple[Gauge, Forecast]]
     costs: Json
     rehearsal: Json | None = None
@@ -71,9 +71,9 @@ def _worst(found: t.Mapping[str, str], parts: t.Sequence[str]) -> str:
     return min((found[part] for part in parts), key=order.index)
 
 
-def _states(picture: Picture) -> dict[str, str]:
-    """The worst of each part; what nothing was seen of is not well, it is unknown."""
-    found, said = states(picture.findings), words(picture.seen)
+def _states(overview: Overview) -> dict[str, str]:
+    """The worst of each part; what nothing was observed of is not well, it is unknown."""
+    found, said = states(overview.findings), words(overview.observed)
     return {part: "unknown" if state == "ok" and part not in said else state for part, state in found.items()}
 
 
@@ -97,34 +97,34 @@ def _ago(text: str | None, now: str) -> str:
     return "just now"
 
 
-def _way(picture: Picture) -> _Html:
+def _way(overview: Overview) -> _Html:
     """The way of a request, top to bottom on a phone and left to right where there is room."""
-    found, said = _states(picture), words(picture.seen)
+    found, said = _states(overview), words(overview.observed)
     stops = []
     for title, text, parts in WAY:
-        inside = _boxes(picture) if "server" in parts else _Html("")
+        inside = _boxes(overview) if "server" in parts else _Html("")
         state = _worst(found, (*parts, "containers", "release") if "server" in parts else parts)
-        here = [finding.what for finding in picture.findings if finding.part in parts]
+        here = [finding.what for finding in overview.findings if finding.part in parts]
         line = here[0] if here else said.get(parts[0], text)
         stops.append(_tag("li", _tag("h3", title), _state(state), _tag("p", _capital(line)), inside, class_=f"stop {state}{' server' if inside else ''}"))
     beside = [
-        _tag("li", _tag("h3", title), _state(_worst(found, parts)), _tag("p", _capital(_first(picture, parts, said))), class_=f"stop {_worst(found, parts)}")
+        _tag("li", _tag("h3", title), _state(_worst(found, parts)), _tag("p", _capital(_first(overview, parts, said))), class_=f"stop {_worst(found, parts)}")
         for title, parts in BESIDE
     ]
     return _join(_tag("ol", _each(stops), class_="way"), _tag("ul", _each(beside), class_="beside"))
 
 
-def _first(picture: Picture, parts: t.Sequence[str], said: t.Mapping[str, str]) -> str:
-    here = [finding.what for finding in picture.findings if finding.part in parts]
-    return here[0] if here else said.get(parts[0], "nothing was seen of it")
+def _first(overview: Overview, parts: t.Sequence[str], said: t.Mapping[str, str]) -> str:
+    here = [finding.what for finding in overview.findings if finding.part in parts]
+    return here[0] if here else said.get(parts[0], "nothing was observed of it")
 
 
-def _boxes(picture: Picture) -> _Html:
+def _boxes(overview: Overview) -> _Html:
     """The containers on the server."""
     shown = []
-    for one in picture.seen.get("servers") or []:
+    for one in overview.observed.get("servers") or []:
         for item in (one.get("inspection") or {}).get("containers", {}).get("items") or []:
-            bad = any(item["name"] in finding.what and finding.state == "problem" for finding in picture.findings)
+            bad = any(item["name"] in finding.what and finding.state == "problem" for finding in overview.findings)
             rests = not item["running"] and not bad
             state = "problem" if bad else "note" if rests else "ok"
             kept = "rests, kept for a rollback" if item["name"].startswith("platform-web-") else "does not run"
@@ -135,8 +135,8 @@ def _boxes(picture: Picture) -> _Html:
     return _tag("ul", _each(shown), class_="boxes") if shown else _Html("")
 
 
-def _todo(picture: Picture, title: str, wanted: t.Sequence[str]) -> _Html:
-    found = [finding for finding in picture.findings if finding.state in wanted]
+def _todo(overview: Overview, title: str, wanted: t.Sequence[str]) -> _Html:
+    found = [finding for finding in overview.findings if finding.state in wanted]
     if not found:
         return _Html("")
     items = []
@@ -156,14 +156,14 @@ def _full(told: Forecast) -> str:
     return FULL.get(told.words, told.words if told.days is None else f"full {told.words}")
 
 
-def _no_room(picture: Picture) -> list[str]:
+def _no_room(overview: Overview) -> list[str]:
     """What has come to its limit, which is no fault of the platform and still worth a line at the top."""
-    return [gauge.title for gauge, told in picture.gauges if told.words == "reached"]
+    return [gauge.title for gauge, told in overview.gauges if told.words == "reached"]
 
 
-def _capacity(picture: Picture) -> _Html:
+def _capacity(overview: Overview) -> _Html:
     rows = []
-    for gauge, told in picture.gauges:
+    for gauge, told in overview.gauges:
         share = gauge.share
         state = "problem" if (share or 0) >= 0.95 else "warning" if (share or 0) >= 0.8 or (told.days is not None and told.days < 30) else "ok"
         width = min(100, round((share or 0) * 100))
@@ -192,8 +192,8 @@ def _capacity(picture: Picture) -> _Html:
     return _tag("section", _tag("h2", "Room"), _tag("ul", _each(rows), class_="gauges"), dashboard)
 
 
-def _costs(picture: Picture) -> _Html:
-    costs = picture.costs
+def _costs(overview: Overview) -> _Html:
+    costs = overview.costs
     if not costs.get("hetzner"):
         return _Html("")
     parts = [_tag("li", name, _tag("b", f"{price:.2f} {costs['currency']}")) for name, price in costs["parts"] if price is not None]
@@ -213,12 +213,12 @@ def _costs(picture: Picture) -> _Html:
     )  # fmt: skip
 
 
-def _releases(picture: Picture) -> _Html:
+def _releases(overview: Overview) -> _Html:
     items = []
-    for one in picture.seen.get("servers") or []:
-        seen = (one.get("inspection") or {}).get("releases") or {}
-        current, previous = seen.get("current") or {}, seen.get("previous") or {}
-        for line in reversed(seen.get("log") or []):
+    for one in overview.observed.get("servers") or []:
+        observed = (one.get("inspection") or {}).get("releases") or {}
+        current, previous = observed.get("current") or {}, observed.get("previous") or {}
+        for line in reversed(observed.get("log") or []):
             outcome = str(line.get("outcome", ""))
             state = "ok" if outcome in ("released", "rolled back", "unchanged") else "warning"
             serves = " serves now" if line.get("image") == current.get("image") and outcome == "released" else ""
@@ -227,7 +227,7 @@ def _releases(picture: Picture) -> _Html:
             took = f" in {seconds:.1f} s" if seconds else ""
             image = str(line.get("image", ""))
             short = f"{image.rpartition('/')[2].partition('@')[0]} {image.partition('sha256:')[2][:12]}".strip()
-            told = f"{_ago(line.get('at'), picture.at)} by {line.get('by') or 'nobody told'}{took}"
+            told = f"{_ago(line.get('at'), overview.at)} by {line.get('by') or 'nobody told'}{took}"
             text = _tag("p", told, _tag("b", serves or back) if serves or back else "")
             items.append(_tag("li", _state(state, outcome or "?"), _tag("strong", line.get("version") or short), text))
     if not items:
@@ -235,34 +235,34 @@ def _releases(picture: Picture) -> _Html:
     return _tag("section", _tag("h2", "Releases"), _tag("ul", _each(items[:12]), class_="todo"))
 
 
-def _dates(picture: Picture) -> _Html:
+def _dates(overview: Overview) -> _Html:
     pairs: list[tuple[str, str]] = []
-    for one in picture.seen.get("servers") or []:
-        seen = one.get("inspection") or {}
+    for one in overview.observed.get("servers") or []:
+        observed = one.get("inspection") or {}
         pairs += [
             (
                 f"{'Origin certificate' if item.get('where') == 'file' else 'Authority of origin pulls'} ends ({one['name']})",
                 f"{item['not_after'][:10]}, in {item['days_left']:.0f} days",
             )
-            for item in seen.get("certificates") or []
+            for item in observed.get("certificates") or []
             if isinstance(item, dict) and "days_left" in item
         ]
-        if isinstance(seen.get("backups"), dict):
-            pairs.append((f"Last backup of {one['name']}", _ago(seen["backups"].get("at") or seen["backups"].get("finished"), picture.at)))
-    edge = (picture.seen.get("visit") or {}).get("certificate")
+        if isinstance(observed.get("backups"), dict):
+            pairs.append((f"Last backup of {one['name']}", _ago(observed["backups"].get("at") or observed["backups"].get("finished"), overview.at)))
+    edge = (overview.observed.get("probe") or {}).get("certificate")
     if edge:
         pairs.insert(0, ("Edge certificate ends", f"{edge['not_after'][:10]}, in {edge['days_left']:.0f} days"))
-    backups = ((picture.seen.get("project") or {}).get("project") or {}).get("backups") or {}
+    backups = ((overview.observed.get("project") or {}).get("project") or {}).get("backups") or {}
     if backups:
-        pairs.append(("Last daily backup of the database", _ago(backups.get("newest"), picture.at) if backups.get("daily") else "none in this plan"))
-    for title, record in (("Last rehearsal of a recovery", picture.rehearsal), ("Last recovery", picture.recovery)):
+        pairs.append(("Last daily backup of the database", _ago(backups.get("newest"), overview.at) if backups.get("daily") else "none in this plan"))
+    for title, record in (("Last rehearsal of a recovery", overview.rehearsal), ("Last recovery", overview.recovery)):
         if record:
             budget = f" of {record['budget']} s" if record.get("budget") else ""
             went = f"failed: {record.get('problem') or 'see its log'}" if record.get("ok") is False else f"{record.get('seconds')} s{budget}"
-            pairs.append((title, f"{went}, {_ago(record.get('at'), picture.at)}"))
+            pairs.append((title, f"{went}, {_ago(record.get('at'), overview.at)}"))
         elif "rehearsal" in title:
             pairs.append((title, "never"))
-    drift = picture.seen.get("drift") or {}
+    drift = overview.observed.get("drift") or {}
     if "tasks" in drift:
         pairs.append(("Drift", drift_words(drift)))
     elif not drift:
@@ -270,58 +270,58 @@ def _dates(picture: Picture) -> _Html:
     return _tag("section", _tag("h2", "Dates and drift"), _tag("ul", _each(_tag("li", title, _tag("b", text)) for title, text in pairs), class_="pairs"))
 
 
-def page(picture: Picture) -> str:
+def page(overview: Overview) -> str:
     """The whole page. The policy in its head keeps it from loading anything, whatever somebody manages to get into a text."""
-    worst = _worst(states(picture.findings), list(PARTS))
+    worst = _worst(states(overview.findings), list(PARTS))
     worst = "ok" if worst == "note" else worst
     headline = {"ok": "All is well", "warning": "Well, with warnings", "problem": "Something has to be mended"}[worst]
-    at = moment(picture.at).astimezone(dt.timezone.utc)
-    took = f", in {picture.seen['seconds']} s" if picture.seen.get("seconds") else ""
+    at = moment(overview.at).astimezone(dt.timezone.utc)
+    took = f", in {overview.observed['seconds']} s" if overview.observed.get("seconds") else ""
     head = _tag(
         "div",
-        _tag("p", picture.name, " · ", picture.domain, class_="where"),
+        _tag("p", overview.name, " · ", overview.domain, class_="where"),
         _tag("h1", _tag("b", SIGNS[worst], aria_hidden="true"), " ", headline),
-        _tag("p", summary(picture.findings), f" No room left: {', '.join(_no_room(picture))}." if _no_room(picture) else ""),
+        _tag("p", summary(overview.findings), f" No room left: {', '.join(_no_room(overview))}." if _no_room(overview) else ""),
         _tag("p", f"Looked at {at:%Y-%m-%d %H:%M} UTC{took}", class_="where"),
     )
     main = _tag(
         "main",
-        _todo(picture, "What is not as described", ("problem", "warning")),
-        _tag("section", _tag("h2", "The platform"), _way(picture), class_="wide"),
-        _tag("div", _capacity(picture), _releases(picture), class_="column"),
-        _tag("div", _costs(picture), _dates(picture), _todo(picture, "Good to know", ("note",)), class_="column"),
+        _todo(overview, "What is not as described", ("problem", "warning")),
+        _tag("section", _tag("h2", "The platform"), _way(overview), class_="wide"),
+        _tag("div", _capacity(overview), _releases(overview), class_="column"),
+        _tag("div", _costs(overview), _dates(overview), _todo(overview, "Good to know", ("note",)), class_="column"),
     )
     foot = _tag(
         "footer", "✓ well · ! warning · ✕ problem · i note · ? not looked at. Made by quetrex.platform.status; this page loads nothing and runs nothing."
     )
-    title = html.escape(f"{headline} · {picture.domain}")
+    title = html.escape(f"{headline} · {overview.domain}")
     policy = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
     meta = f'<meta charset="utf-8">{policy}<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">'
     body = _join(_tag("header", head, class_=worst), main, foot)
     return f'<!doctype html>\n<html lang="en"><head>{meta}<title>{title}</title><style>{STYLE}</style></head>\n<body>{body}</body></html>\n'
 
 
-def terminal(picture: Picture) -> list[str]:
+def terminal(overview: Overview) -> list[str]:
     """The same in a few lines, none longer than 76 characters."""
-    found, said = states(picture.findings), words(picture.seen)
-    lines = [f"{picture.name} · {picture.domain} · {moment(picture.at).astimezone(dt.timezone.utc):%Y-%m-%d %H:%M} UTC", ""]
+    found, said = states(overview.findings), words(overview.observed)
+    lines = [f"{overview.name} · {overview.domain} · {moment(overview.at).astimezone(dt.timezone.utc):%Y-%m-%d %H:%M} UTC", ""]
     for part, title in PARTS.items():
-        here = [finding.what for finding in picture.findings if finding.part == part]
+        here = [finding.what for finding in overview.findings if finding.part == part]
         if here or part in said:
             lines.append(f"{SIGNS[found[part]]} {title:<13} {here[0] if here else said[part]}")
             lines += [f"{'':15} {what}" for what in here[1:]]
-    if picture.gauges:
+    if overview.gauges:
         lines.append("")
-    for gauge, told in picture.gauges:
+    for gauge, told in overview.gauges:
         share = min(1.0, gauge.share or 0)
         filled = "#" * round(share * 12)
         percent = f"{share:4.0%}" if gauge.share is not None else "   -"
         lines.append(f"{percent} [{filled:<12}] {gauge.title}: {_full(told) or told.words}")
-    if picture.costs.get("hetzner"):
-        costs = picture.costs
+    if overview.costs.get("hetzner"):
+        costs = overview.costs
         more = f" + Supabase {costs['supabase']:.2f} USD" if costs["supabase"] is not None else ""
         lines += ["", f"{costs['hetzner']:.2f} {costs['currency']} a month for {costs['type']}, address and volume{more}"]
-    return [line if len(line) <= 76 else f"{line[:75]}…" for line in lines] + ["", summary(picture.findings)]
+    return [line if len(line) <= 76 else f"{line[:75]}…" for line in lines] + ["", summary(overview.findings)]
 
 
 STYLE = """

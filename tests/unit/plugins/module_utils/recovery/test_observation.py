@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.quetrex.platform.plugins.module_utils.http_probe import Answer, ProbeError, Question
-from ansible_collections.quetrex.platform.plugins.module_utils.recovery import look
-from ansible_collections.quetrex.platform.plugins.module_utils.recovery.choice import NOTHING_YET, Choice, History, Situation, choose
-from ansible_collections.quetrex.platform.plugins.module_utils.recovery.look import Inside, Target, look_until, script, understood
+from ansible_collections.quetrex.platform.plugins.module_utils.recovery import observation
+from ansible_collections.quetrex.platform.plugins.module_utils.recovery.decision import NOTHING_YET, Decision, History, Situation, decide
+from ansible_collections.quetrex.platform.plugins.module_utils.recovery.observation import Inside, Target, observe_until, script, understood
 
 HEALTHY = Situation("ok", "running", True, "answers", "ok", 200, 200, "answers")
 DEAD = HEALTHY._replace(ping=False, ssh="silent", login="silent", origin=None, edge=522)
@@ -194,23 +194,23 @@ class Clock:
         self.now += seconds
 
 
-def seeing(situations: Iterator[Situation], past: History = NOTHING_YET) -> Callable[[bool], tuple[Situation, Choice]]:
-    def see(_patient: bool) -> tuple[Situation, Choice]:
-        seen = next(situations)
-        return seen, choose(seen, past)
+def seeing(situations: Iterator[Situation], past: History = NOTHING_YET) -> Callable[[bool], tuple[Situation, Decision]]:
+    def see(_patient: bool) -> tuple[Situation, Decision]:
+        observed = next(situations)
+        return observed, decide(observed, past)
 
     return see
 
 
 def test_a_slow_answer_is_no_death() -> None:
     clock = Clock()
-    seen, choice, looks = look_until(seeing(iter([DEAD, HEALTHY])), 0, 2, clock, clock.sleep)
-    assert (seen, choice.cure, looks) == (HEALTHY, "none", 2)
+    observed, decision, looks = observe_until(seeing(iter([DEAD, HEALTHY])), 0, 2, clock, clock.sleep)
+    assert (observed, decision.action, looks) == (HEALTHY, "none", 2)
 
 
 def test_a_dead_server_is_dead_twice() -> None:
     clock = Clock()
-    assert look_until(seeing(iter([DEAD, DEAD])), 0, 2, clock, clock.sleep)[1:] == (choose(DEAD), 2)
+    assert observe_until(seeing(iter([DEAD, DEAD])), 0, 2, clock, clock.sleep)[1:] == (decide(DEAD), 2)
 
 
 def test_waiting_after_an_action() -> None:
@@ -218,39 +218,39 @@ def test_waiting_after_an_action() -> None:
     clock = Clock()
     booting = HEALTHY._replace(login="denied", edge=522)
     looks = iter([DEAD, booting, booting, HEALTHY._replace(edge=521)])
-    assert look_until(seeing(looks, RESET), 60, 2, clock, clock.sleep)[1].cure == "converge"
+    assert observe_until(seeing(looks, RESET), 60, 2, clock, clock.sleep)[1].action == "converge"
     assert clock.now == 6
     late = Clock()
-    assert look_until(seeing(iter([DEAD] * 50), RESET), 60, 2, late, late.sleep)[1].cure == "rebuild"
+    assert observe_until(seeing(iter([DEAD] * 50), RESET), 60, 2, late, late.sleep)[1].action == "rebuild"
     assert late.now == 60
 
 
 def test_an_edge_that_tried_for_long_enough_is_asked_once() -> None:
     clock = Clock()
 
-    def see(_patient: bool) -> tuple[Situation, Choice]:
+    def see(_patient: bool) -> tuple[Situation, Decision]:
         clock.sleep(19)
-        return DEAD, choose(DEAD)
+        return DEAD, decide(DEAD)
 
-    assert look_until(see, 0, 2, clock, clock.sleep)[1:] == (choose(DEAD), 1)
+    assert observe_until(see, 0, 2, clock, clock.sleep)[1:] == (decide(DEAD), 1)
 
 
 def test_while_no_two_looks_agree_nothing_is_done() -> None:
     clock = Clock()
     looks = iter([DEAD, DEAD._replace(edge=0)] * 9)
-    choice = look_until(seeing(looks), 0, 2, clock, clock.sleep)[1]
-    assert (choice.cure, "no two looks agree" in choice.reason) == ("stop", True)
+    decision = observe_until(seeing(looks), 0, 2, clock, clock.sleep)[1]
+    assert (decision.action, "no two looks agree" in decision.reason) == ("stop", True)
 
 
 def test_slow_edge_after_an_action() -> None:
     """Only the last looks after an action wait for a slow edge."""
     clock, patience = Clock(), list[bool]()
 
-    def see(patient: bool) -> tuple[Situation, Choice]:
+    def see(patient: bool) -> tuple[Situation, Decision]:
         patience.append(patient)
-        return DEAD, choose(DEAD, RESET)
+        return DEAD, decide(DEAD, RESET)
 
-    look_until(see, 6, 2, clock, clock.sleep)
+    observe_until(see, 6, 2, clock, clock.sleep)
     assert patience == [False, False, False, True]
 
 
@@ -276,9 +276,9 @@ def test_a_slow_edge_is_waited_for_where_its_word_decides(
             raise ProbeError("timeout", "no answer")
         return Answer(522, {"cf-ray": "1"}, "", None, "192.0.2.1")
 
-    monkeypatch.setattr(look, "ask", ask)
-    monkeypatch.setattr(look, "_banner", lambda _address, _timeout: "silent")
-    monkeypatch.setattr(look, "_ping", lambda _command, _address: None)
+    monkeypatch.setattr(observation, "ask", ask)
+    monkeypatch.setattr(observation, "_banner", lambda _address, _timeout: "silent")
+    monkeypatch.setattr(observation, "_ping", lambda _command, _address: None)
     target = Target("app.example", "/", None, None, "ops", "key", (), None, 5432, None, timeout=4)
-    seen = look.look(lambda *_args, **_more: login, "ok", server, "192.0.2.1", target, patient=patient)
-    assert (patience, seen.edge) == (asked, 522 if len(asked) == 2 else 0)
+    observed = observation.look(lambda *_args, **_more: login, "ok", server, "192.0.2.1", target, patient=patient)
+    assert (patience, observed.edge) == (asked, 522 if len(asked) == 2 else 0)

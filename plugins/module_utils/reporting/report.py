@@ -25,9 +25,9 @@ def states(findings: t.Sequence[Finding]) -> dict[str, str]:
     return worst
 
 
-def table(findings: t.Sequence[Finding], seen: Json, width: int = 76) -> list[str]:
+def table(findings: t.Sequence[Finding], observed: Json, width: int = 76) -> list[str]:
     """One line per part, and below what is wrong with each and what to do. Narrow enough that YAML output does not fold it."""
-    worst, said = states(findings), words(seen)
+    worst, said = states(findings), words(observed)
 
     def hung(text: str, indent: str) -> list[str]:
         return [line for part in text.splitlines() for line in textwrap.wrap(part, width, initial_indent=indent, subsequent_indent=indent)]
@@ -66,72 +66,72 @@ def drift_words(drift: Json) -> str:
     return f"{told}, {failed} could not tell" if failed else told
 
 
-def words(seen: Json) -> dict[str, str]:
+def words(observed: Json) -> dict[str, str]:
     """What to say of a part that is well, in a few words."""
     said: dict[str, str] = {}
-    visit, drift = seen.get("visit") or {}, seen.get("drift") or {}
-    if visit.get("checks"):
-        slowest = max((check.get("ms", 0) for check in visit["checks"]), default=0)
-        said["public"] = f"{counted(len(visit['checks']), 'answer')} as they should be, the slowest after {slowest} ms"
-    lasting = visit.get("certificate")
-    if lasting:
-        said["edge_tls"] = f"the edge's certificate lasts another {lasting['days_left']:.0f} days"
+    probe, drift = observed.get("probe") or {}, observed.get("drift") or {}
+    if probe.get("checks"):
+        slowest = max((check.get("ms", 0) for check in probe["checks"]), default=0)
+        said["public"] = f"{counted(len(probe['checks']), 'answer')} as they should be, the slowest after {slowest} ms"
+    certificate = probe.get("certificate")
+    if certificate:
+        said["edge_tls"] = f"the edge's certificate lasts another {certificate['days_left']:.0f} days"
     if "tasks" in drift:
         same = "as in the inventory"
         said |= {"edge": f"DNS, settings and rules {same}", "cloud": f"server, firewall, addresses and volume {same}", "release": f"what serves is {same}"}
         said["settings"] = drift_words(drift)
         said["database"] = "every promise about who may do what is kept"
-    if seen.get("schema"):
+    if observed.get("schema"):
         said["database"] = "schema, grants and policies are those of the migrations"
-    if visit.get("origins"):
+    if probe.get("origins"):
         said["firewall"] = "the origin is closed to strangers, the rules in force are the described ones"
-    for one in seen.get("servers") or []:
+    for one in observed.get("servers") or []:
         said |= _server_words(one["inspection"])
-    if seen.get("monitors"):
-        said["monitoring"] = f"{counted(len(seen['monitors'].get('monitors') or []), 'monitor')}, none is down"
+    if observed.get("monitors"):
+        said["monitoring"] = f"{counted(len(observed['monitors'].get('monitors') or []), 'monitor')}, none is down"
     return said
 
 
-def _server_words(seen: Json) -> dict[str, str]:
+def _server_words(observed: Json) -> dict[str, str]:
     said: dict[str, str] = {}
-    if isinstance(seen.get("disks"), list) and seen.get("memory"):
-        fullest = max((disk["share"] for disk in seen["disks"]), default=0.0)
-        free = seen["memory"]["available"] / seen["memory"]["total"] if seen["memory"].get("total") else 0
+    if isinstance(observed.get("disks"), list) and observed.get("memory"):
+        fullest = max((disk["share"] for disk in observed["disks"]), default=0.0)
+        free = observed["memory"]["available"] / observed["memory"]["total"] if observed["memory"].get("total") else 0
         said["server"] = f"fullest disk {fullest:.0%}, {free:.0%} of the memory free, no failed unit, all timers run"
-    containers = seen.get("containers") or {}
+    containers = observed.get("containers") or {}
     if containers.get("engine"):
         said["containers"] = f"{sum(item['running'] for item in containers['items'])} run, healthy, from the described images"
-    current = (seen.get("releases") or {}).get("current")
+    current = (observed.get("releases") or {}).get("current")
     if current:
         said["release"] = f"{current.get('version')} serves since {current.get('at')}"
-    ends = [item["days_left"] for item in seen.get("certificates") or [] if isinstance(item, dict) and item.get("where") == "file" and "days_left" in item]
+    ends = [item["days_left"] for item in observed.get("certificates") or [] if isinstance(item, dict) and item.get("where") == "file" and "days_left" in item]
     if ends:
         said["certificates"] = f"the origin's lasts another {min(ends):.0f} days"
-    if isinstance(seen.get("upgrades"), dict) and "pending" in seen["upgrades"]:
+    if isinstance(observed.get("upgrades"), dict) and "pending" in observed["upgrades"]:
         said["upgrades"] = "none pending"
-    if seen.get("backups"):
+    if observed.get("backups"):
         said["backups"] = "young enough"
     return said
 
 
-def document(findings: t.Sequence[Finding], seen: Json) -> Json:
+def document(findings: t.Sequence[Finding], observed: Json) -> Json:
     """The same for machines. `schema` grows when a field changes its meaning."""
     counts = {state: sum(finding.state == state for finding in findings) for state in STATES}
     return {
         "schema": 1,
-        "at": seen.get("at"),
-        "platform": seen.get("platform"),
+        "at": observed.get("at"),
+        "platform": observed.get("platform"),
         "ok": counts["problem"] == 0,
         "counts": counts,
         "parts": states(findings),
         "findings": [finding._asdict() for finding in findings],
-        "seconds": seen.get("seconds"),
+        "seconds": observed.get("seconds"),
     }
 
 
-def junit(findings: t.Sequence[Finding], seen: Json) -> str:
+def junit(findings: t.Sequence[Finding], observed: Json) -> str:
     """One suite per part: a failing case per problem, a passing one where there is none. Warnings and notes are output of passing cases."""
-    root = tree.Element("testsuites", name="verify", time=str(seen.get("seconds") or 0))
+    root = tree.Element("testsuites", name="verify", time=str(observed.get("seconds") or 0))
     for part, title in PARTS.items():
         here = [finding for finding in findings if finding.part == part]
         failed = [finding for finding in here if finding.state == "problem"]

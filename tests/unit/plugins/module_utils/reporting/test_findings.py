@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The judgement of what was seen: each planted fault is named, and a clean platform gives nothing."""
+"""The judgement of what was observed: each injected fault is named, and a clean platform gives nothing."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.findings import Expected, Finding, Limits, judge, rule_text
-from ansible_collections.quetrex.platform.plugins.module_utils.picture.report import document, drift_words, junit, summary, table
-from lab.seen import clean, inside, plant
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.findings import Expected, Finding, Limits, judge, rule_text
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.report import document, drift_words, junit, summary, table
+from lab.observations import clean, inject, inside
 
 
-def judged(seen: dict[str, Any], **limits: float) -> list[Finding]:
-    return judge(seen, Expected(timers=("apt-daily.timer",)), Limits(**limits))  # type: ignore[arg-type]
+def judged(observed: dict[str, Any], **limits: float) -> list[Finding]:
+    return judge(observed, Expected(timers=("apt-daily.timer",)), Limits(**limits))  # type: ignore[arg-type]
 
 
 def test_a_clean_platform_has_no_finding() -> None:
@@ -67,65 +67,65 @@ def test_a_clean_platform_has_no_finding() -> None:
     ],
 )
 def test_a_planted_fault_is_named_and_is_the_only_problem(fault: str, part: str, words: str) -> None:
-    seen = clean()
-    plant(seen, fault)
-    found = judged(seen)
+    observed = clean()
+    inject(observed, fault)
+    found = judged(observed)
     assert [(item.part, item.state) for item in found] == [(part, "problem")], found
     assert words in found[0].what
-    assert not document(found, seen)["ok"]
+    assert not document(found, observed)["ok"]
 
 
 def test_what_is_no_danger_yet_is_a_warning_and_fails_nothing() -> None:
-    seen = clean()
-    inside(seen)["certificates"][0]["days_left"] = 20.0
-    inside(seen)["base"]["reboot_required"] = True
-    inside(seen)["upgrades"].update(pending=["bash", "openssl"], security=["openssl"])
-    found = judged(seen)
+    observed = clean()
+    inside(observed)["certificates"][0]["days_left"] = 20.0
+    inside(observed)["base"]["reboot_required"] = True
+    inside(observed)["upgrades"].update(pending=["bash", "openssl"], security=["openssl"])
+    found = judged(observed)
     assert sorted(item.state for item in found) == ["note", "warning", "warning", "warning"]
-    assert document(found, seen)["ok"]
+    assert document(found, observed)["ok"]
     assert summary(found) == "3 warnings, 1 note; nothing that has to be mended now."
-    assert judged(seen, certificate_days=25)[0].what == "the origin's certificate ends in 20.0 days"
+    assert judged(observed, certificate_days=25)[0].what == "the origin's certificate ends in 20.0 days"
 
 
 def test_a_challenge_is_told_once_with_what_to_do() -> None:
     """Six questions that the edge answered by itself say one thing, and nothing of the platform."""
-    seen = clean()
+    observed = clean()
     check = {"url": "https://example.com/", "ok": False, "code": "challenged", "detail": "challenged by the edge; let the address through"}
-    seen["visit"]["checks"] = [{**check, "name": name} for name in ("the page", "the API", "the runner")]
-    (found,) = judged(seen)
+    observed["probe"]["checks"] = [{**check, "name": name} for name in ("the page", "the API", "the runner")]
+    (found,) = judged(observed)
     assert (found.what, found.fix) == ("the edge challenges this machine: 3 questions did not reach the server", "let the address through")
 
 
 def test_a_handshake_tells_what_the_token_may_not_see() -> None:
     """Where Cloudflare tells nothing of its certificate, the handshake does: a refused one is the edge's, and a problem of its own row."""
-    seen = clean()
-    seen["edge"] = {"missing": [], "edge_certificate": {"state": "unknown", "status": "", "name": "", "expires_on": None}}
-    assert [(item.part, item.state) for item in judged(seen)] == [("edge_tls", "note")]
-    seen["visit"]["checks"][0].update(ok=False, code="tls_refused", detail="the TLS handshake was refused: TLSV1_UNRECOGNIZED_NAME")
-    assert ("edge_tls", "problem") in [(item.part, item.state) for item in judged(seen)]
-    seen["edge"] = {"msg": "no answer", "failure": {"code": "deadline"}}
-    assert ("edge_tls", "warning") in [(item.part, item.state) for item in judged(seen)]
+    observed = clean()
+    observed["edge"] = {"missing": [], "edge_certificate": {"state": "unknown", "status": "", "name": "", "expires_on": None}}
+    assert [(item.part, item.state) for item in judged(observed)] == [("edge_tls", "note")]
+    observed["probe"]["checks"][0].update(ok=False, code="tls_refused", detail="the TLS handshake was refused: TLSV1_UNRECOGNIZED_NAME")
+    assert ("edge_tls", "problem") in [(item.part, item.state) for item in judged(observed)]
+    observed["edge"] = {"msg": "no answer", "failure": {"code": "deadline"}}
+    assert ("edge_tls", "warning") in [(item.part, item.state) for item in judged(observed)]
 
 
 def test_a_users_code_that_is_too_large_is_a_warning() -> None:
-    seen = clean()
-    containers = inside(seen)["containers"]
+    observed = clean()
+    containers = inside(observed)["containers"]
     containers["wanted"]["platform-runner"] = containers["wanted"].pop("platform-redis")
     containers["items"][0].update(name="platform-runner", out_of_memory=True)
-    assert [(item.state, item.what) for item in judged(seen)] == [("warning", "platform-runner ran out of memory")]
+    assert [(item.state, item.what) for item in judged(observed)] == [("warning", "platform-runner ran out of memory")]
 
 
 def test_a_part_that_cannot_be_looked_at_hides_no_other() -> None:
-    seen = clean()
-    inside(seen)["firewall"] = {"error": "PermissionError: nft"}
-    plant(seen, "image swapped")
-    assert {item.part for item in judged(seen)} == {"server", "containers"}
+    observed = clean()
+    inside(observed)["firewall"] = {"error": "PermissionError: nft"}
+    inject(observed, "image swapped")
+    assert {item.part for item in judged(observed)} == {"server", "containers"}
 
 
 def test_secret_differences_stay_secret() -> None:
-    seen = clean()
-    seen["drift"]["drift"] = [{"kind": "changed", "role": "app_stack", "task": "Write what single services read", "host": "app", "hidden": True}]
-    (found,) = judged(seen)
+    observed = clean()
+    observed["drift"]["drift"] = [{"kind": "changed", "role": "app_stack", "task": "Write what single services read", "host": "app", "hidden": True}]
+    (found,) = judged(observed)
     assert (found.detail, found.host) == ("what differs is secret", "app")
 
 
@@ -139,10 +139,10 @@ def test_what_failed_is_no_change_and_is_not_passed_over() -> None:
 
 
 def test_the_table_is_narrow_and_says_what_to_do() -> None:
-    seen = clean()
-    plant(seen, "record changed")
-    plant(seen, "image swapped")
-    lines = table(judged(seen), seen)
+    observed = clean()
+    inject(observed, "record changed")
+    inject(observed, "image swapped")
+    lines = table(judged(observed), observed)
     assert max(map(len, lines)) <= 76
     assert "PROBLEM  Cloudflare    Point the names at the origin: differs from the" in lines
     assert any("-> Run site" in line for line in lines)
@@ -151,9 +151,9 @@ def test_the_table_is_narrow_and_says_what_to_do() -> None:
 
 
 def test_junit_counts_failures_and_survives_hostile_text() -> None:
-    seen = clean()
-    seen["visit"]["checks"][0].update(ok=False, detail='</failure><script>alert("1")</script>\x00\x1b[31m')
-    root = ElementTree.fromstring(junit(judged(seen), seen))
+    observed = clean()
+    observed["probe"]["checks"][0].update(ok=False, detail='</failure><script>alert("1")</script>\x00\x1b[31m')
+    root = ElementTree.fromstring(junit(judged(observed), observed))
     suites = {suite.get("name"): suite for suite in root}
     assert (suites["public"].get("failures"), suites["edge"].get("failures")) == ("1", "0")
     failure = suites["public"].find("testcase/failure")
@@ -170,7 +170,7 @@ def test_rules_in_words() -> None:
 
 
 def test_judging_changes_nothing_of_what_was_seen() -> None:
-    seen = clean()
-    before = copy.deepcopy(seen)
-    judged(seen)
-    assert seen == before
+    observed = clean()
+    before = copy.deepcopy(observed)
+    judged(observed)
+    assert observed == before

@@ -15,7 +15,7 @@ from gates import kit
 from gates.unchanged import PINS, inputs
 
 # what a gate catches depends on the gate, on the tool's version and on the tool's settings
-planted = inputs("tests/gates", "tests/contract/rules.py", ".yamllint", ".config", "mypy.ini", "meta/runtime.yml", "changelogs/config.yaml", *PINS)
+seeded = inputs("tests/gates", "tests/contract/rules.py", ".yamllint", ".config", "mypy.ini", "meta/runtime.yml", "changelogs/config.yaml", *PINS)
 HEADER = rules.HEADER
 BEGINS = "---\n- hosts: localhost\n  roles: [{role: quetrex.platform.platform_preflight}]\n"
 MODULE = (
@@ -24,38 +24,38 @@ MODULE = (
     + '''from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: planted
-short_description: Planted
+module: seeded
+short_description: Seeded
 version_added: "1.0.0"
 author:
   - Quetrex (@quetrex)
 description:
-  - Planted.
+  - Seeded.
 attributes:
   check_mode:
     support: full
-    description: Planted.
+    description: Seeded.
   diff_mode:
     support: none
-    description: Planted.
+    description: Seeded.
   idempotent:
     support: full
-    description: Planted.
+    description: Seeded.
 options:
   size:
-    description: Planted.
+    description: Seeded.
     type: int
 """
 
 EXAMPLES = r"""
-- name: Plant
-  quetrex.platform.planted:
+- name: Seed
+  quetrex.platform.seeded:
     size: 1
 """
 
 RETURN = r"""
 size:
-  description: Planted.
+  description: Seeded.
   type: int
   returned: always
 """
@@ -72,7 +72,7 @@ if __name__ == "__main__":
     main()
 '''
 )
-PLAY = "---\n- name: Plant\n  hosts: localhost\n  gather_facts: false\n  tasks:\n    - name: Plant\n"
+PLAY = "---\n- name: Seed\n  hosts: localhost\n  gather_facts: false\n  tasks:\n    - name: Seed\n"
 CHANGELOG = {"changelogs/changelog.yaml": "---\nancestor: null\nreleases: {}\n"}
 
 # gate, files, and a part of what it has to say
@@ -96,44 +96,44 @@ jobs:
         run: echo "$IMAGE"
 """
 SOURCE_DEFECTS = [
-    pytest.param(kit.ruff, {"tools/planted.py": HEADER + "import os\n"}, "F401", id="ruff: unused import"),
-    pytest.param(kit.ruff_format, {"tools/planted.py": HEADER + "\nx = {'a':1}\n"}, "would be reformatted", id="ruff format"),
-    pytest.param(kit.types, {"tools/planted.py": HEADER + "\n\ndef f() -> int:\n    return 'text'\n"}, "return-value", id="mypy: wrong type in a tool"),
+    pytest.param(kit.ruff, {"tools/seeded.py": HEADER + "import os\n"}, "F401", id="ruff: unused import"),
+    pytest.param(kit.ruff_format, {"tools/seeded.py": HEADER + "\nx = {'a':1}\n"}, "would be reformatted", id="ruff format"),
+    pytest.param(kit.types, {"tools/seeded.py": HEADER + "\n\ndef f() -> int:\n    return 'text'\n"}, "return-value", id="mypy: wrong type in a tool"),
     pytest.param(
         kit.types,
-        {"plugins/module_utils/planted.py": HEADER + "\n\ndef f(x):\n    return x\n"},
+        {"plugins/module_utils/seeded.py": HEADER + "\n\ndef f(x):\n    return x\n"},
         "no-untyped-def",
         id="mypy: untyped function in a plugin",
     ),
-    pytest.param(kit.yamllint, {"tools/planted.yml": "---\na: yes\n"}, "truthy", id="yamllint: a truth by another word"),
-    pytest.param(kit.shellcheck, {"tools/planted": "#!/usr/bin/env bash\nrm -rf $1/*\n"}, "SC2086", id="shellcheck: unquoted"),
+    pytest.param(kit.yamllint, {"tools/seeded.yml": "---\na: yes\n"}, "truthy", id="yamllint: a truth by another word"),
+    pytest.param(kit.shellcheck, {"tools/seeded": "#!/usr/bin/env bash\nrm -rf $1/*\n"}, "SC2086", id="shellcheck: unquoted"),
     pytest.param(kit.workflows, {"examples/github/a.yml": WORKFLOW.replace("needs.build", "needs.bild")}, '"bild"', id="workflow: a job that is not there"),
     pytest.param(kit.workflows, {"examples/github/a.yml": WORKFLOW.replace(COMMIT, "v6")}, "not pinned", id="workflow: an action by its tag"),
     pytest.param(kit.workflows, {"examples/github/a.yml": WORKFLOW.replace('"$HOME"', "$1")}, "SC2086", id="workflow: unquoted"),
     pytest.param(
         kit.ansible_lint,
-        {"plugins/modules/planted.py": MODULE, "playbooks/plant.yml": PLAY + "      quetrex.platform.planted:\n        sise: 1\n", **CHANGELOG},
+        {"plugins/modules/seeded.py": MODULE, "playbooks/seed.yml": PLAY + "      quetrex.platform.seeded:\n        sise: 1\n", **CHANGELOG},
         "args[module]",
         id="lint: misspelt option of our own module",
     ),
     pytest.param(
         kit.ansible_lint,
-        {"playbooks/plant.yml": PLAY + "      ansible.builtin.command: date\n", **CHANGELOG},
+        {"playbooks/seed.yml": PLAY + "      ansible.builtin.command: date\n", **CHANGELOG},
         "no-changed-when",
         id="lint: command without changed_when",
     ),
     pytest.param(
         kit.docs,
-        {"plugins/modules/planted.py": MODULE.replace("  - Planted.\n", "  - See O(missing).\n", 1)},
+        {"plugins/modules/seeded.py": MODULE.replace("  - Seeded.\n", "  - See O(missing).\n", 1)},
         "missing",
         id="docs: reference to an option that is not there",
     ),
-    pytest.param(kit.changelog, {"changelogs/fragments/1-planted.yml": "---\nnonsense:\n  - text\n"}, "nonsense", id="changelog: unknown section"),
+    pytest.param(kit.changelog, {"changelogs/fragments/1-seeded.yml": "---\nnonsense:\n  - text\n"}, "nonsense", id="changelog: unknown section"),
 ]
 
 
 @pytest.mark.gate
-@planted
+@seeded
 @pytest.mark.parametrize(("gate", "files", "says"), SOURCE_DEFECTS)
 def test_source_defect(gate: kit.Gate, files: dict[str, str], says: str, tmp_path: Path) -> None:
     found = gate(kit.empty_collection(tmp_path, files))
@@ -143,13 +143,13 @@ def test_source_defect(gate: kit.Gate, files: dict[str, str], says: str, tmp_pat
 @pytest.mark.gate
 def test_a_change_without_a_fragment(tmp_path: Path) -> None:
     def git(*words: str) -> None:
-        who = ["-c", "user.name=planted", "-c", "user.email=planted@quetrex.test", "-c", "commit.gpgsign=false"]
+        who = ["-c", "user.name=seeded", "-c", "user.email=seeded@quetrex.test", "-c", "commit.gpgsign=false"]
         subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
 
     fragments = tmp_path / "changelogs" / "fragments"
     fragments.mkdir(parents=True)
     (tmp_path / "changelogs" / "changelog.yaml").write_text("---\n")
-    role = tmp_path / "roles" / "planted.yml"
+    role = tmp_path / "roles" / "seeded.yml"
     role.parent.mkdir()
     role.write_text("one")
     git("init", "--quiet")
@@ -157,15 +157,15 @@ def test_a_change_without_a_fragment(tmp_path: Path) -> None:
     git("commit", "--quiet", "--message", "Release")
     assert kit.untold(tmp_path) == ""
     role.write_text("two")
-    assert "roles/planted.yml" in kit.untold(tmp_path), "not committed yet"
+    assert "roles/seeded.yml" in kit.untold(tmp_path), "not committed yet"
     git("commit", "--quiet", "--all", "--message", "Change")
-    assert "roles/planted.yml" in kit.untold(tmp_path)
-    (fragments / "planted.yml").write_text("---\ntrivial:\n  - planted\n")
+    assert "roles/seeded.yml" in kit.untold(tmp_path)
+    (fragments / "seeded.yml").write_text("---\ntrivial:\n  - seeded\n")
     assert kit.untold(tmp_path) == ""
 
 
 @pytest.mark.gate
-@planted
+@seeded
 @pytest.mark.parametrize(
     ("test", "module", "says"),
     [
@@ -175,26 +175,26 @@ def test_a_change_without_a_fragment(tmp_path: Path) -> None:
     ids=["specification against documentation", "unguarded import"],
 )
 def test_sanity_defect(test: str, module: str, says: str, tmp_path: Path) -> None:
-    found = kit.sanity(kit.empty_collection(tmp_path, {"plugins/modules/planted.py": module}), test)
+    found = kit.sanity(kit.empty_collection(tmp_path, {"plugins/modules/seeded.py": module}), test)
     assert says in found, found or "nothing found"
 
 
 @pytest.mark.gate
-@planted
+@seeded
 def test_artifact_defect(tmp_path: Path) -> None:
-    tree = kit.empty_collection(tmp_path, {"notes.txt": "mine\n", "scratch/left.yml": "---\n", "plugins/modules/planted.pyc": "x", **CHANGELOG})
+    tree = kit.empty_collection(tmp_path, {"notes.txt": "mine\n", "scratch/left.yml": "---\n", "plugins/modules/seeded.pyc": "x", **CHANGELOG})
     assert set(kit.artifact_contents(kit.build(tree)).splitlines()) == {"notes.txt", "scratch/left.yml"}, "galaxy itself leaves .pyc out"
 
 
 @pytest.mark.gate
 @pytest.mark.long
-@planted
+@seeded
 def test_importer_defect(tmp_path: Path) -> None:
-    tree = kit.empty_collection(tmp_path, {"plugins/modules/planted.py": MODULE.replace("from ansible", "import os\nfrom ansible"), **CHANGELOG})
+    tree = kit.empty_collection(tmp_path, {"plugins/modules/seeded.py": MODULE.replace("from ansible", "import os\nfrom ansible"), **CHANGELOG})
     assert "F401" in kit.importer(tree, kit.build(tree))
 
 
-SWITCH = "---\nargument_specs:\n  main:\n    options:\n      planted_on:\n        type: bool\n"
+SWITCH = "---\nargument_specs:\n  main:\n    options:\n      seeded_on:\n        type: bool\n"
 AWX = """---
 __awx_controller_templates: [{playbook: site}]
 __awx_controller_no_template: []
@@ -202,104 +202,104 @@ __awx_controller_schedule_catalogue: {}
 __awx_controller_steps: []
 """
 ROLE = {
-    "roles/planted/README.md": "# planted\n\nSomething is planted.\n",
-    "roles/planted/defaults/main.yml": "---\nplanted_depth: 1\n",
-    "roles/planted/meta/argument_specs.yml": '---\nargument_specs: {main: {version_added: "1.0.0", options: {planted_depth: {type: int}}}}\n',
-    "roles/planted/tasks/main.yml": "---\n- name: Plant\n  ansible.builtin.debug:\n    msg: '{{ planted_depth }}'\n",
+    "roles/seeded/README.md": "# seeded\n\nSomething is seeded.\n",
+    "roles/seeded/defaults/main.yml": "---\nplanted_depth: 1\n",
+    "roles/seeded/meta/argument_specs.yml": '---\nargument_specs: {main: {version_added: "1.0.0", options: {seeded_depth: {type: int}}}}\n',
+    "roles/seeded/tasks/main.yml": "---\n- name: Seed\n  ansible.builtin.debug:\n    msg: '{{ seeded_depth }}'\n",
 }
 
 
 def test_a_good_role_and_module_pass(tmp_path: Path) -> None:
-    files = {**ROLE, "plugins/modules/planted.py": MODULE, "tests/unit/plugins/modules/test_planted.py": HEADER + "def test_it() -> None: ...\n"}
+    files = {**ROLE, "plugins/modules/seeded.py": MODULE, "tests/unit/plugins/modules/test_seeded.py": HEADER + "def test_it() -> None: ...\n"}
     root = kit.empty_collection(tmp_path, files).root
-    assert [rule(root / "roles/planted") for rule in rules.ROLE_RULES] == [[]] * len(rules.ROLE_RULES)
-    assert [rule(root / "plugins/modules/planted.py") for rule in rules.MODULE_RULES] == [[]] * len(rules.MODULE_RULES)
+    assert [rule(root / "roles/seeded") for rule in rules.ROLE_RULES] == [[]] * len(rules.ROLE_RULES)
+    assert [rule(root / "plugins/modules/seeded.py") for rule in rules.MODULE_RULES] == [[]] * len(rules.MODULE_RULES)
 
 
 @pytest.mark.parametrize(
     ("rule", "files", "says"),
     [
-        (rules.readme_states_one_outcome, {"roles/planted/README.md": "Planted\n"}, "line 1"),
+        (rules.readme_states_one_outcome, {"roles/seeded/README.md": "Seeded\n"}, "line 1"),
         (
             rules.readme_examples_are_complete,
             {
-                "roles/planted/README.md": "# planted\n\nSomething is planted.\n\n```yaml\n- hosts: all\n  roles: [quetrex.platform.planted]\n```\n",
-                "roles/planted/defaults/main.yml": "---\nplanted_depth: '{{ platform_depth }}'\n",
+                "roles/seeded/README.md": "# seeded\n\nSomething is seeded.\n\n```yaml\n- hosts: all\n  roles: [quetrex.platform.seeded]\n```\n",
+                "roles/seeded/defaults/main.yml": "---\nplanted_depth: '{{ platform_depth }}'\n",
             },
-            "planted_depth",
+            "seeded_depth",
         ),
-        (rules.spec_equals_defaults, {"roles/planted/defaults/main.yml": "---\nplanted_depth: 1\nplanted_more: 2\n"}, "planted_more"),
-        (rules.spec_equals_defaults, {"roles/planted/defaults/main.yml": "---\n{}\n"}, "planted_depth"),
-        (rules.names_carry_the_role, {"roles/planted/defaults/main.yml": "---\ndepth: 1\n"}, "depth"),
-        (rules.shared_settings_only_in_defaults, {"roles/planted/tasks/main.yml": "---\n- debug: msg={{ platform_domain }}\n"}, "platform_domain"),
-        (rules.spec_has_version, {"roles/planted/meta/argument_specs.yml": "---\nargument_specs: {main: {options: {}}}\n"}, "version_added"),
+        (rules.spec_equals_defaults, {"roles/seeded/defaults/main.yml": "---\nplanted_depth: 1\nplanted_more: 2\n"}, "seeded_more"),
+        (rules.spec_equals_defaults, {"roles/seeded/defaults/main.yml": "---\n{}\n"}, "seeded_depth"),
+        (rules.names_carry_the_role, {"roles/seeded/defaults/main.yml": "---\ndepth: 1\n"}, "depth"),
+        (rules.shared_settings_only_in_defaults, {"roles/seeded/tasks/main.yml": "---\n- debug: msg={{ platform_domain }}\n"}, "platform_domain"),
+        (rules.spec_has_version, {"roles/seeded/meta/argument_specs.yml": "---\nargument_specs: {main: {options: {}}}\n"}, "version_added"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_role_defect(rule: rules.Rule, files: dict[str, str], says: str, tmp_path: Path) -> None:
     root = kit.empty_collection(tmp_path, {**ROLE, **files}).root
-    assert says in "\n".join(rule(root / "roles/planted"))
+    assert says in "\n".join(rule(root / "roles/seeded"))
 
 
 @pytest.mark.parametrize(
     ("rule", "module", "says"),
     [
         (rules.module_is_documented, MODULE.replace('version_added: "1.0.0"\n', ""), "version_added"),
-        (rules.module_is_documented, MODULE.replace("  diff_mode:\n    support: none\n    description: Planted.\n", ""), "diff_mode"),
+        (rules.module_is_documented, MODULE.replace("  diff_mode:\n    support: none\n    description: Seeded.\n", ""), "diff_mode"),
         (rules.module_is_documented, MODULE.replace("RETURN", "RETURNED"), "RETURN"),
-        (rules.module_has_tests, MODULE, "test_planted.py"),
+        (rules.module_has_tests, MODULE, "test_seeded.py"),
     ],
     ids=["version_added", "attributes", "return", "tests"],
 )
 def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path) -> None:
-    root = kit.empty_collection(tmp_path, {"plugins/modules/planted.py": module}).root
-    assert says in "\n".join(rule(root / "plugins/modules/planted.py"))
+    root = kit.empty_collection(tmp_path, {"plugins/modules/seeded.py": module}).root
+    assert says in "\n".join(rule(root / "plugins/modules/seeded.py"))
 
 
 @pytest.mark.parametrize(
     ("rule", "files", "says"),
     [
-        (rules.paths_not_expanded, {"roles/planted/vars/main.yml": '---\na: "{{ 1 if platform_state_dir is file else 2 }}"\n'}, "vars/main.yml:2"),
+        (rules.paths_not_expanded, {"roles/seeded/vars/main.yml": '---\na: "{{ 1 if platform_state_dir is file else 2 }}"\n'}, "vars/main.yml:2"),
         (
             rules.truths_of_words,
-            {"roles/planted/meta/argument_specs.yml": SWITCH, "roles/planted/vars/main.yml": '---\na: "{{ 1 if planted_on else 2 }}"\n'},
-            "vars/main.yml: planted_on without | bool",
+            {"roles/seeded/meta/argument_specs.yml": SWITCH, "roles/seeded/vars/main.yml": '---\na: "{{ 1 if seeded_on else 2 }}"\n'},
+            "vars/main.yml: seeded_on without | bool",
         ),
         (
             rules.truths_of_words,
-            {"roles/planted/meta/argument_specs.yml": SWITCH, "roles/planted/templates/a.j2": "{{ planted_on | ternary(1, 2) }}\n"},
-            "templates/a.j2: planted_on without | bool",
+            {"roles/seeded/meta/argument_specs.yml": SWITCH, "roles/seeded/templates/a.j2": "{{ seeded_on | ternary(1, 2) }}\n"},
+            "templates/a.j2: seeded_on without | bool",
         ),
         (
             rules.truths_of_words,
             {
-                "roles/planted/meta/argument_specs.yml": SWITCH.replace("bool", "int"),
-                "roles/planted/tasks/main.yml": "---\n- ansible.builtin.debug:\n  when: planted_on | default(1) > 0\n",
+                "roles/seeded/meta/argument_specs.yml": SWITCH.replace("bool", "int"),
+                "roles/seeded/tasks/main.yml": "---\n- ansible.builtin.debug:\n  when: seeded_on | default(1) > 0\n",
             },
-            "tasks/main.yml: planted_on without | int in when",
+            "tasks/main.yml: seeded_on without | int in when",
         ),
         (
             rules.pasted_words,
-            {"roles/planted/vars/main.yml": '---\na: [sh, -c, "{{ b }}"]\nb: "rm -r {{ planted_folder }}/x"\n'},
-            "planted_folder is pasted into the shell program",
+            {"roles/seeded/vars/main.yml": '---\na: [sh, -c, "{{ b }}"]\nb: "rm -r {{ seeded_folder }}/x"\n'},
+            "seeded_folder is pasted into the shell program",
         ),
         (
             rules.playbooks_that_take_any_value,
             {"playbooks/a.yml": "---\n- hosts: localhost\n  roles: [{role: quetrex.platform.awx_controller}]\n"},
             "a.yml: acts on values that nobody has looked at",
         ),
-        (rules.pasted_values, {"roles/planted/templates/a.service.j2": "[Service]\nExecStart=/bin/x {{ planted_folder }}\n"}, "a.service.j2:2: planted_folder"),
-        (rules.pasted_values, {"roles/planted/templates/a.j2": "{% for one in planted_names %}\n{{ one }}\n{% endfor %}\n"}, "a.j2:2: one is pasted"),
-        (rules.pasted_values, {"roles/planted/templates/a.j2": "{% macro m(x) %}{{ x }}{% endmacro %}\n{{ m('a') }}{{ m(planted_x) }}\n"}, "a.j2:1: x"),
+        (rules.pasted_values, {"roles/seeded/templates/a.service.j2": "[Service]\nExecStart=/bin/x {{ seeded_folder }}\n"}, "a.service.j2:2: seeded_folder"),
+        (rules.pasted_values, {"roles/seeded/templates/a.j2": "{% for one in seeded_names %}\n{{ one }}\n{% endfor %}\n"}, "a.j2:2: one is pasted"),
+        (rules.pasted_values, {"roles/seeded/templates/a.j2": "{% macro m(x) %}{{ x }}{% endmacro %}\n{{ m('a') }}{{ m(seeded_x) }}\n"}, "a.j2:1: x"),
         (
             rules.pasted_values,
-            {"roles/planted/vars/main.yml": '---\n__planted_folder: "{{ planted_folder }}/x"\n', "roles/planted/templates/a.j2": "a {{ __planted_folder }}\n"},
-            "a.j2:1: __planted_folder",
+            {"roles/seeded/vars/main.yml": '---\n__seeded_folder: "{{ seeded_folder }}/x"\n', "roles/seeded/templates/a.j2": "a {{ __seeded_folder }}\n"},
+            "a.j2:1: __seeded_folder",
         ),
         (rules.unknown_roles, {"playbooks/a.yml": "---\n- hosts: all\n  roles: [quetrex.platform.nobody]\n"}, "nobody"),
         (
             rules.unknown_roles,
-            {"roles/planted/tasks/main.yml": "---\n- block:\n    - ansible.builtin.include_role: {name: quetrex.platform.nobody}\n"},
+            {"roles/seeded/tasks/main.yml": "---\n- block:\n    - ansible.builtin.include_role: {name: quetrex.platform.nobody}\n"},
             "nobody",
         ),
         (rules.unknown_settings, {"inventories/a/group_vars/all/p.yml": "---\nplatform_domian: x\n"}, "platform_domian"),
@@ -307,20 +307,20 @@ def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path)
         (rules.documented_variables, {"docs/a.md": """run it with `-e '{"platform_backup": {"password": "x"}}'`\n"""}, "repository is missing"),
         (
             rules.check_mode_starts_nothing,
-            {"roles/planted/vars/main.yml": "---\n__planted_a: [docker, --config, x]\n__planted_b:\n  - validate: '{{ __planted_a + [\"run\"] }}'\n"},
+            {"roles/seeded/vars/main.yml": "---\n__seeded_a: [docker, --config, x]\n__seeded_b:\n  - validate: '{{ __seeded_a + [\"run\"] }}'\n"},
             "starts something",
         ),
         (
             rules.check_mode_starts_nothing,
-            {"roles/planted/tasks/main.yml": "---\n- ansible.builtin.command:\n    argv: [mount, /srv]\n  check_mode: false\n"},
+            {"roles/seeded/tasks/main.yml": "---\n- ansible.builtin.command:\n    argv: [mount, /srv]\n  check_mode: false\n"},
             "mount /srv",
         ),
-        (rules.documented_variables, {"docs/a.md": "run it with `-e planted_depth=2`\n"}, "nothing reads planted_depth"),
-        (rules.awx_templates, {"roles/awx_controller/vars/main.yml": AWX, "playbooks/planted.yml": "---\n[]\n"}, "no template for playbooks/planted.yml"),
+        (rules.documented_variables, {"docs/a.md": "run it with `-e seeded_depth=2`\n"}, "nothing reads seeded_depth"),
+        (rules.awx_templates, {"roles/awx_controller/vars/main.yml": AWX, "playbooks/seeded.yml": "---\n[]\n"}, "no template for playbooks/seeded.yml"),
         (rules.awx_templates, {"roles/awx_controller/vars/main.yml": AWX}, "no playbook site"),
         (rules.bad_playbook_names, {"playbooks/re-cover.yml": "---\n[]\n"}, "re-cover"),
         (rules.playbooks_that_ask_nobody_whose, {"playbooks/a.yml": "---\n- hosts: '{{ platform_hosts }}'\n  name: A\n"}, "has to begin"),
-        (rules.playbooks_that_ask_nobody_whose, {"playbooks/a.yml": BEGINS + "- hosts: platform_servers\n  name: Planted\n"}, "the play 'Planted' would do"),
+        (rules.playbooks_that_ask_nobody_whose, {"playbooks/a.yml": BEGINS + "- hosts: platform_servers\n  name: Seeded\n"}, "the play 'Seeded' would do"),
         (rules.paths_outside_the_artifact, {"playbooks/a.yml": "---\n- vars_files: [../inventories/lab/x.yml]\n"}, "inventories/"),
         (rules.versions_agree, {"requirements.yml": "---\ncollections: []\n"}, "hetzner.hcloud"),
         (rules.versions_agree, {"docs/start.md": "pip install 'ansible-core>=2.17'\n", "meta/runtime.yml": '---\nrequires_ansible: ">=2.18.0"\n'}, "2.17"),
