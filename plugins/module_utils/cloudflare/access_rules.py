@@ -19,6 +19,8 @@ Json = dict[str, Any]
 ALLOW = "whitelist"
 # the networks that a rule can be about
 LENGTHS = {4: (16, 24), 6: (32, 48, 64)}
+# scopes of the rules that a zone has from above, and that cannot be changed there
+INHERITED = ("account", "organization")
 
 
 def key(value: str) -> str:
@@ -49,14 +51,20 @@ def configuration(given: str) -> Json:
 
 
 def view(row: Json) -> Json:
-    """What a plan needs of a rule."""
-    return {"id": row["id"], "address": key(row["configuration"]["value"]), "mode": row["mode"], "notes": row["notes"], "scope": row["scope"]["type"]}
+    """What a plan needs of a rule. One that was made without a note has none, and the scope may be left out."""
+    return {
+        "id": row["id"],
+        "address": key(row["configuration"]["value"]),
+        "mode": row["mode"],
+        "notes": row.get("notes") or "",
+        "inherited": (row.get("scope") or {}).get("type") in INHERITED,
+    }
 
 
 def plan(current: list[Json], addresses: Iterable[str], notes: str) -> Plan[list[Json]]:
     """Each address is let through, by a rule of ours or of somebody else; rules of ours about other addresses go."""
     wanted = {configuration(one)["value"]: configuration(one) for one in addresses}
-    ours = [row for row in current if row["notes"] == notes and row["scope"] == "zone"]
+    ours = [row for row in current if row["notes"] == notes and not row["inherited"]]
     there = {row["address"]: row for row in current}
     steps: list[Json] = []
     for address, about in wanted.items():
@@ -64,7 +72,7 @@ def plan(current: list[Json], addresses: Iterable[str], notes: str) -> Plan[list
         if row is None:
             steps.append({"action": "create", "id": "", "address": address, "body": {"mode": ALLOW, "configuration": about, "notes": notes}})
         elif row["mode"] != ALLOW and row in ours:
-            steps.append({"action": "update", "id": row["id"], "address": address, "body": {"mode": ALLOW}})
+            steps.append({"action": "update", "id": row["id"], "address": address, "body": {"mode": ALLOW, "configuration": about, "notes": notes}})
         elif row["mode"] != ALLOW:
             raise CloudflareError(
                 f"A rule of somebody else ({row['notes'] or 'without a note'}) says {row['mode']} to {address}. Nothing was written: remove that rule under "
@@ -74,7 +82,7 @@ def plan(current: list[Json], addresses: Iterable[str], notes: str) -> Plan[list
             )
     steps += [{"action": "delete", "id": row["id"], "address": row["address"]} for row in ours if row["address"] not in wanted]
     gone = {step["id"] for step in steps if step["action"] != "create"}
-    made = [{"id": "", "address": step["address"], "mode": ALLOW, "notes": notes, "scope": "zone"} for step in steps if step["action"] != "delete"]
+    made = [{"id": "", "address": step["address"], "mode": ALLOW, "notes": notes, "inherited": False} for step in steps if step["action"] != "delete"]
     return Plan([row for row in current if row["id"] not in gone] + made, steps)
 
 

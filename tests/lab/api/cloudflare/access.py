@@ -25,7 +25,8 @@ def rules(zone: Json) -> dict[str, Json]:
 
 def select(zone: Json, query: dict[str, str]) -> list[Json]:
     """Rules by mode and by a part of their notes, oldest first."""
-    return [row for row in rules(zone).values() if query.get("mode", row["mode"]) == row["mode"] and query.get("notes", "").lower() in row["notes"].lower()]
+    mode, part = query.get("mode"), query.get("notes", "").lower()
+    return [row for row in rules(zone).values() if mode in (None, row["mode"]) and part in row.get("notes", "").lower()]
 
 
 def check_configuration(given: Any) -> Json:
@@ -45,14 +46,15 @@ def check_configuration(given: Any) -> Json:
 
 
 def create(zone: Json, body: Json) -> Json:
-    """A rule. There is one at most about the same thing."""
+    """A rule. There is one at most about the same thing. One without a note is answered without the field."""
     configuration = check_configuration(body.get("configuration"))
     if body.get("mode") not in MODES:
         raise ApiError(400, 10001, "firewallaccessrules.api.invalid_mode: mode is invalid")
     if any(row["configuration"] == configuration for row in rules(zone).values()):
         raise ApiError(400, 10009, "firewallaccessrules.api.duplicate_of_existing")
+    noted = {"notes": str(body["notes"])} if body.get("notes") else {}
     row = {
-        "id": new_id(), "notes": str(body.get("notes", "")), "allowed_modes": list(MODES), "mode": body["mode"], "configuration": configuration,
+        "id": new_id(), **noted, "allowed_modes": list(MODES), "mode": body["mode"], "configuration": configuration,
         "scope": {"id": zone["id"], "name": zone["name"], "type": "zone"}, "created_on": now(), "modified_on": now(),
     }  # fmt: skip
     rules(zone)[row["id"]] = row
@@ -68,9 +70,10 @@ def find(zone: Json, rule_id: str) -> Json:
 
 
 def edit(zone: Json, rule_id: str, body: Json) -> Json:
-    """Another mode or note; what it is about stays."""
+    """Another mode or note. What it is about has to be said again, and stays."""
     row = find(zone, rule_id)
-    if body.get("mode", row["mode"]) not in MODES:
+    check_configuration(body.get("configuration"))
+    if body.get("mode") not in MODES:
         raise ApiError(400, 10001, "firewallaccessrules.api.invalid_mode: mode is invalid")
     row.update({key: body[key] for key in ("mode", "notes") if key in body}, modified_on=now())
     return row

@@ -69,7 +69,7 @@ def verification(zone: Json) -> list[Json]:
     return [{
         "certificate_status": words.get(here, "initializing"), "brand_check": False, "cert_pack_uuid": f"{zone['id'][:8]}-0000-4000-8000-{zone['id'][:12]}",
         "hostname": zone["name"], "signature": "ECDSAWithSHA256", "validation_method": "txt", "validation_type": "dv", "verification_status": here == "active",
-        "verification_type": "txt",
+        "verification_type": "cname",
     }]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ ADDRESSES = ["192.0.2.10", "198.51.100.0/24", "2001:db8::1", "2001:DB8:1::/64"]
 
 
 def there(api: CloudflareServer) -> dict[str, tuple[str, str]]:
-    return {row["configuration"]["value"]: (row["mode"], row["notes"]) for row in api.zone.get("access_rules", {}).values()}
+    return {row["configuration"]["value"]: (row["mode"], row.get("notes", "")) for row in api.zone.get("access_rules", {}).values()}
 
 
 def add(api: CloudflareServer, mode: str, value: str, notes: str = "") -> None:
@@ -48,6 +48,19 @@ def test_rules_of_somebody_else_stay(cloudflare_api: CloudflareServer, run_cloud
     assert (result["failure"]["code"], "a bad one" in result["msg"]) == ("conflict", True)
     run_cloudflare("access_rules", addresses=[])
     assert sorted(there(cloudflare_api)) == ["192.0.2.10", "192.0.2.66"]
+
+
+@pytest.mark.parametrize("scope", [None, {"id": "a", "type": "user"}, {"id": "a", "type": "account"}])
+def test_scopes(cloudflare_api: CloudflareServer, run_cloudflare: Run, scope: dict[str, Any] | None) -> None:
+    """The vendor's description makes the scope optional, and the API says `zone` where it says `user`; a rule from above is let be."""
+    run_cloudflare("access_rules", addresses=["192.0.2.10"])
+    add(cloudflare_api, "block", "192.0.2.66")
+    for row in cloudflare_api.zone["access_rules"].values():
+        del row["scope"]
+        row.update({"scope": scope} if scope else {})
+    assert run_cloudflare("access_rules", addresses=["192.0.2.10"])["changed"] is False
+    changed = run_cloudflare("access_rules", addresses=[])["changed"]
+    assert (changed, len(there(cloudflare_api))) == ((False, 2) if scope and scope["type"] == "account" else (True, 1))
 
 
 def test_one_of_ours_that_was_turned_round_is_set_right(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
