@@ -165,6 +165,18 @@ def test_prepare_checks_the_zone(role: Role) -> None:
     assert zone["settings"]["tls_client_auth"]["value"] == "on"
 
 
+def test_prepare_lets_a_platform_be_repaired(role: Role) -> None:
+    """Where the inventory has servers nothing more is bought: what keeps visitors away is said, and the run goes on."""
+    zone = role.zone("quetrex.test")
+    zone["progress"] = ["pending"]
+    # the group of localhost stands for the platform's servers
+    text = " ".join(role.run(tasks_from="prepare", cloudflare_zone_servers="ungrouped").split())
+    assert "Set its name servers at the registrar of quetrex.test to bob.ns.cloudflare.com and lola.ns.cloudflare.com" in text
+    assert "Refuse a zone that would serve nobody" in text
+    assert "failed=0" in text
+    assert zone["settings"]["tls_client_auth"]["value"] == "on"
+
+
 def test_addresses_are_let_through_before_bots_are_fought(role: Role) -> None:
     """By default nobody is challenged and no rule is touched; with the mode on, users' runners come along with the addresses that are named."""
     role.run()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -85,6 +86,22 @@ def test_a_record_of_the_wrong_type_is_replaced_in_one_batch(cloudflare_api: Clo
     run_cloudflare("dns_records", records=RECORDS)
     assert len(cloudflare_api.writes()) == 1
     assert sorted(record["type"] for record in cloudflare_api.zone["records"].values()) == ["A", "A", "TXT"]
+
+
+def test_an_invalid_member(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
+    """Of a batch that edits, deletes and creates, nothing happens when Cloudflare refuses one of its records; the next run makes it as a whole."""
+    www = {"name": "www", "type": "CNAME", "content": "quetrex.test"}
+    run_cloudflare("dns_records", records=[{**RECORDS[0], "content": "192.0.2.9"}, www])
+    before = copy.deepcopy(cloudflare_api.zone["records"])
+    cloudflare_api.forget()
+    bad = {"name": "mail", "type": "A", "content": "192.0.2.5", "ttl": 5}
+    result = run_cloudflare("dns_records", records=[*RECORDS, bad])
+    (sent,) = [line for line in cloudflare_api.log() if line["method"] != "GET"]
+    assert {part for part, rows in sent["request"].items() if rows} == {"deletes", "patches", "posts"}
+    assert (sent["status"], "TTL" in result["msg"]) == (400, True), result["msg"]
+    assert cloudflare_api.zone["records"] == before
+    run_cloudflare("dns_records", records=[*RECORDS, {**bad, "ttl": 60}])
+    assert {(row["name"], row["type"]) for row in cloudflare_api.zone["records"].values()} >= {("www.quetrex.test", "A"), ("mail.quetrex.test", "A")}
 
 
 def test_five_thousand_records(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> None:
