@@ -34,6 +34,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 LABS = ("main", "cut", "twin", "out", "rec", "grow", "life", "awx", "run", "kil", "enc", "rot")
 # Labs whose servers start from the vendor's image, so that every package is installed on the way; those of the others have the host's packages already.
 PLAIN = ("rec", "cut", "life")
+# Labs whose platform goes to the database's own host; those of the others go through the session pooler, as most projects have to.
+DIRECT = ("cut", "out", "enc")
 NewLab = Callable[[str], AbstractContextManager[Lab]]
 
 
@@ -63,7 +65,7 @@ def new_lab(absent_lab: Callable[[str], Lab]) -> NewLab:
     def up(name: str) -> Iterator[Lab]:
         lab = absent_lab(name)
         try:
-            cloud.up(lab, print, prepared=name not in PLAIN)
+            cloud.up(lab, print, prepared=name not in PLAIN, direct=name in DIRECT)
             yield lab
         finally:
             if not os.environ.get("TEST_LAB_KEEP"):
@@ -156,9 +158,9 @@ def restored(platform: Platform, *playbooks: str) -> str:
     left = "; ".join(f"{name}: exit {run.code}, changed {run.changed_tasks}" for name, run in (runs | {"deploy": deployed}).items())
     if runs["site"].code == deployed.code == 0 and platform.status("/api/health") == 200:
         return f"The failed test left: {left}."
-    prepared = platform.lab.prepared
+    prepared, direct = platform.lab.prepared, platform.lab.direct
     cloud.down(platform.lab)
-    cloud.up(platform.lab, print, prepared=prepared)
+    cloud.up(platform.lab, print, prepared=prepared, direct=direct)
     if isinstance(platform, Mortal):
         with_copies(platform.lab)
     again = platform.play("site")

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import hcloud
+import psycopg2
 import pytest
 
 from lab import cloud, process
 from lab.config import CHECKOUT, Lab
 from lab.platform import Platform
 from lab.shell import run
+from lab.supabase import service
 
 pytestmark = [pytest.mark.lab]
 
@@ -59,6 +61,30 @@ def make_server(lab: Lab) -> str:
 def ssh_answers(address: str) -> bool:
     done = subprocess.run(["ssh-keyscan", "-T", "2", "-t", "ed25519", address], capture_output=True, text=True, check=False, timeout=10)
     return "ssh-ed25519" in done.stdout
+
+
+def refusal(facts: dict[str, Any], login: dict[str, Any], password: str) -> str:
+    """What the database says to a password; nothing when it lets in."""
+    place = {"host": login["host"], "hostaddr": login["address"], "port": login["port"], "user": login["user"], "dbname": facts["database"]}
+    try:
+        psycopg2.connect(**place, password=password, sslmode="require", connect_timeout=10).close()
+    except psycopg2.OperationalError as error:
+        return str(error)
+    return ""
+
+
+def test_wrong_passwords_at_the_direct_host(platform: Platform) -> None:
+    """The third one bans the address, also from what it has open; the pooler is another way."""
+    facts = platform.facts["supabase"]
+    assert facts["login"] == facts["pooler"]
+    try:
+        assert ["password authentication failed" in refusal(facts, facts, "wrong") for _attempt in range(3)] == [True] * 3
+        assert platform.eventually(lambda: "Connection refused" in refusal(facts, facts, facts["password"]), 5)
+        assert service.banned(platform.lab) == [platform.lab.control]
+        assert refusal(facts, facts["pooler"], facts["password"]) == ""
+    finally:
+        service.lift_bans(platform.lab)
+    assert refusal(facts, facts, facts["password"]) == ""
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+from typing import Any
 
 import psycopg2
 import pytest
@@ -113,13 +114,23 @@ def test_database_restrictions(platform: Platform) -> None:
     knock = f"timeout 3 bash -c 'exec 3<>/dev/tcp/{platform.lab.database}/5432' 2>/dev/null && echo open || echo closed"
     with net.visitor(platform.lab, "knock", 21) as space:
         asked = subprocess.run(["nsenter", f"--net=/run/netns/{space}", "--", "sh", "-c", knock], capture_output=True, text=True, check=True)
-    assert (asked.stdout.strip(), platform.on_server(knock).strip()) == ("closed", "open")
+        assert (asked.stdout.strip(), platform.on_server(knock).strip()) == ("closed", "open")
+        # the pooler listens to everybody, and answers in words
+        words = [sys.executable, "-c", f"import psycopg2; psycopg2.connect(**{login(platform, 'pooler')}, sslmode='require')"]
+        asked = subprocess.run(["nsenter", f"--net=/run/netns/{space}", "--", *words], capture_output=True, text=True, check=False)
+        assert "EADDRNOTALLOWED" in asked.stderr
     # The controller got in when it looked last; without TLS nobody does.
-    database = platform.facts["supabase"]
-    login = {"host": database["address"], "port": database["port"], "user": database["user"], "password": database["password"], "dbname": "postgres"}
-    psycopg2.connect(**login, sslmode="require").close()
-    with pytest.raises(psycopg2.OperationalError, match="no encryption"):
-        psycopg2.connect(**login, sslmode="disable")
+    for way, refusal in {"direct": "no encryption", "pooler": "ESSLREQUIRED"}.items():
+        psycopg2.connect(**login(platform, way), sslmode="require").close()
+        with pytest.raises(psycopg2.OperationalError, match=refusal):
+            psycopg2.connect(**login(platform, way), sslmode="disable")
+
+
+def login(platform: Platform, way: str) -> dict[str, Any]:
+    """Words of libpq for the owner's connection: direct, or pooler."""
+    facts = platform.facts["supabase"]
+    place = facts["pooler"] if way == "pooler" else facts
+    return {"host": place["address"], "port": place["port"], "user": place["user"], "password": facts["password"], "dbname": facts["database"]}
 
 
 def answering(platform: Platform, space: str) -> list[set[str]]:

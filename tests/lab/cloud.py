@@ -26,10 +26,11 @@ from lab.supabase import service as supabase
 Say = Callable[[str], None]
 
 
-def up(lab: Lab, say: Say, *, prepared: bool = False) -> dict[str, Any]:
+def up(lab: Lab, say: Say, *, prepared: bool = False, direct: bool = False) -> dict[str, Any]:
     """Starts everything that is not running and returns what `lab.json` says. Safe to repeat and to interrupt.
 
-    `prepared`: servers are made from an image that has the host's packages, which saves tests their installation.
+    `prepared`: servers are made from an image that has the host's packages, which saves tests their installation. `direct`: the platform goes to the
+    database's own host, instead of through the pooler.
     """
     _require_root()
     _refuse_foreign(lab)
@@ -37,8 +38,9 @@ def up(lab: Lab, say: Say, *, prepared: bool = False) -> dict[str, Any]:
     with process.locked(lab.path(".lock")):
         owner_file(lab).write_text(str(lab.root))
         lab.path("subnet").write_text(f"{lab.prefix}\n")
-        if prepared:
-            lab.path("prepared").touch()
+        for name, wanted in {"prepared": prepared, "direct": direct}.items():
+            if wanted:
+                lab.path(name).touch()
         net.up(lab)
         dns.up(lab)
         metadata.up(lab)

@@ -79,6 +79,11 @@ class Lab:
         return (self.root / "prepared").exists()
 
     @property
+    def direct(self) -> bool:
+        """Whether the platform goes to the database's own host, instead of through the pooler."""
+        return (self.root / "direct").exists()
+
+    @property
     def prefix6(self) -> IPv6Network:
         """The lab's unique local /48."""
         return IPv6Network(f"fd51:{hashlib.sha1(self.name.encode(), usedforsecurity=False).hexdigest()[:4]}::/48")
@@ -111,7 +116,7 @@ class Lab:
 
     @property
     def database(self) -> str:
-        """Postgres (5432) and PgBouncer (6543)."""
+        """PostgreSQL (5432)."""
         return self.address(DATABASE)
 
     def origin(self, api: str) -> str:

@@ -100,7 +100,7 @@ def _pid_file(lab: Lab, name: str) -> Path:
     return lab.path("run", f"{name}.pid")
 
 
-def _log_file(lab: Lab, name: str) -> Path:
+def log_file(lab: Lab, name: str) -> Path:
     return lab.path("log", f"{name}.log")
 
 
@@ -178,7 +178,7 @@ def start(
     words = _entering(lab, name, legacy_groups)
     words += ["nsenter", f"--net=/run/netns/{netns}", "--"] if netns else []
     words += ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--"] if user else []
-    with _log_file(lab, name).open("ab") as log:
+    with log_file(lab, name).open("ab") as log:
         child = subprocess.Popen(
             [*words, *(str(word) for word in argv)],
             stdin=subprocess.DEVNULL,
@@ -200,7 +200,7 @@ def start(
 
 def tail(lab: Lab, name: str, lines: int = 12) -> str:
     """The last lines of a process's log."""
-    log = _log_file(lab, name)
+    log = log_file(lab, name)
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log)"
 
 

@@ -4,6 +4,7 @@
 """The lab's own Supabase database: PostgreSQL on 5432 at one address, and its pooler at another, 5432 for sessions and 6543 for transactions.
 
 Each has a network namespace of its own. Network restrictions drop packets in front of PostgreSQL, and the pooler answers them in words, see strict.py.
+Wrong passwords have consequences at both, see bans.py and strict.py.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import psycopg2
 
 from lab import net, pki, process
 from lab.config import CHECKOUT, DATABASE, Lab
-from lab.supabase import identity, strict
+from lab.supabase import bans, identity, strict
 from lab.supabase.cluster import Cluster, Privileges, Server, unprivileged
 
 NODE, POOLER_NODE = "db", "pool"
@@ -42,6 +43,8 @@ def up(lab: Lab, privileges: Privileges | None = None) -> dict[str, Any]:
     server = _server(lab, who, kind)  # type: ignore[arg-type]
     if not process.running(lab, "postgres"):
         _start_postgres(lab, server, who)
+    argv = [sys.executable, "-m", "lab.supabase.bans", str(process.log_file(lab, "postgres"))]
+    process.start(lab, "bans", argv, netns=net.netns_name(lab, NODE), cwd=CHECKOUT / "tests")
     _start_pooler(lab, who)
     return describe(lab)
 
@@ -108,6 +111,7 @@ def halt(lab: Lab) -> None:
 def down(lab: Lab) -> None:
     """Stop both and take the node off the network; the data stays."""
     halt(lab)
+    process.stop(lab, "bans", grace=0)
     for node in (NODE, POOLER_NODE):
         net.remove_namespace(lab, node)
 
@@ -134,8 +138,8 @@ def describe(lab: Lab) -> dict[str, Any]:
         "sslmode": "verify-full",
         "ca_certificate": str(pki.ca(lab)),
         "pooler": pooler,
-        # the way that the lab's platform takes: LAB_SUPABASE_WAY is pooler or direct
-        "login": pooler if os.environ.get("LAB_SUPABASE_WAY", "direct") == "pooler" else direct,
+        # the way that the lab's platform takes
+        "login": direct if lab.direct else pooler,
         "anon_key": who.newer_key("publishable"),
         "service_role_key": who.newer_key("secret"),
         "names": {who.host: lab.database, who.pooler_host: lab.address(DATABASE, 2), f"{who.ref}.supabase.test": lab.database},
@@ -154,6 +158,15 @@ def enforce_tls(lab: Lab, enforced: bool) -> None:
     rules(lab, tls_enforced=enforced)
     _write_access(_data(lab), enforced)
     process.signal(lab, "postgres", signal.SIGHUP)
+
+
+def banned(lab: Lab) -> list[str]:
+    """The addresses that the database's own host refuses, see bans.py."""
+    return bans.banned(net.netns_name(lab, NODE))
+
+
+def lift_bans(lab: Lab) -> None:
+    bans.lift(net.netns_name(lab, NODE))
 
 
 def connect(lab: Lab, user: str = "supabase_admin") -> Any:
@@ -179,6 +192,8 @@ def _server(lab: Lab, who: identity.Identity, privileges: Privileges) -> Server:
     cluster.create()
     key, chain = pki.issue(lab, [who.host, who.pooler_host, lab.database])
     settings = {"ssl": "on", "ssl_cert_file": str(chain), "ssl_key_file": str(key), "log_connections": "on"}
+    # whom a wrong password comes from, see bans.py
+    settings["log_line_prefix"] = "%m [%p] %q%h %u@%d %a "
     return Server(_data(lab), sockets, PORT, listen=f"127.0.0.1,{lab.database},{lab.address6(DATABASE)}", settings=settings)
 
 
