@@ -14,6 +14,8 @@ description:
   - Makes the schema C(quetrex_platform) with the table C(releases), which the release program writes and a new server reads.
   - Nobody but the owner may enter the schema, whatever default privileges the database has. It sets no default privileges and touches no other object.
   - Rows of C(platform.releases), where earlier versions kept them, are copied; the old table is left as it is.
+  - C(supabase_migrations.quetrex_begun), in which earlier versions noted how far a migration with several steps had come, is moved here. Nothing of the
+    platform stays in the schema of the Supabase CLI.
 extends_documentation_fragment:
   - quetrex.platform.database
 options:
@@ -64,7 +66,7 @@ failure:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase import store
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import notes, store
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
@@ -77,6 +79,8 @@ def main() -> None:
             wanted = store.missing(database)
             if wanted and module.params["state"] == "verified":
                 raise Failure(f"The platform's own schema lacks {', '.join(wanted)}. Run site or deploy, which make it.", "no_store", lacking=list(wanted))
+            if module.params["state"] == "present":
+                wanted |= notes.moved(database)
             if not module.check_mode:
                 store.make(database, wanted)
     except Failure as error:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from .database import Database, SqlError
@@ -83,67 +82,6 @@ def values(migration: Migration) -> tuple[str, str, str]:
 
 def contains(database: Database, version: str) -> bool:
     return bool(database.run("SELECT 1 FROM supabase_migrations.schema_migrations WHERE version = %s", (version,)))
-
-
-# How far a file came whose statements no single transaction holds. Both CLIs leave other tables of this schema alone.
-_BEGUN = "supabase_migrations.quetrex_begun"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """step: the one to run next, from 0; begun: it runs alone and may have been done; digest: of what stands before it, with it if it was begun."""
-
-    step: int
-    begun: bool
-    digest: str
-
-
-def progress(database: Database, version: str) -> Progress | None:
-    """How far an earlier run came with this file, if it did not come to its end."""
-    sql = "SELECT attname::text FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass(%s) AND attnum > 0"
-    columns = {name for (name,) in database.run(sql, (_BEGUN,))}
-    if not columns:
-        return None
-    # Before files could have several steps, a note was always of a file's only statement.
-    step, begun = ("step", "begun") if "step" in columns else ("0", "true")
-    rows = database.run(f"SELECT {step}, {begun}, digest FROM {_BEGUN} WHERE version = %s", (version,))  # noqa: S608 - constants
-    return Progress(*rows[0]) if rows else None
-
-
-def noted(database: Database) -> set[str]:
-    """Versions of files of which an earlier run came through a part."""
-    if not database.run("SELECT pg_catalog.to_regclass(%s) IS NOT NULL", (_BEGUN,))[0][0]:
-        return set()
-    return {str(version) for (version,) in database.run(f"SELECT version FROM {_BEGUN}")}  # noqa: S608 - a constant
-
-
-def note_sql() -> str:
-    """Note how far a file has come, in place of whatever was noted of it. Values: version, and those of Progress."""
-    return f"""SET LOCAL client_min_messages = warning; CREATE TABLE IF NOT EXISTS {_BEGUN} (version text NOT NULL PRIMARY KEY, digest text NOT NULL);
-        ALTER TABLE {_BEGUN} ADD COLUMN IF NOT EXISTS step integer NOT NULL DEFAULT 0, ADD COLUMN IF NOT EXISTS begun boolean NOT NULL DEFAULT true;
-        INSERT INTO {_BEGUN} (version, step, begun, digest) VALUES (%s, %s, %s, %s)
-        ON CONFLICT (version) DO UPDATE SET step = excluded.step, begun = excluded.begun, digest = excluded.digest"""  # noqa: S608 - a constant
-
-
-def note(database: Database, migration: Migration, progress: Progress) -> None:
-    database.run(note_sql(), (migration.version, progress.step, progress.begun, progress.digest))
-
-
-def forget(database: Database, migration: Migration) -> None:
-    """It failed before our eyes, and nothing of it was kept."""
-    if progress(database, migration.version):
-        database.run(f"DELETE FROM {_BEGUN} WHERE version = %s", (migration.version,))  # noqa: S608 - a constant
-
-
-def record_sql(*, noted: bool) -> str:
-    """The ledger's row, and the end of the file's note. Values: version (if noted), and values(migration)."""
-    return f"DELETE FROM {_BEGUN} WHERE version = %s; {insert_sql()}" if noted else insert_sql()  # noqa: S608 - a constant
-
-
-def record(database: Database, migration: Migration) -> None:
-    """As record_sql, in a transaction of its own: the row of a file whose last statement ran alone."""
-    noted = progress(database, migration.version) is not None
-    database.run(f"BEGIN; {record_sql(noted=noted)}; COMMIT", (*([migration.version] if noted else []), *values(migration)))
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import catalog, ledger, script
+from . import catalog, ledger, notes, script
 from .database import ConnectionLost, Database, SqlError
 from .errors import Failure, explain_sql
 from .migrations import Index, Migration, concurrent_index
@@ -100,7 +100,7 @@ class Runner:
         noted: set[str] = set()
         if pending:
             ledger.ensure(self.database)
-            noted = ledger.noted(self.database)
+            noted = notes.noted(self.database)
         for migration in pending:
             began = self.limits.clock()
             last = judge if migration is pending[-1] else None
@@ -110,9 +110,13 @@ class Runner:
     def adopt(self, migrations: list[Migration]) -> None:
         """Record migrations as applied without running them, all or none."""
         ledger.ensure(self.database)
+        noted = notes.noted(self.database)
+        if noted:
+            notes.ensure(self.database)
         self.database.run("BEGIN")
         for migration in migrations:
-            self.database.run(ledger.insert_sql(), ledger.values(migration))
+            begun = migration.version in noted
+            self.database.run(notes.record_sql(noted=begun), (*([migration.version] if begun else []), *ledger.values(migration)))
         self.database.run("COMMIT")
         lost = [migration.label for migration in migrations if not ledger.contains(self.database, migration.version)]
         if lost:
@@ -145,7 +149,7 @@ class Runner:
                 return attempt
 
     def _prepare(self, migration: Migration, judge: Judge | None, *, resumed: bool, enum_values_alone: bool) -> _File:
-        done = ledger.progress(self.database, migration.version) if resumed else None
+        done = notes.progress(self.database, migration.version) if resumed else None
         limits = self.limits.sql("SET LOCAL")
         work = _File(migration, migration.steps(limits=limits, enum_values_alone=enum_values_alone), judge, done)
         if done and work.next_step is None and migration.adds_enum_values:
@@ -164,6 +168,7 @@ class Runner:
         begins = work.next_step
         if begins is None:
             raise _begun_differently(work)
+        notes.ensure(self.database)
         work.kept, work.noted = begins, work.done is not None
         for statement in work.migration.statements:
             if begins and statement.begin < work.start(begins) and script.sets_session(statement):
@@ -175,7 +180,7 @@ class Runner:
                 self._in_transaction(work, number, f"{work.steps[number].opening}; ")
             work.kept, work.noted = number + 1, True
         if begins == len(work.steps):
-            ledger.record(self.database, work.migration)
+            notes.record(self.database, work.migration)
         self.database.run(_SESSION)
 
     def _in_transaction(self, work: _File, number: int, opening: str) -> None:
@@ -223,11 +228,11 @@ class Runner:
     def _commit(self, work: _File, number: int, *, last: bool) -> None:
         migration, proof = work.migration, _PROOF.format(pid=self.pid)
         if last:
-            sql = f"{proof}{ledger.record_sql(noted=work.noted)}; COMMIT; {ledger.READ_BACK}"
+            sql = f"{proof}{notes.record_sql(noted=work.noted)}; COMMIT; {ledger.READ_BACK}"
             arguments: tuple[Any, ...] = (*([migration.version] if work.noted else []), *ledger.values(migration), migration.version)
         else:
-            after = ledger.Progress(number + 1, begun=False, digest=migration.done_before(work.steps[number].end))
-            sql = f"{proof}{ledger.note_sql()}; COMMIT; SELECT %s"
+            after = notes.Progress(number + 1, begun=False, digest=migration.done_before(work.steps[number].end))
+            sql = f"{proof}{notes.note_sql()}; COMMIT; SELECT %s"
             arguments = (migration.version, after.step, after.begun, after.digest, migration.version)
         try:
             rows = self.database.run(sql, arguments)
@@ -252,7 +257,7 @@ class Runner:
         if last:
             there = ledger.exists(self.database) and ledger.contains(self.database, version)
         else:
-            noted = ledger.progress(self.database, version)
+            noted = notes.progress(self.database, version)
             there = noted is not None and noted.step == number + 1
         if there and last:
             return [(version,)]
@@ -270,7 +275,7 @@ class Runner:
             self.database.run(f"DROP INDEX CONCURRENTLY {broken}")
         # An index of this name that was there before us is somebody else's: that has to fail, now and after a kill.
         if not begun and not (index and _index(self.database, index, valid=True)):
-            ledger.note(self.database, migration, ledger.Progress(number, begun=True, digest=migration.done_before(step.end)))
+            notes.note(self.database, migration, notes.Progress(number, begun=True, digest=migration.done_before(step.end)))
         try:
             self._send("", step)
         except SqlError as error:
@@ -283,9 +288,9 @@ class Runner:
                 "invalid_index",
             )
         if number < len(work.steps) - 1:
-            ledger.note(self.database, migration, ledger.Progress(number + 1, begun=False, digest=migration.done_before(step.end)))
+            notes.note(self.database, migration, notes.Progress(number + 1, begun=False, digest=migration.done_before(step.end)))
             return
-        ledger.record(self.database, migration)
+        notes.record(self.database, migration)
         if not ledger.contains(self.database, migration.version):
             raise Failure(f"{migration.label} is not in the ledger after it ran.", "commit_lost", version=migration.version)
         if work.judge:
@@ -295,10 +300,10 @@ class Runner:
     def _not_done(self, work: _File, number: int) -> None:
         """A statement failed before our eyes: what came before it in the file stays noted."""
         if number:
-            before = ledger.Progress(number, begun=False, digest=work.migration.done_before(work.start(number)))
-            ledger.note(self.database, work.migration, before)
+            before = notes.Progress(number, begun=False, digest=work.migration.done_before(work.start(number)))
+            notes.note(self.database, work.migration, before)
         else:
-            ledger.forget(self.database, work.migration)
+            notes.forget(self.database, work.migration)
 
     def rehearse(
         self, pending: list[Migration], outcome: Outcome, schemas: catalog.Scope, judge: Callable[[Database, list[Migration]], None] | None = None
@@ -391,7 +396,7 @@ class _File:
     migration: Migration
     steps: list[Step]
     judge: Judge | None = None
-    done: ledger.Progress | None = None
+    done: notes.Progress | None = None
     kept: int = 0
     noted: bool = False
 

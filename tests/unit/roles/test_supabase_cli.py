@@ -168,6 +168,29 @@ def test_a_project_of_the_cli_is_adopted_and_goes_back(cli: Cli, cluster: Cluste
     assert cli.ours("verified").changed is False
 
 
+# As pg_dump and editors write them: transactions of the file's own, and settings that stay.
+OWN_TRANSACTIONS = {
+    "20260104000000_wrapped.sql": "begin;\ncreate table public.d (id int primary key, at timestamptz default now());\ncommit;\n",
+    "20260105000000_twice.sql": "SET check_function_bodies = off;\nBEGIN WORK;\nalter table public.d enable row level security;\nCOMMIT WORK;\n"
+    "START TRANSACTION;\ncreate index d_at on public.d (at);\nEND TRANSACTION;\n",
+}
+
+
+def test_no_drift_of_transactions_of_a_files_own(cli: Cli) -> None:
+    """What the CLI made of such files is what they make here, in the shadow database as well."""
+    for name, text in OWN_TRANSACTIONS.items():
+        (cli.folder / name).write_text(text)
+    cli("db", "push", "--yes")
+    assert cli.ours("verified").changed is False
+    target = Target(host="127.0.0.1", port=cli.port, database=cli.database, sslmode="require")
+    assert drift.find(target, [str(cli.folder)], Limits()) == ([], [])
+    with Database(target) as opened:
+        opened.run("DROP INDEX public.d_at; ALTER TABLE public.d DISABLE ROW LEVEL SECURITY")
+    gone, come = drift.find(target, [str(cli.folder)], Limits())
+    assert [line for line in gone if "d_at" in line]
+    assert [line for line in come if "row security OFF" in line]
+
+
 def test_a_project_with_the_profile_goes_back_with_its_files(cli: Cli) -> None:
     """The profile's files are migrations like any others: copied into the project's folder they are the CLI's."""
     report = Report()

@@ -78,6 +78,19 @@ def test_the_earlier_record_is_copied_once(capfd: pytest.CaptureFixture[str], sc
     assert database.sql(KEPT) == [("quetrex", "production", {"later": 1})]
 
 
+def test_notes_beside_the_clis_ledger_are_moved(capfd: pytest.CaptureFixture[str], scratch: MakeScratch) -> None:
+    """One change, then none; until then the database does as it is."""
+    database = scratch("new")
+    run(capfd, database)
+    database.sql("CREATE SCHEMA supabase_migrations; CREATE TABLE supabase_migrations.quetrex_begun (version text PRIMARY KEY, digest text NOT NULL)")
+    database.sql("INSERT INTO supabase_migrations.quetrex_begun VALUES ('1', 'd')")
+    assert run(capfd, database, state="verified")["made"] == []
+    made = ["table quetrex_platform.begun", "rows of supabase_migrations.quetrex_begun"]
+    assert [run(capfd, database, check=check)["made"] for check in (True, False, False)] == [made, made, []]
+    assert database.sql("SELECT * FROM quetrex_platform.begun") == [("1", 0, True, "d")]
+    assert database.sql("SELECT to_regclass('supabase_migrations.quetrex_begun')") == [(None,)]
+
+
 def test_an_applications_own_schema_platform_is_left_alone(capfd: pytest.CaptureFixture[str], scratch: MakeScratch) -> None:
     database = scratch("new")
     database.sql("CREATE SCHEMA platform; CREATE TABLE platform.releases (title text, year int); INSERT INTO platform.releases VALUES ('Blue', 1971)")

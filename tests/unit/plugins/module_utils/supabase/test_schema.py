@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase import ledger
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase import ledger, notes
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database, Target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.migrations import Migration
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.runner import Limits
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema import Report, Wanted, converge
 from lab.supabase.bouncer import Bouncer, RunningBouncer
@@ -353,7 +354,7 @@ def test_unrecorded_index(database: Scratch, migrations: Write, monkeypatch: pyt
     def lost(_database: Database, _migration: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ledger, "record", lost)
+    monkeypatch.setattr(notes, "record", lost)
     with pytest.raises(KeyboardInterrupt):
         run(database, folder)
     monkeypatch.undo()
@@ -399,7 +400,7 @@ def test_a_file_with_transactions_of_its_own(database: Scratch, migrations: Writ
     run(database, folder, check=True)
     run(database, folder)
     assert database.sql("SELECT w.id, m.version, m.statements FROM public.w, supabase_migrations.schema_migrations m") == [(1, "1", [text])]
-    assert database.sql("SELECT count(*) FROM supabase_migrations.quetrex_begun") == [(0,)]
+    assert database.sql(NOTES) == [(0,)]
     assert run(database, folder).changed is False
 
 
@@ -459,6 +460,7 @@ def test_an_invalid_index_of_another_table_is_left_alone(database: Scratch, migr
 
 BAD = "20260103000000_bad.sql"
 # What is refused -> the file as its message advises, and what else it says to give
+NOTES = "SELECT count(*) FROM quetrex_platform.begun"
 ADVICE: dict[str, tuple[dict[str, str], dict[str, str], dict[str, Any]]] = {
     "edited": ({"20260101000000_a.sql": "SELECT 1"}, A, {}),
     "missing": ({"20260101000000_a.sql": ""}, {}, {"missing": "ignore"}),
@@ -494,6 +496,26 @@ def test_what_was_committed_of_a_file_must_stand(database: Scratch, migrations: 
     assert refused(database, migrations({"1_p.sql": text.replace("public.p", "public.q")})).code == "begun_differently"
     assert refused(database, migrations({"1_p.sql": text})).code == "migration_failed"
     assert run(database, migrations({"1_p.sql": text}), state="adopted", adopt_version="1").adopted == ["1_p"]
+    assert run(database, migrations({})).changed is False
+    assert database.sql(NOTES) == [(0,)]
+
+
+@pytest.mark.parametrize("steps", [False, True])
+def test_notes_of_before(database: Scratch, migrations: Write, steps: bool) -> None:
+    """A file that an earlier version left half done, noted beside the CLI's ledger: it goes on there, and nothing of the platform's stays."""
+    text = "CREATE TABLE public.p ();\nVACUUM;\nCREATE TABLE public.q ();" if steps else "CREATE INDEX CONCURRENTLY p_i ON public.p (id)"
+    read = Migration("1", "p", "", text)
+    database.sql("CREATE SCHEMA supabase_migrations")
+    database.sql("CREATE TABLE public.p ()" if steps else "CREATE TABLE public.p (id int); CREATE INDEX p_i ON public.p (id)")
+    columns = "version text PRIMARY KEY, digest text NOT NULL" + (", step integer NOT NULL DEFAULT 0, begun boolean NOT NULL DEFAULT true" if steps else "")
+    database.sql(f"CREATE TABLE supabase_migrations.quetrex_begun ({columns})")
+    note: tuple[Any, ...] = ("1", read.done_before(len(text.split(";", maxsplit=1)[0])), 1, False) if steps else ("1", read.digest)
+    database.sql(f"INSERT INTO supabase_migrations.quetrex_begun VALUES ({', '.join(['%s'] * len(note))})", note)  # noqa: S608 - a constant
+    assert [item["version"] for item in run(database, migrations({"1_p.sql": text})).outcome.ran] == ["1"]
+    assert database.sql("SELECT relname::text FROM pg_class WHERE relnamespace = 'supabase_migrations'::regnamespace AND relkind = 'r'") == [
+        ("schema_migrations",)
+    ]
+    assert database.sql(NOTES) == [(0,)]
     assert run(database, migrations({})).changed is False
 
 
