@@ -13,8 +13,9 @@ version_added: "1.1.0"
 description:
   - Logs in with O(password). If the database refuses it, the project's owner gives it that one through the Management API.
   - PostgreSQL knows one password for a user. The one before opens nothing from then on; connections that are open go on.
-  - Ends when the database has let somebody in with the new one. Attempts are few and spread (six in a minute and a half), because the pooler blocks an
-    address after ten wrong passwords; a reset that Supabase reports and that does not take effect is recognised within them.
+  - Ends when the database has let somebody in with the new one. Attempts are few and spread, because the pooler blocks an address after ten wrong passwords
+    and the database's own host bans it after the third; there are six in a minute and a half through the pooler, and two at the host. A reset that Supabase
+    reports and that does not take effect is recognised within them.
 extends_documentation_fragment:
   - quetrex.platform.supabase_api
   - quetrex.platform.database
@@ -26,7 +27,8 @@ options:
     type: str
     required: true
   former_password:
-    description: The one before, if it is known. It is tried once when the database does not take O(password), to say whether it still works.
+    description: The one before, if it is known. If it opens the database, O(password) is not tried before the change, so that a rotation that works has
+      no wrong login. It is tried again when the database does not take O(password), to say whether it still works.
     type: str
 author:
   - Quetrex (@quetrex)
@@ -60,9 +62,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.account import api_of, api_spec
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.logins import LATER, SPAN, Logins
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.logins import Logins, pace
 
 
 def argument_spec() -> dict[str, Any]:
@@ -75,27 +76,33 @@ def converge(parameters: dict[str, Any], *, check: bool) -> bool:
     if not login.password:
         raise Failure("There is no password for the database to take.", "no_password")
     api = api_of(parameters, login.password, parameters["former_password"])
-    logins = Logins(api.clock.now, api.wait)
-    if logins.lets_in(login):
+    logins = Logins(pace(login), api.clock.now, api.wait)
+    former = parameters["former_password"] if parameters["former_password"] != login.password else None
+    # The former one first: the one that is right does not count as a wrong one.
+    known = logins.lets_in(dataclasses.replace(login, password=former)) if former else None
+    if not known and logins.lets_in(login):
         return False
     if check:
         return True
     api.send("PATCH", f"/v1/projects/{parameters['ref']}/database/password", {"password": login.password})
-    api.allow(SPAN)
+    api.allow(logins.pace.span)
     if not logins.comes_to_let_in(login):
-        raise not_taken(logins, login, parameters["former_password"])
+        raise not_taken(logins.lets_in_if_harmless(dataclasses.replace(login, password=former)) if known else known)
     return True
 
 
-def not_taken(logins: Logins, login: Target, former: str | None) -> Failure:
-    """What is said when Supabase reported success and the database does not take the password."""
-    still = former and logins.lets_in(dataclasses.replace(login, password=former))
+def not_taken(still: bool | None) -> Failure:
+    """What is said when Supabase reported success and the database does not take the password. still: whether it takes the former one, if that is known."""
     message = (
-        f"Supabase says that it has changed the password, and {len(LATER)} logins in {sum(LATER):.0f} seconds were refused all the same. "
-        + ("The former password still works, so nothing that uses it is cut off. " if still else "")
-        + "Leave the former password in use, wait three minutes, and run again; if it happens twice, reset it in the dashboard under Database > Settings."
+        "Supabase says that it has changed the password, and the database does not take it. "
+        + {
+            True: "The former password still works, so nothing that uses it is cut off. ",
+            False: "The former password does not work either. ",
+            None: "",
+        }[still]
+        + "Leave the former password in use, wait ten minutes, and run again; if it happens twice, reset it in the dashboard under Database > Settings."
     )
-    return Failure(message, "not_taken", former_works=bool(still) if former else None)
+    return Failure(message, "not_taken", former_works=still)
 
 
 def main() -> None:

@@ -105,8 +105,8 @@ _CONNECTION: tuple[tuple[str, str, str], ...] = (
         r"password authentication failed|SASL authentication failed|Wrong password|EWRONGPASSWORD",
         "password",
         (
-            "The password is wrong. It is the database password, not an API key; it can be reset under Database > Settings. Try it sparingly: who is wrong "
-            "ten times is blocked."
+            "The password is wrong. It is the database password, not an API key; it can be reset under Database > Settings. Try it sparingly: the direct host "
+            "bans an address for half an hour after three wrong ones, the pooler blocks it for two minutes after ten."
         ),
     ),
     (r"no password supplied", "password", "The server wants a password and none was given."),
@@ -128,8 +128,8 @@ _CONNECTION: tuple[tuple[str, str, str], ...] = (
         r"Connection refused",
         "refused",
         (
-            "Nothing listens there. Check host and port, and that the project is not paused. The direct host also answers so to an address that it has "
-            "banned after wrong passwords (Database > Settings > Network Bans)."
+            "Nothing listens there. Check host and port, and that the project is not paused. The direct host also answers so for half an hour to an address "
+            "from which three wrong passwords came (Database > Settings > Network Bans lifts it)."
         ),
     ),
     (r"the database system is (starting up|shutting down|in recovery)", "starting", "The database is starting or stopping. Try again in a moment."),

@@ -79,10 +79,29 @@ def test_a_reset_that_did_nothing_is_said_and_locks_nobody_out(capfd: pytest.Cap
     assert result["failure"] == {"code": "not_taken", "details": {"former_works": True}}
     assert "The former password still works" in result["msg"]
     tried = [outcome == "ok" for _mode, outcome in pooled.pooler.logins]
-    assert (tried, 80 <= management.now - began <= 150) == ([False] * 6 + [True], True)
+    assert (tried, 80 <= management.now - began <= 150) == ([True] + [False] * 5 + [True], True)
     assert pooled.pooler.blocked == {}
     management.app.state.faults.clear()
     assert run(capfd, management, pooled.cluster, SECOND, **login)["changed"] is True
+
+
+def test_no_wrong_login_in_a_rotation_that_works(capfd: pytest.CaptureFixture[str], management: ManagementServer, pooled: Pooled) -> None:
+    management.engine.cluster = pooled.cluster
+    login = {"port": pooled.port, "user": f"postgres.{pooled.ref}", "former_password": pooled.password}
+    assert [run(capfd, management, pooled.cluster, SECOND, _ansible_check_mode=check, **login)["changed"] for check in (True, True, False)] == [True] * 3
+    assert {outcome for _mode, outcome in pooled.pooler.logins} == {"ok"}
+    assert run(capfd, management, pooled.cluster, SECOND, **login | {"former_password": SECOND})["changed"] is False
+
+
+@pytest.mark.parametrize("former", [True, False])
+def test_direct_host_sees_two_wrong_ones(capfd: pytest.CaptureFixture[str], management: ManagementServer, asking: Cluster, former: bool) -> None:
+    """The third would ban this address. A reset that did nothing is recognised all the same."""
+    management.fault({"effect": {"domain": "password_ignored"}})
+    began = management.now
+    result = run(capfd, management, asking, SECOND, former_password=management.password if former else None)
+    assert result["failure"] == {"code": "not_taken", "details": {"former_works": None}}
+    refused = (asking.path.parent / f"{asking.path.name}.log").read_text().count("FATAL:  password authentication failed")
+    assert (refused, management.now - began < 60) == (2, True)
 
 
 def test_a_pooler_that_still_knows_the_former_one_is_waited_for(capfd: pytest.CaptureFixture[str], management: ManagementServer, pooled: Pooled) -> None:
