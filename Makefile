@@ -81,7 +81,7 @@ release: venv ## write the changelog of galaxy.yml's version from the fragments,
 	@cd $(root) && tools/release $(ARGS)
 
 .PHONY: lock
-lock: ## write requirements-dev.txt anew from requirements-dev.in (ARGS=--upgrade for newer versions)
+lock: ## write requirements-dev.txt again from requirements-dev.in (ARGS=--upgrade for newer versions)
 	@cd $(root) && .cache/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate $(ARGS) requirements-dev.in -o requirements-dev.txt
 
 .PHONY: bootstrap

@@ -138,7 +138,7 @@ def run(argv: Sequence[str], env: Mapping[str, str], output: Path, budget: float
 
 
 def condense(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What is told: every change, and of each role's failures on a host the first, because the others follow from it."""
+    """What is reported: every change, and of each role's failures on a host the first, because the others follow from it."""
     told: list[dict[str, Any]] = []
     broken = set()
     for event in events:

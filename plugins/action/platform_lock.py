@@ -49,7 +49,7 @@ def account() -> str:
 
 
 def whoever(pid: int) -> dict[str, Any]:
-    """The run as others are told about it."""
+    """The run as others see it."""
     playbooks = [Path(str(one)).stem.rpartition(".")[2] for one in context.CLIARGS.get("args") or ()]
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {"pid": pid, "started": started(pid), "playbook": " ".join(playbooks) or "ansible", "user": account(), "host": socket.gethostname(), "since": now}

@@ -17,7 +17,7 @@ description:
   - A stage is a role of a play, or the play where a task belongs to no role. Handlers count for their role.
   - Works beside any stdout callback. What a module returns as C(timeline_say) is shown in one line, unfolded.
   - When the run tells a budget in seconds (C(ansible.builtin.set_stats) with C(timeline_budget)), the last line holds the total against it.
-  - Optionally keeps the same as JSON, written anew at every stage so that a killed run leaves how far it got.
+  - Optionally keeps the same as JSON, rewritten at every stage so that a killed run leaves how far it got.
 requirements:
   - enable in configuration, for example with C(callbacks_enabled = quetrex.platform.timeline)
 options:

@@ -331,7 +331,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         compose, groups, keyed = (self.get_option(name) for name in ("compose", "groups", "keyed_groups"))
         if not (compose or groups or keyed):
             return None
-        # a collection's modules are compiled anew at each start, so only what is needed is imported
+        # a collection's modules are recompiled at each start, so only what is needed is imported
         from ansible_collections.quetrex.platform.plugins.plugin_utils import plain
 
         self._plain = plain

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cloudflare_access_rules
-short_description: Let named addresses through a Cloudflare zone's bot protection
+short_description: Allow named addresses past a Cloudflare zone's bot protection
 version_added: "1.0.0"
 description:
   - Keeps one IP Access rule for each address. These rules are the only thing that Bot Fight Mode heeds.

@@ -56,7 +56,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Have a certificate issued
+- name: Issue a certificate
   quetrex.platform.cloudflare_origin_certificate:
     api_token: "{{ cloudflare_token }}"
     zone: example.com

@@ -13,7 +13,7 @@ version_added: "1.0.0"
 description:
   - Powers a server on, resets it, puts a fresh image on its disk, or deletes it so that M(quetrex.platform.hetzner_server) makes another.
   - With O(action=relocate) the server, its volume and its Primary IPs get other names and the role C(retired), and the server is switched off if
-    that can be done, so that all of them are made anew elsewhere while nothing that may hold data is deleted.
+    that can be done, so that all of them are recreated elsewhere while nothing that may hold data is deleted.
   - Takes a protection against deletion off where it is in the way; the next run of M(quetrex.platform.hetzner_server) puts it back.
   - Volumes and Primary IPs are not touched.
 extends_documentation_fragment:
@@ -183,7 +183,7 @@ class Retirement:
         try:
             self.client.act(f"/servers/{server['id']}/actions/poweroff", None, budget=self.budget, doing="cut it off", repeatable=True)
         except HetznerError:
-            return  # what cannot be reached cannot be switched off; it is told as left behind
+            return  # what cannot be reached cannot be switched off; it is reported as left behind
 
     @staticmethod
     def _words(kind: str, row: Answer) -> str:

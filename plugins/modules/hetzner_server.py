@@ -153,7 +153,7 @@ golden:
   description: The snapshot a new server was made from, or would be, by its id in C(used); C(refused) tells why others were not.
   returned: success
   type: dict
-  sample: {used: 4711, refused: {"4700": "it is 40 days old, 35 are allowed; make it anew with image_build"}}
+  sample: {used: 4711, refused: {"4700": "it is 40 days old, 35 are allowed; make a new one with image_build"}}
 sold_out:
   description: Types that were sold out, with the API's words.
   returned: success

@@ -13,7 +13,7 @@ version_added: "1.0.0"
 description:
   - Records the SSH host key that is known from having made it, then waits until the server answers with exactly that key, lets the account in,
     and cloud-init is done.
-  - A server with another key is refused at once, and a cloud-init that failed is told with its reasons. Nothing on the server is changed.
+  - A server with another key is refused at once, and a cloud-init that failed is reported with its reasons. Nothing on the server is changed.
   - A cloud-init that is done but could not do everything (C(degraded done)) is no failure. What it could not do is given as warnings.
   - Runs on the controller with its C(ssh).
 attributes:

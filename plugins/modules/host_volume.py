@@ -196,7 +196,7 @@ class Volume:
         """Grow an ext4 before anybody uses it, which wants it checked first; 1 means that the check has put something right."""
         code, out, err = self.module.run_command(["e2fsck", "-f", "-p", str(self.device)])
         if code not in (0, 1):
-            self.fail(f"{self.device} has errors that e2fsck -p does not mend: {(out + err).strip()}", "damaged")
+            self.fail(f"{self.device} has errors that e2fsck -p does not repair: {(out + err).strip()}", "damaged")
         self.must(["resize2fs", str(self.device)])
 
     @contextlib.contextmanager

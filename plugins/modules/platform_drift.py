@@ -13,7 +13,7 @@ version_added: "1.0.0"
 description:
   - Runs a playbook once more, in check mode, with the inventory, extra variables and vault secrets of the running one, and returns as data what it
     would change and what failed on the way.
-  - A failure in one role does not hide the roles after it; of each role on each host the first failure is told.
+  - A failure in one role does not hide the roles after it; of each role on each host the first failure is reported.
   - Vault secrets go to the second run through pipes. They are never on disk or in an argument.
   - Passwords that were typed in for the connection or for becoming root are not passed on; use keys.
 options:

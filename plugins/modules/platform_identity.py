@@ -60,7 +60,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Refuse another platform's servers and state
+- name: Refuse the servers and state of another platform
   quetrex.platform.platform_identity:
     name: quetrex
     environment: production

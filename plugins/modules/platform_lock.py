@@ -11,7 +11,7 @@ module: platform_lock
 short_description: Have one run at a time write to a platform
 version_added: "1.0.0"
 description:
-  - Holds a lock from this task until the C(ansible-playbook) that runs it ends, however it ends. Another run that asks meanwhile is told who
+  - Holds a lock from this task until the C(ansible-playbook) that runs it ends, however it ends. Another run that asks meanwhile learns who
     holds it and fails.
   - The lock is a file on the controller and, when the database can be reached, an advisory lock of a session there, so that two
     controllers exclude each other as well. Without the database it is the file alone, with a warning; a recovery has to work then.
@@ -45,7 +45,7 @@ options:
     type: dict
     default: {}
   wait:
-    description: Seconds to wait for the lock. A run that just ended needs a moment to let go.
+    description: Seconds to wait for the lock. A run that just ended needs a moment to release it.
     type: float
     default: 5
   patience:
@@ -63,7 +63,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: One writer at a time
+- name: Take the platform's lock
   quetrex.platform.platform_lock:
     path: /var/lib/quetrex/platform.lock
     name: quetrex-production
@@ -76,7 +76,7 @@ held:
   returned: success
   type: bool
 by:
-  description: This run as others are told about it.
+  description: This run as others see it.
   returned: success
   type: dict
   sample: {playbook: site, user: alice, host: laptop, since: "2026-11-23T01:30:00Z", pid: 4711}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: platform_page
-short_description: Draw the platform as one page of HTML and as a few lines of text
+short_description: Write the status of the platform as a page of HTML and as text
 version_added: "1.0.0"
 description:
   - The page refers to nothing outside itself, runs nothing, and can be read without colour and on a phone. All texts are escaped.

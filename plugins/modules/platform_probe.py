@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: platform_probe
-short_description: Look at the platform as visitors do, and at its origin as strangers do
+short_description: Probe the platform as a visitor and its origin as a stranger
 version_added: "1.0.0"
 description:
   - Asks the public address for pages, health, redirects, TLS versions, headers and cache behaviour, all at once, and judges nothing but each answer.

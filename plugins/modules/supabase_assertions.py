@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: supabase_assertions
-short_description: Try who may do what on a Supabase database, and lint its schema
+short_description: Test the permissions of a Supabase database and lint its schema
 version_added: "1.0.0"
 description:
   - Runs each expectation as PostgREST runs a request (role set, claims set), in one transaction that is rolled back at the end.

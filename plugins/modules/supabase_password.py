@@ -12,7 +12,7 @@ short_description: The password of a Supabase project's database
 version_added: "1.1.0"
 description:
   - Logs in with O(password). If the database refuses it, the project's owner gives it that one through the Management API.
-  - PostgreSQL knows one password for a user. The one before opens nothing from then on; connections that are open go on.
+  - PostgreSQL knows one password for a user. The previous one opens nothing from then on; connections that are open go on.
   - Ends when the database has let somebody in with the new one. Attempts are few and spread, because the pooler blocks an address after ten wrong passwords
     and the database's own host bans it after the third; there are six in a minute and a half through the pooler, and two at the host. A reset that Supabase
     reports and that does not take effect is recognised within them.
@@ -27,7 +27,7 @@ options:
     type: str
     required: true
   former_password:
-    description: The one before, if it is known. If it opens the database, O(password) is not tried before the change, so that a rotation that works has
+    description: The previous one, if it is known. If it opens the database, O(password) is not tried before the change, so that a rotation that works has
       no wrong login. It is tried again when the database does not take O(password), to say whether it still works.
     type: str
 author:

@@ -12,10 +12,10 @@ short_description: Bring the monitors at UptimeRobot or Better Stack to a descri
 version_added: "1.0.0"
 description:
   - A monitor is known by its name. What is not described is left alone; removal is O(monitors[].state=absent).
-  - V(http) monitors ask an address, V(heartbeat) monitors wait to be told by a timer that all is well.
+  - V(http) monitors ask an address, V(heartbeat) monitors wait for a report of a timer that all is well.
   - A write whose answer was lost leads to another look, never to a second write. Lists of the services lag behind, so they are read again until they
     show what was written, and what a service has acknowledged is not written twice.
-  - What the account's plan does not offer is told as a warning, in check mode too, and the best that it offers is made. UptimeRobot's free plan asks
+  - What the account's plan does not offer is reported as a warning, in check mode too, and the best that it offers is made. UptimeRobot's free plan asks
     every five minutes and has neither heartbeats nor text messages, Better Stack's asks every three minutes and has no text messages.
 options:
   provider:
@@ -77,13 +77,13 @@ options:
         default: present
   contacts:
     description:
-      - With UptimeRobot the e-mail addresses and telephone numbers that are told, as the account knows them.
+      - With UptimeRobot the e-mail addresses and telephone numbers that are notified, as the account knows them.
       - Better Stack tells whoever is on call; see O(channels).
     type: list
     elements: str
     default: []
   channels:
-    description: With Better Stack, how whoever is on call is told.
+    description: With Better Stack, how whoever is on call is notified.
     type: dict
     default: {email: true, sms: true, call: false, push: true}
     suboptions:

@@ -147,7 +147,7 @@ class Lock:
         self.session: Any = None
 
     def take(self) -> dict[str, Any]:
-        """The answer to the run. Tries again until `wait` seconds are over: a run that just ended is about to let go."""
+        """The answer to the run. Tries again until `wait` seconds are over: a run that just ended is about to release it."""
         deadline, trouble = time.monotonic() + float(self.order["wait"]), ""
         if self.order.get("database"):
             try:

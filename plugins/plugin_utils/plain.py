@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Expressions of an inventory that need no template engine: a variable, one of its keys, and whether it equals a text.
 
-The core compiles an expression anew for every host, a millisecond each. Nearly all expressions of inventories are like these; whatever else
+The core recompiles an expression for every host, a millisecond each. Nearly all expressions of inventories are like these; whatever else
 there is goes to the engine, and so does everything where the two could differ.
 """
 

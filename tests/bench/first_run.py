@@ -4,7 +4,7 @@
 """From a clone to the first 200 through the edge and to the status page, as a first user goes: with every cache empty, and with caches warm.
 
 Packages of the machine's own package manager are installed already; everything else (Python packages, collections, server image,
-container images) is made anew in the cold run. The commands are counted as they are typed, and a file that differs from the clone afterwards
+container images) is recreated in the cold run. The commands are counted as they are typed, and a file that differs from the clone afterwards
 would count as an edit. Prints JSON and keeps it in `results/`.
 """
 
@@ -60,7 +60,7 @@ def edited(clone: Path) -> int:
 
 
 def measure(scratch: Path, lab: Lab) -> dict[str, Any]:
-    """The runs, each from the state the one before left."""
+    """The runs, each from the state the previous one left."""
     clone = scratch / "clone"
     caches = {"LAB_CACHE": str(scratch / "lab"), "UV_CACHE_DIR": str(scratch / "uv"), "npm_config_cache": str(scratch / "npm")}
     # `make bench ARGS=…` hands its own arguments to every make below it.

@@ -129,7 +129,7 @@ class Bench:
 
     def image(self, service: str, tag: str) -> None:
         """Another image of a service in the compose file."""
-        self.compose(f"s#image: .*quetrex/{service}@.*#image: {self.images[service][tag]}#", f"{service} {tag} in place of the one before")
+        self.compose(f"s#image: .*quetrex/{service}@.*#image: {self.images[service][tag]}#", f"{service} {tag} in place of the previous one")
 
     def web_setting(self, value: str) -> None:
         """Another setting of the application: the same image is released with it."""

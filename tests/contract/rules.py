@@ -496,7 +496,28 @@ def missing_headers(root: Path) -> list[str]:
     return [name for name, text in text_files(root) if name.endswith(".py") and text and HEADER not in text[:400]]
 
 
+GLOSSARY = "CONTRIBUTING.md"
+# What was released is not rewritten: a migration's checksum is recorded in databases, and the changelog says what was.
+AS_WRITTEN = ("CHANGELOG.md", "LICENSE", "changelogs/", "roles/supabase_database/files/profiles/", "tests/bench/results/")
+
+
+def avoided_words(root: Path) -> list[str]:
+    """Words of the glossary's last column, wherever else they stand."""
+    if not (root / GLOSSARY).exists():
+        return []
+    rows = [line.split("|") for line in (root / GLOSSARY).read_text().partition("## Glossary")[2].splitlines() if line.count("|") == 4]
+    avoided = {word: row[1].strip() for row in rows for word in re.findall(r"`([a-z ]+)`", row[3])}
+    words = re.compile(rf"\b(?:{'|'.join(avoided)})\b", re.IGNORECASE) if avoided else None
+    return [
+        f"{name}: {match.group(0)} (write {avoided[match.group(0).lower()]})"
+        for name, text in text_files(root)
+        if words and name != GLOSSARY and not name.startswith(AS_WRITTEN)
+        for match in words.finditer(text)
+    ]
+
+
 TREE_RULES: list[Rule] = [
+    avoided_words,
     quoted_messages,
     documented_variables,
     check_mode_starts_nothing,

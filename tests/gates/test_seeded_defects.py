@@ -325,6 +325,11 @@ def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path)
         (rules.versions_agree, {"requirements.yml": "---\ncollections: []\n"}, "hetzner.hcloud"),
         (rules.versions_agree, {"docs/start.md": "pip install 'ansible-core>=2.17'\n", "meta/runtime.yml": '---\nrequires_ansible: ">=2.18.0"\n'}, "2.17"),
         (rules.secrets, {"tools/a": "-----BEGIN OPENSSH " + "PRIVATE KEY-----\n" + "b" * 70}, "tools/a"),
+        (
+            rules.avoided_words,
+            {"CONTRIBUTING.md": "## Glossary\n\n| recreate | make again | `an` `ew` |\n".replace("` `", ""), "tools/a": "An" + "ew.\n"},
+            "write recreate",
+        ),
         (rules.machine_paths, {"tools/a": "cd " + "/home" + "/somebody/x\n"}, "tools/a"),
         (rules.missing_headers, {"tools/a.py": "x = 1\n"}, "tools/a.py"),
     ],

@@ -150,7 +150,7 @@ def a_platform_to_be_killed(mortal_lab: Mortal, request: pytest.FixtureRequest) 
 
 
 def restored(platform: Platform, *playbooks: str) -> str:
-    """Puts back what a failed test left, and says what it was. Where the playbooks cannot, the platform is made anew."""
+    """Puts back what a failed test left, and says what it was. Where the playbooks cannot, the platform is recreated."""
     for api in platform.facts["apis"]:
         mortal.faults(platform, api)
     runs = {playbook: platform.play(playbook, *(["--diff"] if playbook == "site" else [])) for playbook in playbooks}

@@ -159,7 +159,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, collection_tree: Path) -> It
         assert made.names("organizations") == {"Default"}
         # beforehand it says what it would make
         for word in ("template site", "step plan", "schedule verify", "project quetrex production"):
-            assert f"Tell what this run would make besides ({word})" in planned.changed
+            assert f"Show what this run would create besides ({word})" in planned.changed
         done = made.run()
         assert done.code == 0, done.output
         yield made
@@ -192,7 +192,7 @@ def test_other_secrets(world: World) -> None:
         world.given["awx_controller_secrets"] = {"vault_one": "first-secret", "vault_two": "second-secret"}
         planned = world.run("--check")
         # what hangs on the templates stays as it is
-        assert "Tell what this run would make besides (template site)" in planned.changed
+        assert "Show what this run would create besides (template site)" in planned.changed
         assert [one for one in planned.changed if re.search("step|schedule|workflow|source", one)] == []
         changed = world.run()
         assert changed.code == 0, changed.output

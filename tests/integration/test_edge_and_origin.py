@@ -127,7 +127,7 @@ def test_renewal_not_served(platform: Platform) -> None:
 
 @pytest.mark.long
 def test_certificate_of_lost_machine(platform: Platform) -> None:
-    """A new machine has neither key nor certificate of the one before; only the zone's list still tells of it."""
+    """A new machine has neither key nor certificate of the previous one; only the zone's list still tells of it."""
     dead, foreign = served_serial(platform), issued_elsewhere(platform)
     platform.on_server("rm /opt/platform/nginx/tls/origin.key /opt/platform/nginx/tls/origin.pem")
     run = platform.play("certificate_renew")

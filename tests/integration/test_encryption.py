@@ -207,7 +207,7 @@ def test_new_key_new_volume(sealed: Sealed) -> None:
 
 
 def test_no_image_with_key(sealed: Sealed) -> None:
-    """The last story: it leaves a server that nobody logs into."""
+    """The last one: it leaves a server that nobody logs into."""
     clean = (CHECKOUT / "roles/golden_image/files/clean.sh").read_text()
     told = sealed.on_server(f"set +e\n( {clean}\n) 2>&1\necho ended with $?")
     assert "a volume's key is left in /etc/platform/volume.key" in told

@@ -69,7 +69,7 @@ def armed_and_dead(solo: Solo, variables: Mapping[str, Any], role: str, guard: s
 
 
 def stopping_at_every_task(solo: Solo, variables: Mapping[str, Any]) -> int:
-    """Plays all roles; before each task the run stands still as a dead one would, while the owner logs in anew. Returns how often."""
+    """Plays all roles; before each task the run stands still as a dead one would, while the owner logs in again. Returns how often."""
     argv = solo.command(GUARDS | dict(variables), ROLES)
     child = subprocess.Popen(argv, cwd=CHECKOUT, env=solo.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
     stops, said = 0, []

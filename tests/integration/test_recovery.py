@@ -151,7 +151,7 @@ def valid_certificates(mortal: Mortal) -> set[str]:
 
 @pytest.mark.long
 def test_golden_image(mortal: Mortal) -> None:
-    """From a golden image visitors are served before zone and database are looked after."""
+    """From a golden image visitors are served before zone and database are prepared."""
     built = mortal.play("image_build")
     assert built.code == 0, built.explain()
     server, identity, asked = mortal.server, host_key(mortal), len(mortal.exchanges("supabase"))

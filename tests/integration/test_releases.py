@@ -313,7 +313,7 @@ def test_killed_anywhere(platform: Platform) -> None:
 @pytest.mark.long
 @pytest.mark.usefixtures("short")
 def test_killed_before_record(platform: Platform) -> None:
-    """The next one undoes it, and makes the very colour anew that visitors are at. The server is busy, so that nginx hears of it late."""
+    """The next one undoes it, and makes the very colour again that visitors are at. The server is busy, so that nginx hears of it late."""
     web = images(platform)
     assert engine(platform, "deploy", web[NEW])["current"]["version"] == NEW
     killed = f"quetrex-release deploy {web[OLD]} >/run/killed.log 2>&1 & until grep -q ^verify /run/killed.log; do sleep 0.02; done; kill -9 $!"

@@ -219,7 +219,7 @@ def test_the_certificate_and_its_key(platform: Inventory) -> None:
         platform.done("secret_rotate", "-e", "secret_rotate=certificate")
         # as after each renewal, the stack loads nginx's files once more
         again = platform.done("site")
-        assert set(again.changed_tasks) <= {"quetrex.platform.app_stack : Write, validate and run the stack"}, again.explain()
+        assert set(again.changed_tasks) <= {"quetrex.platform.app_stack : Write, validate and start the stack"}, again.explain()
     after = platform.on_server(look).split()
     assert before[0] != after[0]
     assert before[2] != after[2]
@@ -280,7 +280,7 @@ def test_the_password_of_the_database(platform: Inventory) -> None:
     assert [opens(platform, word) for word in (first, "database-second")] == [False, True]
     assert platform.application("DATABASE_URL").count("database-second") == 1
     again = platform.done("secret_rotate", "-e", "secret_rotate=database")
-    assert "Let the database take the password of the inventory" not in " ".join(again.changed_tasks), again.explain()
+    assert "Set the inventory's password" not in " ".join(again.changed_tasks), again.explain()
 
 
 def opens(platform: Inventory, password: str) -> bool:

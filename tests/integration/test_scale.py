@@ -94,7 +94,7 @@ def test_image_has_no_secret(growing: Growing) -> None:
 
 
 def test_image_not_kept(growing: Growing) -> None:
-    """An image that cannot be kept costs nothing and leaves the one before."""
+    """An image that cannot be kept costs nothing and leaves the previous one."""
     (before,) = growing.api.images.get_all(type=["snapshot"])
     told = growing.told("golden_image")
     faults(growing, "hetzner", {"effect": {"domain": "action", "command": "create_image", "code": "action_failed"}})

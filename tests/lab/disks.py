@@ -51,7 +51,7 @@ def unplug(path: Path) -> None:
 def at_this_moment(path: Path) -> Path:
     """A copy of what has reached the disk; what is still in the server's memory is not in it.
 
-    The kernel writes on while it is copied. A copy of half one moment and half another is what no disk ever holds, and is made anew.
+    The kernel writes on while it is copied. A copy of half one moment and half another is what no disk ever holds, and is recreated.
     """
     copy = path.with_suffix(".cut")
     for _try in range(COPIES):

@@ -121,12 +121,12 @@ def faults(lab: Lab) -> list[Fault]:
         ),
         Fault("a port opened at Hetzner", "cloud", "Firewall", lambda: hand.open_everywhere(8081), lambda: hand.close(8081)),
         Fault(
-            "a page rule edited", "edge", "Cache what may be cached",
+            "a page rule edited", "edge", "Apply the page rules",
             lambda: hand.api("cloudflare", "PATCH", target, {"actions": [{"id": "cache_level", "value": "bypass"}]}),
             lambda: hand.api("cloudflare", "PATCH", target, {"actions": rule["actions"]}),
         ),
         Fault(
-            "a record changed", "edge", "Point the names at the origin",
+            "a record changed", "edge", "Point the records at the origin",
             lambda: hand.api("cloudflare", "PATCH", www, {"content": lab.control}),
             lambda: hand.api("cloudflare", "PATCH", www, {"content": record["content"]}),
         ),

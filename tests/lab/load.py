@@ -4,7 +4,7 @@
 """A bounded, steady load on a lab's platform: keep-alive GETs and POSTs, three-second requests, sessions in Redis, event streams, websockets.
 
 A program of its own, so that it can run in the namespace of the edge or of a visitor: it ends on SIGTERM or after
-`--seconds` and then prints one JSON document with every answer's start and version, every loss, and every open socket's story.
+`--seconds` and then prints one JSON document with every answer's start and version, every loss, and every open socket's scenario.
 With `--watch FILE` the number of answers so far stands in that file.
 """
 
@@ -183,8 +183,8 @@ class Client:
             socket_.ended = f"cut: {type(error).__name__}"
         finally:
             socket_.close()
-        story = {"opened": round(began, 3), "ended": round(time.time(), 3), "how": socket_.ended or "by the client", "version": version}
-        self.seen.sockets.append(story | {"sent": sent, "echoed": back})
+        scenario = {"opened": round(began, 3), "ended": round(time.time(), 3), "how": socket_.ended or "by the client", "version": version}
+        self.seen.sockets.append(scenario | {"sent": sent, "echoed": back})
 
     def run(self, end: threading.Event) -> None:
         """Requests until the end."""

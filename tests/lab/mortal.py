@@ -40,15 +40,15 @@ class Moment:
 
 # In each of them something has been told to somebody and is not known to be done: the order of the server, a migration, packages, a release …
 MOMENTS = {
-    "server": Moment("hetzner_server : server | Make sure there is exactly one", 1.0),
+    "server": Moment("hetzner_server : server | Create or update the server", 1.0),
     "database": Moment("supabase_database : Apply the migrations"),
     "packages": Moment("host_baseline : Install the base packages", 1.5),
     "ssh": Moment("ssh_hardening"),
     "engine": Moment("docker_engine : Install the engine", 3.0),
-    "certificate": Moment("origin_certificate : certificate | Have one issued"),
-    "stack": Moment("app_stack : Write, validate and run the stack", 2.0),
+    "certificate": Moment("origin_certificate : certificate | Issue a certificate"),
+    "stack": Moment("app_stack : Write, validate and start the stack", 2.0),
     "release": Moment("app_release : Release the application", 3.0),
-    "names": Moment("cloudflare_zone : records | Point the names"),
+    "names": Moment("cloudflare_zone : records | Point the records"),
     "monitors": Moment("uptime_monitors"),
 }
 

@@ -107,10 +107,10 @@ def inject(observed: dict[str, Any], fault: str) -> None:
         "backup failed": lambda: box["backups"].update(ok=False),
         "page broken": lambda: observed["probe"]["checks"][0].update(ok=False, detail="status 502, expected 200"),
         "record changed": lambda: observed["drift"]["drift"].append(
-            {"kind": "changed", "role": "cloudflare_zone", "task": "Point the names at the origin", "host": "localhost", "diff": ["-192.0.2.9", "+192.0.2.7"]}
+            {"kind": "changed", "role": "cloudflare_zone", "task": "Point the records at the origin", "host": "localhost", "diff": ["-192.0.2.9", "+192.0.2.7"]}
         ),
         "role fails": lambda: observed["drift"]["drift"].append(
-            {"kind": "failed", "role": "supabase_database", "task": "Try who may do what", "host": "localhost", "message": "denied expected, 1 row"}
+            {"kind": "failed", "role": "supabase_database", "task": "Test the permissions", "host": "localhost", "message": "denied expected, 1 row"}
         ),
         "drift unknown": lambda: observed.update(drift={"msg": "it did not end"}),
         "grant added": lambda: observed.update(

@@ -47,7 +47,7 @@ class Current(t.NamedTuple):
         return next((part for part, row in self.servers.items() if row["id"] == number), "")
 
     def addresses_of(self, part: str) -> list[Answer]:
-        """Return the lasting addresses of a server."""
+        """Return the Primary IPs of a server."""
         return [one for one in self.addresses if one["assignee_id"] == self.servers[part]["id"]]
 
 

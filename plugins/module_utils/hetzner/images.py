@@ -54,9 +54,9 @@ def unfit(image: Answer, server_type: Answer | None, golden: Golden, now: dateti
     if BROKEN in labels:
         return "a server made from it did not come up"
     if labels.get("recipe") != golden.labels.get("recipe", labels.get("recipe")):
-        return "it was made by other roles or settings; make it anew with image_build"
+        return "it was made by other roles or settings; make a new one with image_build"
     if golden.max_age_days and age > golden.max_age_days:
-        return f"it is {age:.0f} days old, {golden.max_age_days:g} are allowed; make it anew with image_build"
+        return f"it is {age:.0f} days old, {golden.max_age_days:g} are allowed; make a new one with image_build"
     if server_type is None:
         return "the server type is not in the catalogue"
     if image["architecture"] != server_type["architecture"]:

@@ -109,7 +109,7 @@ def send(url: str, body: str) -> None:
 
 
 def report(settings: Settings, found: t.Sequence[Finding], tell: Send, tries: int = 3) -> str:
-    """What was told: `well`, `failure`, `silence` where the service knows no failures, `nothing` without a service. Raises OSError."""
+    """What was reported: `well`, `failure`, `silence` where the service knows no failures, `nothing` without a service. Raises OSError."""
     if not settings.url:
         return "nothing"
     if found and not settings.fails:

@@ -114,7 +114,7 @@ def _difference(event: Json) -> Finding:
 
 
 def probe(observed: Json) -> list[Finding]:
-    """What visitors and strangers saw. A challenge says nothing of the platform, so it is told once, and a failed handshake with the edge's certificate."""
+    """What visitors and strangers saw. A challenge says nothing of the platform, so it is reported once, and a failed handshake with the edge's certificate."""
     wrong = [check for check in observed.get("checks") or [] if not check["ok"]]
     challenged = [check for check in wrong if check.get("code") == "challenged"]
     found = [

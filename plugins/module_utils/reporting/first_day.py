@@ -105,7 +105,7 @@ def command(wanted: t.Callable[[int, str], bool]) -> t.Callable[[Json], Verdict]
 
 
 def serial(observed: Json) -> Verdict:
-    """Whether the certificate's identifier at Cloudflare is its serial number in decimal: by it the one before is found and revoked."""
+    """Whether the certificate's identifier at Cloudflare is its serial number in decimal: by it the previous one is found and revoked."""
     done = ran(observed.get("serial") or {})
     if done is None or done[0] or "=" not in done[1] or not observed.get("ids"):
         return NOT_ASKED, "the server or Cloudflare could not be asked"

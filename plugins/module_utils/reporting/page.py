@@ -148,7 +148,7 @@ def _todo(overview: Overview, title: str, wanted: t.Sequence[str]) -> _Html:
     return _tag("section", _tag("h2", title), _tag("ul", _each(items), class_="todo"), class_="wide")
 
 
-# What a forecast says, as a sentence after "6 GB of 8 GB"; a date is told with what it is the date of.
+# What a forecast says, as a sentence after "6 GB of 8 GB"; a date is shown with what it is the date of.
 FULL = {"no limit": "", "reached": "full now", "too few samples yet": "no forecast yet: too few samples"}
 
 
@@ -274,7 +274,7 @@ def page(overview: Overview) -> str:
     """The whole page. The policy in its head keeps it from loading anything, whatever somebody manages to get into a text."""
     worst = _worst(states(overview.findings), list(PARTS))
     worst = "ok" if worst == "note" else worst
-    headline = {"ok": "All is well", "warning": "Well, with warnings", "problem": "Something has to be mended"}[worst]
+    headline = {"ok": "All is well", "warning": "Well, with warnings", "problem": "Something needs attention"}[worst]
     at = moment(overview.at).astimezone(dt.timezone.utc)
     took = f", in {overview.observed['seconds']} s" if overview.observed.get("seconds") else ""
     head = _tag(

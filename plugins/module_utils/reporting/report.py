@@ -55,7 +55,7 @@ def summary(findings: t.Sequence[Finding]) -> str:
     if not findings:
         return "Everything is as described."
     told = [counted(number, state) for state, number in counts.items() if number]
-    return ", ".join(told) + ("." if counts["problem"] else "; nothing that has to be mended now.")
+    return ", ".join(told) + ("." if counts["problem"] else "; nothing that needs attention now.")
 
 
 def drift_words(drift: Json) -> str:

@@ -86,7 +86,7 @@ def contains(database: Database, version: str) -> bool:
 
 @contextlib.contextmanager
 def lock(database: Database, wait: float) -> Iterator[None]:
-    """Be the only run on this database; wait up to `wait` seconds for the one before. Ends with the session at the latest."""
+    """Be the only run on this database; wait up to `wait` seconds for the previous one. Ends with the session at the latest."""
     if not database.run("SELECT pg_catalog.pg_try_advisory_lock(%s)", (LOCK,))[0][0]:
         _wait_for_lock(database, wait)
     try:

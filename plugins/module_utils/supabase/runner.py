@@ -401,7 +401,7 @@ class _File:
     noted: bool = False
 
     def start(self, number: int) -> int:
-        """Where a step begins: behind the one before it."""
+        """Where a step begins: behind the end of the previous one."""
         return self.steps[number - 1].end if number else 0
 
     @property

@@ -38,9 +38,9 @@ class BetterStack:
         return Limits()
 
     def told(self, _contacts: t.Sequence[str], channels: t.Mapping[str, bool], limits: Limits) -> tuple[Json, list[str]]:
-        """By which channels whoever is on call is told; the people are the team's on-call calendar's business."""
+        """By which channels whoever is on call is notified; the people are the team's on-call calendar's business."""
         lost = [channel for channel in ("sms", "call") if channels.get(channel) and not limits.messages]
-        said = [f"Nobody is told by {' or '.join(lost)}: {limits.plan} has neither."] if lost else []
+        said = [f"Nobody is notified by {' or '.join(lost)}: {limits.plan} has neither."] if lost else []
         return {channel: bool(channels.get(channel)) and channel not in lost for channel in CHANNELS}, said
 
     def fetch(self) -> list[Found]:

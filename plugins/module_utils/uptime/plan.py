@@ -4,7 +4,7 @@
 """Monitors as they are described, whatever the service, and the steps from what is there to that. Pure functions.
 
 Wanted and found monitors have the same shape: name, kind (`http` asks an address, `heartbeat` waits to be told), url, interval in seconds, grace in
-seconds, paused, and `told`, who is told in the service's own words.
+seconds, paused, and `told`, who is notified, in the service's own words.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ def within(wanted: t.Sequence[Json], found: t.Sequence[Found], limits: Limits) -
             kept.append(one)
             continue
         if one["kind"] == "heartbeat" and not limits.heartbeats:
-            said.append(f"{one['name']} is not made: {limits.plan} has no heartbeats. What only the server sees goes to its journal, and nobody is told of it.")
+            said.append(
+                f"{one['name']} is not made: {limits.plan} has no heartbeats. What only the server sees goes to its journal, and nobody is notified of it."
+            )
             continue
         slow = one["kind"] == "http" and one["interval"] < limits.interval
         if slow:

@@ -11,11 +11,11 @@ for unit in docker.socket docker.service containerd.service cron.service unatten
   if systemctl --quiet is-active "$unit"; then systemctl stop "$unit"; fi
 done
 
-# cloud-init shall believe it has never run, and find its data anew.
+# cloud-init shall believe it has never run, and read its data again.
 cloud-init clean --logs --seed
 rm -rf /var/lib/cloud/instances /var/lib/cloud/instance /var/lib/cloud/seed /var/lib/cloud/data
 
-# Identity and logins: cloud-init and the platform's roles make them anew.
+# Identity and logins: cloud-init and the platform's roles recreate them.
 rm -f /etc/ssh/ssh_host_*
 rm -rf /root/.ssh /home/*/.ssh /etc/ssh/authorized_keys.d/* /etc/sudoers.d/90-cloud-init-users
 rm -f /var/lib/dbus/machine-id /var/lib/docker/engine-id /etc/docker/key.json

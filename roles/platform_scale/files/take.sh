@@ -10,7 +10,7 @@ mountpoint --quiet "$state" || { echo "$state is not mounted" >&2; exit 1; }
 docker start platform-redis platform-nginx platform-runner >/dev/null
 quetrex-release --json ensure >/dev/null
 deadline=$(($(date +%s) + 60))
-# The page itself is asked: Docker takes up to its interval to call a container healthy again that ran on without Redis. A sick runner keeps nobody waiting.
+# The page itself is asked: Docker takes up to its interval to call a container healthy again that ran on without Redis. An unhealthy runner keeps nobody waiting.
 while ! { [ -n "$(docker ps --quiet --filter 'name=^platform-redis$' --filter health=healthy)" ] &&
           curl --silent --fail --insecure --max-time 3 --output /dev/null --resolve "$name:443:127.0.0.1" "https://$name$path"; }; do
   if [ "$(date +%s)" -ge "$deadline" ]; then

@@ -62,7 +62,7 @@ class Rules:
     pool_size: int = 15
     allowed: list[str] | None = None
     tls_enforced: bool = False
-    # For how many more logins the right password is still unknown here, as on a node that has cached the one before.
+    # For how many more logins the right password is still unknown here, as on a node that has cached the previous one.
     stale: int = 0
 
 

@@ -88,7 +88,7 @@ def test_no_rules_at_all_drop_everything(lab: Lab) -> None:
 
 
 def test_a_change_of_rules_is_one_step(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is allowed before and after is never cut off in between, and a set that is refused leaves the one before."""
+    """What is allowed before and after is never cut off in between, and a set that is refused leaves the previous one."""
     ssh = {"direction": "in", "protocol": "tcp", "port": "22", "source_ips": ANYONE}
     out = {"direction": "out", "protocol": "tcp", "port": "1-65535", "destination_ips": ANYONE}
     net.set_firewall(lab, "s1", [ssh, out])

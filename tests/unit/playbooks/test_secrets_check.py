@@ -65,7 +65,7 @@ def test_each_missing_one_is_named_with_what_it_is_for(inventory: Path, collecti
     vault.write_text(yaml.safe_dump(kept))
     done = check(inventory, collection_tree, HCLOUD_TOKEN="")
     assert done.returncode == 2
-    failure = done.stdout.partition("Want every one to be there")[2]
+    failure = done.stdout.partition("Require every secret")[2]
     for words in (
         "platform_hetzner_api_token (server, volume, addresses, firewall and the inventory): is empty",
         "platform_cloudflare_api_token (names, zone settings, cache and the origin certificate): cannot be read",
@@ -91,7 +91,7 @@ def test_closed_sops_file(inventory: Path, sops_file: Path, collection_tree: Pat
     sops_file.write_text(yaml.safe_dump(dict.fromkeys(yaml.safe_load(sops_file.read_text()), SEALED)))
     done = check(inventory, collection_tree, HCLOUD_TOKEN=VALUE)
     assert done.returncode == 2
-    failure = " ".join(done.stdout.partition("Want every one to be there")[2].split())
+    failure = " ".join(done.stdout.partition("Require every secret")[2].split())
     for name in ("platform_cloudflare_api_token", "platform_registry.password", "platform_app_secrets.STRIPE_SECRET_KEY"):
         assert f"{name} (" in failure, failure
     assert "is still encrypted by SOPS; set ANSIBLE_VARS_ENABLED=host_group_vars,community.sops.sops" in failure

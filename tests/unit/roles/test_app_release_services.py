@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exchanges of Redis, the runner and nginx: what differs, in which order, and back when the new one is sick."""
+"""Exchanges of Redis, the runner and nginx: what differs, in which order, and back when the new one is unhealthy."""
 
 from __future__ import annotations
 

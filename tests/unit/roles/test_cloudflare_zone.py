@@ -94,7 +94,7 @@ def test_nothing_is_asked_twice_when_nothing_changed(role: Role) -> None:
 
 
 def test_server_without_ipv6(role: Role) -> None:
-    """A server without IPv6 leaves no address of the one before."""
+    """A server without IPv6 leaves no address of the previous one."""
     role.run(cloudflare_zone_origin_ipv6="2001:db8::1")
     assert {kind for _name, kind, _content in role.records("quetrex.test")} == {"A", "AAAA"}
     role.api.forget()

@@ -121,7 +121,7 @@ def test_the_profile_is_given_up(scratch: MakeScratch, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["old", "new"])
 @pytest.mark.parametrize("shape", ["todo", "organisations", "realtime"])
 def test_no_drift_where_default_privileges_give(scratch: MakeScratch, tmp_path: Path, shape: str, kind: Any) -> None:
-    """Grants that come from Supabase's default privileges are no change past the migrations; a planted one on a closed table is."""
+    """Grants that come from Supabase's default privileges are no change past the migrations; a seeded one on a closed table is."""
     database, folder = scratch(kind), folder_of(tmp_path, shape)
     run(database, folder)
     target = Target(**database.options())

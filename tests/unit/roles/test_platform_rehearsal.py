@@ -44,7 +44,7 @@ def of_site() -> list[str]:
     return [role["role"].rpartition(".")[2] for role in roles if role["role"].rpartition(".")[2] not in PRODUCTION]
 
 
-@pytest.mark.parametrize(("playbook", "name"), [("recover_rehearse", "Prepare the server"), ("image_build", "Prepare it as every server")])
+@pytest.mark.parametrize(("playbook", "name"), [("recover_rehearse", "Prepare the server"), ("image_build", "Prepare it like every other server")])
 def test_the_same_roles_in_the_same_order(playbook: str, name: str) -> None:
     roles = imported(play(playbook, name)["tasks"])
     assert len(roles) >= 4
@@ -82,7 +82,7 @@ def test_nothing_is_written_into_productions_state_folder() -> None:
     """Every default of the roles it uses that names this folder is another one in a rehearsal."""
     given = variables()
     main = yaml.safe_load((ROLES / "platform_rehearsal/tasks/main.yml").read_text())
-    server = next(task for block in main for task in block.get("block", []) if task.get("name") == "Make the throw-away server")["vars"]
+    server = next(task for block in main for task in block.get("block", []) if task.get("name") == "Create the throw-away server")["vars"]
     found = 0
     for role, overridden in [(role, given) for role in of_site()] + [("hetzner_server", server)]:
         defaults = yaml.safe_load((ROLES / role / "defaults/main.yml").read_text())
@@ -112,7 +112,10 @@ def test_address_removed_in_time() -> None:
     """The address is taken out before nobody knows it any more."""
     tasks = yaml.safe_load((ROLES / "platform_rehearsal/tasks/delete.yml").read_text())
     names = [task["name"] for task in tasks]
-    order = [names.index(f"delete | {name}") for name in ("Look which addresses it has", "Let it out of the database", "The server with all it has")]
+    order = [
+        next(place for place, name in enumerate(names) if name.startswith(f"delete | {begin}"))
+        for begin in ("Read its addresses", "Remove it from the database's restrictions", "Delete the server")
+    ]
     assert order == sorted(order)
     assert tasks[order[0]]["check_mode"] is True
 

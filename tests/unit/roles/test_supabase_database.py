@@ -64,7 +64,7 @@ def apply(scratch: Scratch) -> Report:
 
 
 @pytest.fixture(params=["old", "new"])
-def mended(request: pytest.FixtureRequest, scratch: MakeScratch) -> Scratch:
+def repaired(request: pytest.FixtureRequest, scratch: MakeScratch) -> Scratch:
     database = scratch(request.param)
     apply(database)
     return database
@@ -80,9 +80,9 @@ def people(database: Scratch) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_attack_is_refused(mended: Scratch, attack: str) -> None:
-    ids = people(mended)
-    with mended.acting("authenticated", ids["me"]) as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
+def test_attack_is_refused(repaired: Scratch, attack: str) -> None:
+    ids = people(repaired)
+    with repaired.acting("authenticated", ids["me"]) as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
         cursor.execute(ATTACKS[attack].format(**ids))
 
 
@@ -109,15 +109,15 @@ def test_truncate_privilege(scratch: MakeScratch) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("statement", ["SELECT 1 FROM {}", "DELETE FROM {}", "TRUNCATE {} CASCADE", "INSERT INTO {} DEFAULT VALUES"])
-def test_anonymous_visitors_reach_nothing(mended: Scratch, table: str, statement: str) -> None:
-    with mended.acting("anon") as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
+def test_anonymous_visitors_reach_nothing(repaired: Scratch, table: str, statement: str) -> None:
+    with repaired.acting("anon") as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
         cursor.execute(statement.format(f"public.{table}"))
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_others_rows_are_invisible(mended: Scratch, table: str) -> None:
-    ids = people(mended)
-    with mended.acting("authenticated", ids["me"]) as cursor:
+def test_others_rows_are_invisible(repaired: Scratch, table: str) -> None:
+    ids = people(repaired)
+    with repaired.acting("authenticated", ids["me"]) as cursor:
         cursor.execute(f"SELECT {'id' if table == 'profiles' else 'user_id'} FROM public.{table}")  # noqa: S608 - TABLES are our own
         assert [str(row[0]) for row in cursor.fetchall()] == [ids["me"]]
 
@@ -130,16 +130,16 @@ def test_others_rows_are_invisible(mended: Scratch, table: str) -> None:
         "DELETE FROM public.projects WHERE user_id = '{other}'",
     ],
 )
-def test_others_rows_cannot_be_changed(mended: Scratch, statement: str) -> None:
-    ids = people(mended)
-    with mended.acting("authenticated", ids["me"]) as cursor:
+def test_others_rows_cannot_be_changed(repaired: Scratch, statement: str) -> None:
+    ids = people(repaired)
+    with repaired.acting("authenticated", ids["me"]) as cursor:
         cursor.execute(statement.format(**ids))
         assert cursor.rowcount == 0
 
 
-def test_users_do_what_the_app_lets_them_do(mended: Scratch) -> None:
-    ids = people(mended)
-    with mended.acting("authenticated", ids["me"]) as cursor:
+def test_users_do_what_the_app_lets_them_do(repaired: Scratch) -> None:
+    ids = people(repaired)
+    with repaired.acting("authenticated", ids["me"]) as cursor:
         cursor.execute("UPDATE public.profiles SET full_name = 'Me', avatar_url = 'https://x/y.png' WHERE id = %s RETURNING updated_at = now()", (ids["me"],))
         assert cursor.fetchall() == [(True,)]
         cursor.execute("INSERT INTO public.projects (name, github_repo, github_owner) VALUES ('second', 'r', 'o') RETURNING user_id::text, runner_status")
@@ -168,35 +168,35 @@ OVER_LIMIT = {
 
 
 @pytest.mark.parametrize("statement", OVER_LIMIT)
-def test_what_one_user_stores_is_bounded(mended: Scratch, statement: str) -> None:
-    ids = people(mended)
-    with mended.acting("authenticated", ids["me"]) as cursor, pytest.raises(psycopg2.errors.CheckViolation):
+def test_what_one_user_stores_is_bounded(repaired: Scratch, statement: str) -> None:
+    ids = people(repaired)
+    with repaired.acting("authenticated", ids["me"]) as cursor, pytest.raises(psycopg2.errors.CheckViolation):
         cursor.execute(OVER_LIMIT[statement].format(**ids))
 
 
 @pytest.mark.parametrize("address", ["", "me.png", "avatars/a:b.png", "/me.png?v=1:2", "https://x.example/y.png", "HTTP://x", "//cdn.example/me.png", None])
-def test_paths_and_web_addresses_are_pictures(mended: Scratch, address: str | None) -> None:
-    ids = people(mended)
-    with mended.acting("authenticated", ids["me"]) as cursor:
+def test_paths_and_web_addresses_are_pictures(repaired: Scratch, address: str | None) -> None:
+    ids = people(repaired)
+    with repaired.acting("authenticated", ids["me"]) as cursor:
         cursor.execute("UPDATE public.profiles SET avatar_url = %s WHERE id = %s", (address, ids["me"]))
         assert cursor.rowcount == 1
 
 
-def test_limit_of_projects(mended: Scratch) -> None:
+def test_limit_of_projects(repaired: Scratch) -> None:
     """A thousand projects of each user and any number by the service key."""
-    ids = people(mended)
+    ids = people(repaired)
     for account in ids.values():
-        with mended.acting("authenticated", account) as cursor:
+        with repaired.acting("authenticated", account) as cursor:
             cursor.execute("INSERT INTO public.projects (name) SELECT 'x' FROM generate_series(1, 999)")
             with pytest.raises(psycopg2.errors.CheckViolation, match="at most 1000 projects"):
                 cursor.execute("INSERT INTO public.projects (name) VALUES ('one more')")
-    with mended.acting("service_role") as cursor:
+    with repaired.acting("service_role") as cursor:
         cursor.execute("INSERT INTO public.projects (user_id, name) SELECT %s, 'x' FROM generate_series(1, 1001)", (ids["me"],))
 
 
-def test_sign_up_survives_what_a_provider_says(mended: Scratch) -> None:
-    account = mended.sign_up("long@example.com", full_name="x" * 5000, avatar_url="javascript:alert(1)")
-    assert mended.sql("SELECT char_length(full_name), avatar_url FROM public.profiles WHERE id = %s", (account,)) == [(200, None)]
+def test_sign_up_survives_what_a_provider_says(repaired: Scratch) -> None:
+    account = repaired.sign_up("long@example.com", full_name="x" * 5000, avatar_url="javascript:alert(1)")
+    assert repaired.sql("SELECT char_length(full_name), avatar_url FROM public.profiles WHERE id = %s", (account,)) == [(200, None)]
 
 
 def test_rows_over_the_limits_are_kept_aside_and_cut(scratch: MakeScratch, tmp_path: Path) -> None:
@@ -214,9 +214,9 @@ def test_rows_over_the_limits_are_kept_aside_and_cut(scratch: MakeScratch, tmp_p
     assert database.sql("SELECT char_length(name) FROM private.projects_over_limit") == [(300,)]
 
 
-def test_the_service_key_does_the_rest(mended: Scratch) -> None:
-    ids = people(mended)
-    with mended.acting("service_role") as cursor:
+def test_the_service_key_does_the_rest(repaired: Scratch) -> None:
+    ids = people(repaired)
+    with repaired.acting("service_role") as cursor:
         cursor.execute("UPDATE public.profiles SET subscription_tier = 'team', stripe_customer_id = 'cus_1' WHERE id = %s", (ids["me"],))
         cursor.execute("UPDATE public.projects SET runner_status = 'connected', last_activity = now() WHERE user_id = %s", (ids["me"],))
         cursor.execute("INSERT INTO public.runner_configs (user_id, hetzner_server_id) VALUES (%s, '1')", (ids["me"],))
@@ -227,31 +227,31 @@ def test_the_service_key_does_the_rest(mended: Scratch) -> None:
 
 
 @pytest.mark.parametrize("email", ["new@example.com", None])
-def test_sign_up_makes_the_profile(mended: Scratch, email: str | None) -> None:
-    account = mended.sign_up(email, full_name="New", avatar_url="https://x/y.png")
-    rows = mended.sql("SELECT email, full_name, avatar_url, subscription_tier FROM public.profiles WHERE id = %s", (account,))
+def test_sign_up_makes_the_profile(repaired: Scratch, email: str | None) -> None:
+    account = repaired.sign_up(email, full_name="New", avatar_url="https://x/y.png")
+    rows = repaired.sql("SELECT email, full_name, avatar_url, subscription_tier FROM public.profiles WHERE id = %s", (account,))
     assert rows == [(email, "New", "https://x/y.png", "individual")]
 
 
-def test_the_profile_follows_the_account(mended: Scratch) -> None:
-    account = people(mended)["me"]
-    mended.sql("UPDATE auth.users SET email = 'changed@example.com' WHERE id = %s", (account,), user="supabase_auth_admin")
-    assert mended.sql("SELECT email FROM public.profiles WHERE id = %s", (account,)) == [("changed@example.com",)]
-    mended.sql("DELETE FROM auth.users WHERE id = %s", (account,), user="supabase_auth_admin")
+def test_the_profile_follows_the_account(repaired: Scratch) -> None:
+    account = people(repaired)["me"]
+    repaired.sql("UPDATE auth.users SET email = 'changed@example.com' WHERE id = %s", (account,), user="supabase_auth_admin")
+    assert repaired.sql("SELECT email FROM public.profiles WHERE id = %s", (account,)) == [("changed@example.com",)]
+    repaired.sql("DELETE FROM auth.users WHERE id = %s", (account,), user="supabase_auth_admin")
     for table in TABLES:
-        assert mended.sql(f"SELECT count(*) FROM public.{table}") == [(1,)]  # noqa: S608 - TABLES are our own
+        assert repaired.sql(f"SELECT count(*) FROM public.{table}") == [(1,)]  # noqa: S608 - TABLES are our own
 
 
-def test_new_tables_are_closed(mended: Scratch) -> None:
-    mended.sql("CREATE TABLE public.later (id int); CREATE FUNCTION public.later() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+def test_new_tables_are_closed(repaired: Scratch) -> None:
+    repaired.sql("CREATE TABLE public.later (id int); CREATE FUNCTION public.later() RETURNS int LANGUAGE sql AS 'SELECT 1'")
     for role in ("anon", "authenticated", "service_role"):
         for statement in ("SELECT * FROM public.later", "TRUNCATE public.later", "SELECT public.later()"):
-            with mended.acting(role, "00000000-0000-0000-0000-000000000000") as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            with repaired.acting(role, "00000000-0000-0000-0000-000000000000") as cursor, pytest.raises(psycopg2.errors.InsufficientPrivilege):
                 cursor.execute(statement)
 
 
-def test_realtime_follows_projects_and_runners(mended: Scratch) -> None:
-    rows = mended.sql("SELECT tablename FROM pg_publication_tables WHERE pubname = 'supabase_realtime' ORDER BY 1")
+def test_realtime_follows_projects_and_runners(repaired: Scratch) -> None:
+    rows = repaired.sql("SELECT tablename FROM pg_publication_tables WHERE pubname = 'supabase_realtime' ORDER BY 1")
     assert rows == [("projects",), ("runner_configs",)]
 
 

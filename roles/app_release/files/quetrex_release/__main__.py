@@ -96,7 +96,7 @@ def holder(lock: TextIO) -> str:
 
 @contextlib.contextmanager
 def only_one(folder: Path, command: str, patience: float = BOOT_SECONDS) -> Iterator[None]:
-    """One release at a time; the second is told who is at it. The lock ends with the process, however it ends.
+    """One release at a time; the second learns who holds it. The lock ends with the process, however it ends.
 
     What the server does by itself after a reboot is waited for, at most `patience` seconds: nobody could know of it.
     """
@@ -205,7 +205,7 @@ def release(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
         for one in wishes(engine, arguments):
             done = (engine.deploy_runner if one.runner else engine.deploy)(one.image, one.inventory) | {"kept": one.kept}
             result = result | {"changed": result["changed"] or done["changed"], "runner": done} if one.runner else result | done
-    except Exception as problem:  # noqa: BLE001  # whatever it is, what serves is told
+    except Exception as problem:  # noqa: BLE001  # whatever it is, what serves is reported
         error = as_error(problem)
     with shielded():
         return ended(engine, result, error, before)

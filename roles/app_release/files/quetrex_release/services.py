@@ -80,7 +80,7 @@ class Services:
         try:
             error.logs = error.logs or self.server.said(f"platform-{name}")
             self._back(error, name)
-        except Exception as second:  # noqa: BLE001  # it is told beside the first
+        except Exception as second:  # noqa: BLE001  # it is reported beside the first
             error.outcome = Outcome.unknown
             error.args = (f"{error} Then going back failed: {second}",)
 

@@ -61,6 +61,6 @@ class Walk:
                 for step in reversed(steps):
                     if step.undo:
                         step.undo()
-            except Exception as second:  # noqa: BLE001  # it is told beside the first
+            except Exception as second:  # noqa: BLE001  # it is reported beside the first
                 error.outcome = Outcome.unknown
                 error.args = (f"{error} Then going back failed: {second}",)

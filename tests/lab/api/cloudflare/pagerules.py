@@ -168,7 +168,7 @@ def targets(value: str) -> list[Json]:
 
 
 def replace(zone: Json, rule_id: str, body: Json, *, merge: bool) -> Json:
-    """PUT (everything anew, `disabled` by default) or PATCH (what is given)."""
+    """PUT (everything again, `disabled` by default) or PATCH (what is given)."""
     rule = find(zone, rule_id)
     if not merge or "targets" in body:
         target = target_of(zone, body)

@@ -79,7 +79,7 @@ class CloudflareServer:
         return [f"{line['method']} {line['path']}" for line in self.log() if line["method"] != "GET"]
 
     def forget(self) -> None:
-        """Start the log anew."""
+        """Start the log again."""
         (self._root / "log" / "cloudflare.jsonl").unlink(missing_ok=True)
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ def test_four_ways(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> Non
     assert planned["changed"] is True
     assert cloudflare_api.writes() == []
     done = run_cloudflare(NAME, rules=RULES)
-    assert done["diff"]["after"] == planned["diff"]["after"], "check mode told the truth"
+    assert done["diff"]["after"] == planned["diff"]["after"], "check mode showed what was done"
     assert len(cloudflare_api.writes()) == 1
     assert run_cloudflare(NAME, rules=RULES)["changed"] is False
     assert run_cloudflare(NAME, check=True, rules=RULES)["changed"] is False

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every call of every module goes wrong in every way, once and for good.
 
-Each story is run without trouble first; its calls are the ones that are then hit, one after the other. What Cloudflare has afterwards is
+Each scenario is run without trouble first; its calls are the ones that are then hit, one after the other. What Cloudflare has afterwards is
 compared with what it had after the run without trouble, so a rule, record or certificate too many shows.
 """
 
@@ -46,11 +46,11 @@ EFFECTS: dict[str, Json] = {
 # A refusal is believed, whatever its status; everything else is trouble that passes.
 REFUSED = "success is false"
 # Those that differ in what may have happened and in how long is waited.
-LASTING = ("dropped after its effect", "429", "HTML 502")
+PERSISTENT = ("dropped after its effect", "429", "HTML 502")
 
 
 @dataclass(frozen=True)
-class Story:
+class Scenario:
     """A module, what was there before it ran, and how it is run; a value may be a question to the results of the runs before."""
 
     module: str
@@ -64,33 +64,33 @@ def serials(results: list[Json]) -> list[str]:
     return [results[-1]["certificate_id"]]
 
 
-STORIES = {
-    "records made": Story("dns_records", {"records": NAMES}),
-    "records moved": Story("dns_records", {"records": [{**row, "content": "192.0.2.2"} for row in NAMES]}, (("dns_records", {"records": NAMES}),)),
-    "records of another type": Story(
+SCENARIOS = {
+    "records made": Scenario("dns_records", {"records": NAMES}),
+    "records moved": Scenario("dns_records", {"records": [{**row, "content": "192.0.2.2"} for row in NAMES]}, (("dns_records", {"records": NAMES}),)),
+    "records of another type": Scenario(
         "dns_records",
         {"records": NAMES},
         (("dns_records", {"records": [NAMES[0], {"name": "www", "type": "CNAME", "content": "quetrex.test"}]}),),
     ),
-    "settings": Story("zone_settings", {"settings": {"min_tls_version": 1.2}, "bot_fight_mode": True}),
-    "page rules made": Story("page_rules", {"rules": [BYPASS, STATIC]}),
-    "page rules turned round, one replaced, one removed": Story(
+    "settings": Scenario("zone_settings", {"settings": {"min_tls_version": 1.2}, "bot_fight_mode": True}),
+    "page rules made": Scenario("page_rules", {"rules": [BYPASS, STATIC]}),
+    "page rules turned round, one replaced, one removed": Scenario(
         "page_rules",
         {"rules": [{**BYPASS, "target": "quetrex.test/v2/*"}, BYPASS], "exclusive": True},
         (("page_rules", {"rules": [BYPASS, STATIC, {"target": "quetrex.test/old", "actions": {"security_level": "high"}}]}),),
     ),
-    "cache rules made": Story("cache_rules", {"rules": CACHE}),
-    "cache rules changed": Story("cache_rules", {"rules": [CACHE[0], {**CACHE[1], "edge_ttl": "2 hours"}]}, (("cache_rules", {"rules": CACHE}),)),
-    "certificate issued": Story("origin_certificate", HOSTS),
-    "certificate renewed": Story(
+    "cache rules made": Scenario("cache_rules", {"rules": CACHE}),
+    "cache rules changed": Scenario("cache_rules", {"rules": [CACHE[0], {**CACHE[1], "edge_ttl": "2 hours"}]}, (("cache_rules", {"rules": CACHE}),)),
+    "certificate issued": Scenario("origin_certificate", HOSTS),
+    "certificate renewed": Scenario(
         "origin_certificate", {**HOSTS, "renew_before": 366, "certificate": lambda results: results[-1]["certificate"]}, (("origin_certificate", HOSTS),)
     ),
-    "certificate revoked": Story("origin_certificate", {"revoke": serials}, (("origin_certificate", HOSTS),)),
-    "certificates listed": Story("origin_certificate_info", {}, (("origin_certificate", HOSTS),)),
-    "purged": Story("cache_purge", {"everything": True}),
-    "permissions tried": Story("zone_info", {"permissions": PERMISSIONS, "access": "write"}, scopes=("Zone Read", "DNS Write", "Page Rules Read")),
-    "networks": Story("ips_info", {}),
-    "addresses let through": Story("access_rules", {"addresses": ["192.0.2.10", "2001:db8::1"]}, (("access_rules", {"addresses": ["192.0.2.9"]}),)),
+    "certificate revoked": Scenario("origin_certificate", {"revoke": serials}, (("origin_certificate", HOSTS),)),
+    "certificates listed": Scenario("origin_certificate_info", {}, (("origin_certificate", HOSTS),)),
+    "purged": Scenario("cache_purge", {"everything": True}),
+    "permissions tried": Scenario("zone_info", {"permissions": PERMISSIONS, "access": "write"}, scopes=("Zone Read", "DNS Write", "Page Rules Read")),
+    "networks": Scenario("ips_info", {}),
+    "addresses let through": Scenario("access_rules", {"addresses": ["192.0.2.10", "2001:db8::1"]}, (("access_rules", {"addresses": ["192.0.2.9"]}),)),
 }
 
 
@@ -111,14 +111,14 @@ def essence(api: CloudflareServer) -> Json:
 
 
 class Theatre:
-    """Plays stories on one server; its account is as new before each."""
+    """Plays scenarios on one server; its account is as new before each."""
 
     def __init__(self, api: CloudflareServer, run: Run) -> None:
         self.api, self._run = api, run
         self._zone, self._token = copy.deepcopy(api.zone), copy.deepcopy(api.cloud.state["tokens"][api.token])
 
-    def begin(self, story: Story) -> Callable[[], dict[str, Any]]:
-        """The state before the story, and how to run it."""
+    def begin(self, scenario: Scenario) -> Callable[[], dict[str, Any]]:
+        """The state before the scenario, and how to run it."""
         self.api.heal()
         self.api.cloud.calls.clear()
         self.api.zone.clear()
@@ -126,22 +126,22 @@ class Theatre:
         self.api.cloud.state["certificates"].clear()
         token = self.api.cloud.state["tokens"][self.api.token]
         token.update(copy.deepcopy(self._token))
-        results = [self._run(name, **arguments) for name, arguments in story.before]
-        if story.scopes:
-            token["scopes"] = list(story.scopes)
-        arguments = {name: value(results) if callable(value) else value for name, value in story.arguments.items()}
+        results = [self._run(name, **arguments) for name, arguments in scenario.before]
+        if scenario.scopes:
+            token["scopes"] = list(scenario.scopes)
+        arguments = {name: value(results) if callable(value) else value for name, value in scenario.arguments.items()}
         self.api.forget()
-        return lambda: self._run(story.module, **arguments)
+        return lambda: self._run(scenario.module, **arguments)
 
-    def rehearse(self, story: Story) -> tuple[int, Json, Json]:
+    def rehearse(self, scenario: Scenario) -> tuple[int, Json, Json]:
         """The run without trouble: how many calls it makes, what it returns, what is there afterwards."""
-        result = self.begin(story)()
+        result = self.begin(scenario)()
         assert "failed" not in result, result
         return len(self.api.log()), result, essence(self.api)
 
-    def hit(self, story: Story, call: int, effect: Json, times: int | None) -> tuple[Json, Callable[[], Json]]:
+    def hit(self, scenario: Scenario, call: int, effect: Json, times: int | None) -> tuple[Json, Callable[[], Json]]:
         """The run with trouble from one call on."""
-        play = self.begin(story)
+        play = self.begin(scenario)
         fault = {"match": {}, "effect": effect, "after": call} | ({} if times is None else {"times": times})
         self.api.fault(fault)
         result = play()
@@ -150,8 +150,8 @@ class Theatre:
 
 
 @pytest.fixture
-def theatre(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> Theatre:
-    """A server for one story with one kind of trouble."""
+def stage(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> Theatre:
+    """A server for one scenario with one kind of trouble."""
     return Theatre(cloudflare_api, run_cloudflare)
 
 
@@ -160,23 +160,23 @@ def is_clear(result: Json) -> bool:
     return result["failed"] is True and len(result["msg"]) > 20 and bool(result["failure"]["code"])
 
 
-def facts(story: Story, result: Json) -> Any:
+def facts(scenario: Scenario, result: Json) -> Any:
     """What a module that only tells has told."""
-    told = {"zone_info": "missing_permissions", "ips_info": "cidrs"}.get(story.module)
+    told = {"zone_info": "missing_permissions", "ips_info": "cidrs"}.get(scenario.module)
     return result[told] if told else None
 
 
 @pytest.mark.parametrize("effect", EFFECTS)
-@pytest.mark.parametrize("name", STORIES)
-def test_one_call_goes_wrong(theatre: Theatre, name: str, effect: str) -> None:
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_one_call_goes_wrong(stage: Theatre, name: str, effect: str) -> None:
     """It ends where it would have ended; a refusal ends in one clear error, and the next run does what is left."""
-    story = STORIES[name]
-    calls, expected, state = theatre.rehearse(story)
+    scenario = SCENARIOS[name]
+    calls, expected, state = stage.rehearse(scenario)
     assert calls > 0
     for call in range(calls):
-        result, again = theatre.hit(story, call, EFFECTS[effect], times=1)
+        result, again = stage.hit(scenario, call, EFFECTS[effect], times=1)
         where = f"call {call + 1} of {calls}: {result}"
-        if story.module == "ips_info" and effect == REFUSED:
+        if scenario.module == "ips_info" and effect == REFUSED:
             assert result["source"] == "packaged", where
             continue
         if effect != REFUSED:
@@ -187,22 +187,22 @@ def test_one_call_goes_wrong(theatre: Theatre, name: str, effect: str) -> None:
             assert "because" in result["msg"], where
             result = again()
             assert "failed" not in result, where
-        assert essence(theatre.api) == state, where
-        assert facts(story, result) == facts(story, expected), where
+        assert essence(stage.api) == state, where
+        assert facts(scenario, result) == facts(scenario, expected), where
 
 
-@pytest.mark.parametrize("effect", LASTING)
-@pytest.mark.parametrize("name", [name for name, story in STORIES.items() if story.module != "ips_info"])
-def test_the_api_stays_away(theatre: Theatre, name: str, effect: str) -> None:
+@pytest.mark.parametrize("effect", PERSISTENT)
+@pytest.mark.parametrize("name", [name for name, scenario in SCENARIOS.items() if scenario.module != "ips_info"])
+def test_the_api_stays_away(stage: Theatre, name: str, effect: str) -> None:
     """From one call on nothing is answered: one clear error before the deadline, and the next run finds nothing doubled."""
-    story = STORIES[name]
-    calls, expected, state = theatre.rehearse(story)
+    scenario = SCENARIOS[name]
+    calls, expected, state = stage.rehearse(scenario)
     for call in range(calls):
-        result, again = theatre.hit(story, call, EFFECTS[effect], times=None)
+        result, again = stage.hit(scenario, call, EFFECTS[effect], times=None)
         where = f"from call {call + 1} of {calls} on: {result}"
         assert is_clear(result), where
         assert result["failure"]["code"] in ("deadline", "uncertain"), where
         result = again()
         assert "failed" not in result, where
-        assert essence(theatre.api) == state, where
-        assert facts(story, result) == facts(story, expected), where
+        assert essence(stage.api) == state, where
+        assert facts(scenario, result) == facts(scenario, expected), where

@@ -30,7 +30,7 @@ def test_four_ways(cloudflare_api: CloudflareServer, run_cloudflare: Run) -> Non
     assert cloudflare_api.writes() == []
     done = run_cloudflare(NAME, **FIRST)
     assert done["changed"] is True
-    assert done["diff"]["after"] == planned["diff"]["after"], "check mode told the truth"
+    assert done["diff"]["after"] == planned["diff"]["after"], "check mode showed what was done"
     assert run_cloudflare(NAME, **FIRST)["changed"] is False
     assert run_cloudflare(NAME, check=True, **FIRST)["changed"] is False
     cloudflare_api.forget()

@@ -18,7 +18,7 @@ WHICH: dict[str, Any] = {"name": "app", "labels": LABELS}
 
 
 def equip(hetzner: HetznerApi, name: str, role: str, *, volume: bool) -> int:
-    """A server with lasting addresses and a firewall of its own."""
+    """A server with Primary IPs and a firewall of its own."""
     labels = {**LABELS, "role": role}
     lasting = {"assignee_type": "server", "location": "ash", "auto_delete": False, "labels": labels}
     four, six = (

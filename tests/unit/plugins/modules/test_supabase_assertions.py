@@ -42,14 +42,14 @@ def tables(database: Scratch) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture(params=["old", "new"])
-def mended(request: pytest.FixtureRequest, scratch: MakeScratch) -> Scratch:
+def repaired(request: pytest.FixtureRequest, scratch: MakeScratch) -> Scratch:
     database = scratch(request.param)
     converge(Target(**database.options()), Wanted(folders=[str(ROLE / "migrations")]), Report(), check=False, diff=False)
     return database
 
 
-def test_the_platform_meets_its_own_expectations(capfd: pytest.CaptureFixture[str], mended: Scratch) -> None:
-    database = mended
+def test_the_platform_meets_its_own_expectations(capfd: pytest.CaptureFixture[str], repaired: Scratch) -> None:
+    database = repaired
     database.sign_up("somebody@example.com")
     before = tables(database)
     result = run(capfd, database, **SHIPPED)
@@ -71,7 +71,7 @@ def test_the_document_alone_does_not_meet_them(capfd: pytest.CaptureFixture[str]
     assert tables(database) == [(0, 0)]
 
 
-PLANTED = {
+SEEDED = {
     "rls_disabled": "CREATE TABLE public.x (id int)",
     "truncate_granted": "GRANT TRUNCATE ON public.projects TO anon",
     "trigger_granted": "GRANT TRIGGER ON public.projects TO authenticated",
@@ -98,11 +98,11 @@ PLANTED = {
 
 
 def test_every_lint_has_a_planted_defect() -> None:
-    assert set(PLANTED) == set(LINTS)
+    assert set(SEEDED) == set(LINTS)
 
 
 def test_each_lint_finds_what_was_planted(capfd: pytest.CaptureFixture[str], scratch: MakeScratch) -> None:
-    for name, sql in PLANTED.items():
+    for name, sql in SEEDED.items():
         database = scratch("new")
         converge(Target(**database.options()), Wanted(folders=[str(ROLE / "migrations")]), Report(), check=False, diff=False)
         database.sql(sql, user="supabase_admin" if name == "index_invalid" else "postgres")
@@ -123,9 +123,9 @@ def test_findings_can_be_warnings(capfd: pytest.CaptureFixture[str], scratch: Ma
     assert run(capfd, database, lints_fail=False, expectations=[expectation(expect="denied")])["failure"]["details"] == {"expectations": ["it"], "lints": []}
 
 
-def test_the_publication_is_a_promise(capfd: pytest.CaptureFixture[str], mended: Scratch) -> None:
-    mended.sql("DROP PUBLICATION supabase_realtime; CREATE PUBLICATION supabase_realtime FOR TABLE public.projects")
-    assert run(capfd, mended, **SHIPPED)["failure"]["details"]["expectations"] == ["Realtime follows projects and runner configurations"]
+def test_the_publication_is_a_promise(capfd: pytest.CaptureFixture[str], repaired: Scratch) -> None:
+    repaired.sql("DROP PUBLICATION supabase_realtime; CREATE PUBLICATION supabase_realtime FOR TABLE public.projects")
+    assert run(capfd, repaired, **SHIPPED)["failure"]["details"]["expectations"] == ["Realtime follows projects and runner configurations"]
 
 
 def expectation(**more: Any) -> dict[str, Any]:

@@ -241,7 +241,7 @@ def test_on_a_free_plan_the_best_it_offers_is_made(account: Account, warned: lis
     assert f"example web is asked every {interval} seconds, not every 60: the free plan of" in text
     assert set(said) <= set(warned[len(said) :]), "what the run says was said before"
     assert ("example host is not made" in text) is (provider == "uptimerobot")
-    assert ("Nothing is sent to +15550100" if provider == "uptimerobot" else "Nobody is told by sms") in text
+    assert ("Nothing is sent to +15550100" if provider == "uptimerobot" else "Nobody is notified by sms") in text
     assert account.run(provider, monitors=[WEB, HOST], plan="free")["changed"] is False
 
 

@@ -88,7 +88,7 @@ def test_unmarked_folder_is_adopted(tmp_path: Path) -> None:
 
 
 def test_second_controller_without_state(tmp_path: Path) -> None:
-    """A second controller without the state is told what it lacks."""
+    """A second controller without the state reports what it lacks."""
     (problem,) = state_problems(tmp_path / "empty", OURS, [SERVER], needed=True)
     assert "quetrex-staging-app runs, and platform_state_dir" in problem
     assert "has neither quetrex-staging-app_ssh_host_ed25519_key nor 192.0.2.1 in known_hosts" in problem

@@ -154,7 +154,7 @@ def test_a_full_quota_is_replaced_in_place(first: list[dict[str, Any]], second: 
 
 @given(rule_sets(), rule_sets(), st.sets(st.integers(0, 11)))
 def test_lost_answers_of_posts_double_nothing(first: list[dict[str, Any]], second: list[dict[str, Any]], lost: set[int]) -> None:
-    """After a lost answer the run looks again and plans anew, whether or not the rule was made."""
+    """After a lost answer the run looks again and plans again, whether or not the rule was made."""
     zone = new_zone("example.com", "pro")
     carry_out(zone, first, exclusive=True)
     calls = 0

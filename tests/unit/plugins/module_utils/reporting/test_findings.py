@@ -55,8 +55,8 @@ def test_a_clean_platform_has_no_finding() -> None:
         ("backup old", "backups", "hours old"),
         ("backup failed", "backups", "failed last time"),
         ("page broken", "public", "the page is not as it should be"),
-        ("record changed", "edge", "Point the names at the origin: differs"),
-        ("role fails", "database", "Try who may do what: failed"),
+        ("record changed", "edge", "Point the records at the origin: differs"),
+        ("role fails", "database", "Test the permissions: failed"),
         ("drift unknown", "settings", "Drift is not known"),
         ("grant added", "database", "somebody added: GRANT SELECT ON public.profiles TO anon"),
         ("project paused", "database", "INACTIVE"),
@@ -83,7 +83,7 @@ def test_what_is_no_danger_yet_is_a_warning_and_fails_nothing() -> None:
     found = judged(observed)
     assert sorted(item.state for item in found) == ["note", "warning", "warning", "warning"]
     assert document(found, observed)["ok"]
-    assert summary(found) == "3 warnings, 1 note; nothing that has to be mended now."
+    assert summary(found) == "3 warnings, 1 note; nothing that needs attention now."
     assert judged(observed, certificate_days=25)[0].what == "the origin's certificate ends in 20.0 days"
 
 
@@ -124,14 +124,14 @@ def test_a_part_that_cannot_be_looked_at_hides_no_other() -> None:
 
 def test_secret_differences_stay_secret() -> None:
     observed = clean()
-    observed["drift"]["drift"] = [{"kind": "changed", "role": "app_stack", "task": "Write what single services read", "host": "app", "hidden": True}]
+    observed["drift"]["drift"] = [{"kind": "changed", "role": "app_stack", "task": "Write the files of single services", "host": "app", "hidden": True}]
     (found,) = judged(observed)
     assert (found.detail, found.host) == ("what differs is secret", "app")
 
 
 def test_what_failed_is_no_change_and_is_not_passed_over() -> None:
     def one(kind: str) -> dict[str, str]:
-        return {"kind": kind, "role": "cloudflare_zone", "task": "Point the names at the origin", "host": "localhost"}
+        return {"kind": kind, "role": "cloudflare_zone", "task": "Point the records at the origin", "host": "localhost"}
 
     assert drift_words({"tasks": 70, "drift": []}) == "70 tasks of site, none of which would change something"
     drift = {"tasks": 70, "drift": [one("changed"), one("failed"), one("unreachable")]}
@@ -144,7 +144,7 @@ def test_the_table_is_narrow_and_says_what_to_do() -> None:
     inject(observed, "image swapped")
     lines = table(judged(observed), observed)
     assert max(map(len, lines)) <= 76
-    assert "PROBLEM  Cloudflare    Point the names at the origin: differs from the" in lines
+    assert "PROBLEM  Cloudflare    Point the records at the origin: differs from the" in lines
     assert any("-> Run site" in line for line in lines)
     assert lines[-1] == "2 problems."
     assert table([], clean())[-1] == "Everything is as described."

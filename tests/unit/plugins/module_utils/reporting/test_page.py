@@ -84,7 +84,7 @@ def test_problems_come_first_with_what_to_do() -> None:
     observed = full()
     inject(observed, "image swapped")
     text = read(page(overview(observed))).text
-    assert text.index("Something has to be mended") < text.index("The image of platform-redis was swapped") < text.index("The platform")
+    assert text.index("Something needs attention") < text.index("The image of platform-redis was swapped") < text.index("The platform")
     assert "→ Run site" in text
 
 
