@@ -242,6 +242,29 @@ def test_drift(world: World) -> None:
     assert schedule["unified_job_template"] in {one["id"] for one in world.rows("job_templates", name="quetrex production: verify")}
 
 
+def test_failed_fetch(world: World) -> None:
+    """A repository that AWX cannot fetch is named, with where its reason is; a run with the right one is whole again."""
+    templates = world.rows("job_templates")
+    wrong = str(world.root / "nowhere")
+    failed = world.run(awx_controller_project_url=wrong)
+    said = " ".join(failed.output.split())
+    assert failed.code != 0
+    assert f"AWX did not fetch {wrong}, branch '', for the project quetrex production" in said
+    assert "under Projects, in the output of its last update" in said
+    assert world.rows("job_templates") == templates
+    (project,) = world.rows("projects", name="quetrex production")
+    assert project["status"] == "failed"
+    with world.api() as api:
+        site = next(one for one in templates if one["name"].endswith(": site"))
+        job = api.post(f"job_templates/{site['id']}/launch/", json={}).json()
+    assert (job["status"], "Previous Task Failed" in job["job_explanation"]) == ("failed", True)
+    # an unchanged project with a failed fetch is fetched again by each run, which tells the same until it works
+    assert "AWX did not fetch" in " ".join(world.run(awx_controller_project_url=wrong).output.split())
+    done = world.run()
+    assert done.code == 0, done.output
+    assert [one["status"] for one in world.rows("projects", name="quetrex production")] == ["successful"]
+
+
 @pytest.mark.parametrize(
     ("user", "given", "reason"),
     [

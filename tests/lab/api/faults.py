@@ -104,6 +104,10 @@ class Faults:
         self._faults = [fault for fault in self._faults if fault.times is None or fault.times > 0]
         return hit or None
 
+    def waiting(self, kind: str, /) -> bool:
+        """Whether there is a fault of that domain."""
+        return any(fault.effect.get("domain") == kind for fault in self._faults)
+
     def domain(self, kind: str, /, **attributes: object) -> dict[str, Any] | None:
         """Return the first fault of that domain whose given attributes agree, counting it; None when there is none.
 

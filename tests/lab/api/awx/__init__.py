@@ -7,7 +7,7 @@ Objects are kept as AWX keeps them: defaults filled in, secrets answered as `$en
 checked, related objects in `related`. A project is really fetched with git, so a template with a playbook that is not there is refused.
 A token has its user's rights: `admin` is system administrator, `organizer` administers the organisations it was made administrator of
 (`POST organizations/<id>/admins/`), `somebody` nothing. What AWX answers to requests it refuses is recorded in `answers.yml`.
-Jobs are not run here: `lab.controller` does that, with ansible-runner, as AWX's own nodes do.
+Jobs are not run here: `lab.controller` does that, with ansible-runner, as AWX's own nodes do, and reports how they ended; workflows go on then.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def token_of(lab: Lab) -> str:
 def create_app(lab: LabPaths) -> Starlette:
     """The API, with what a fresh AWX has: one organisation, the managed credential types and the Galaxy credential."""
     store, faults, name = Store(lab, "awx"), Faults(), getattr(lab, "name", "scratch")
-    app = Starlette(routes=routes(store, lab.path("awx", "projects"), {token(name, user): user for user in USERS}))
+    app = Starlette(routes=routes(store, lab.path("awx", "projects"), {token(name, user): user for user in USERS}, faults))
     app.state.store = store
     app.state.faults = faults
     return app

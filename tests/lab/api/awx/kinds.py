@@ -36,6 +36,7 @@ class Kind:
     choices: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     least: tuple[str, ...] = ()  # numbers that are not negative
     read_only: tuple[str, ...] = ()
+    made_by_awx: bool = False  # not by a request
     model: str = ""  # what AWX calls it in its messages; by default made of the type
 
     @property
@@ -56,6 +57,7 @@ _PROMPTS = (
     "forks", "instance_groups", "job_slice_count", "labels", "timeout",
 )  # fmt: skip
 _LAUNCH: dict[str, Any] = {"job_type": None, "job_tags": None, "skip_tags": None, "limit": None, "diff_mode": None, "verbosity": None, "extra_data": {}}
+_RUN: dict[str, Any] = {"failed": False, "finished": None, "job_explanation": ""}
 
 KINDS: dict[str, Kind] = {
     "organizations": Kind(
@@ -145,7 +147,24 @@ KINDS: dict[str, Kind] = {
         refers={"unified_job_template": "unified_job_templates", "inventory": "inventories", "execution_environment": "execution_environments"},
         related={"credentials": "credentials"}, choices={"job_type": JOB_TYPES, "verbosity": VERBOSITIES},
     ),
-    "jobs": Kind("job", {"status": "new", "launch": {}}, unique=("id",), related={"credentials": "credentials"}),
+    "jobs": Kind("job", {"status": "new", "launch": {}, **_RUN}, unique=("id",), related={"credentials": "credentials"}, made_by_awx=True),
+    "workflow_jobs": Kind(
+        "workflow_job", {"status": "new", "started": None, **_RUN}, unique=("id",),
+        refers={"workflow_job_template": "workflow_job_templates"}, made_by_awx=True,
+    ),
+    "workflow_job_nodes": Kind(
+        "workflow_job_node",
+        {
+            "identifier": "", "do_not_run": False, "job": None, "all_parents_must_converge": False, "job_type": None, "diff_mode": None, "extra_data": {},
+            "success_nodes": [], "failure_nodes": [], "always_nodes": [],
+        },
+        unique=("id",), refers={"workflow_job": "workflow_jobs", "unified_job_template": "unified_job_templates"}, made_by_awx=True,
+    ),
+    "workflow_approvals": Kind(
+        "workflow_approval",
+        {"description": "", "status": "new", "timeout": 0, "timed_out": False, "approval_expiration": None, "workflow_job": None, **_RUN},
+        unique=("id",), made_by_awx=True,
+    ),
     "users": Kind("user", {"is_superuser": False}, ("username",), unique=("username",)),
 }  # fmt: skip
 UNIFIED = tuple(name for name, kind in KINDS.items() if kind.runs)

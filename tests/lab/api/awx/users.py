@@ -57,6 +57,10 @@ class Rights:
                 return self._organization(other, self._data[other].get(str(item[field]), {}))
         if kind == "jobs":
             return self._organization("job_templates", self._data["job_templates"].get(str(item.get("launch", {}).get("template")), {}))
+        if kind in ("workflow_job_nodes", "workflow_approvals"):
+            return self._organization("workflow_jobs", self._data["workflow_jobs"].get(str(item.get("workflow_job")), {}))
+        if kind == "workflow_jobs":
+            return self._organization("workflow_job_templates", self._data["workflow_job_templates"].get(str(item.get("workflow_job_template")), {}))
         if kind == "schedules":
             number = str(item.get("unified_job_template"))
             places = [name for name in ("job_templates", "workflow_job_templates", "projects", "inventory_sources") if number in self._data[name]]

@@ -14,15 +14,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ..faults import Faults
 from ..kit import Store
-from . import fields, query, rules, surveys
+from . import fields, query, rules, surveys, system, workflows
 from .kinds import JOB_TYPES, KINDS, UNIFIED, Kind
 from .rules import Refusal
 from .users import ADMINISTRATOR, FORBIDDEN, USERS, Rights
 
-HEADERS = {"X-API-Product-Name": "AWX", "X-API-Product-Version": "24.6.1"}
+HEADERS = {"X-API-Product-Name": "AWX", "X-API-Product-Version": system.VERSION}
 API = "/api/v2"
-ACTIVE = ("new", "pending", "waiting", "running")
 # What a template may ask for at a launch, and the field that says whether it does.
 PROMPTS = {
     "job_type": "ask_job_type_on_launch", "diff_mode": "ask_diff_mode_on_launch", "limit": "ask_limit_on_launch", "job_tags": "ask_tags_on_launch",
@@ -39,11 +39,37 @@ class Missing(Exception):
     """404."""
 
 
-def routes(store: Store, projects: Path, keys: dict[str, str]) -> list[Route]:
-    """Everything below /api/v2. `keys`: token -> user."""
-    api = Api(store, projects)
+Handler = Callable[[Request, Item], tuple[int, Any]]
 
-    def view(handler: Callable[[Request, Item], tuple[int, Any]]) -> Callable[[Request], Awaitable[Response]]:
+
+def refused(error: Exception) -> tuple[int, Item]:
+    """Status and body of a refusal."""
+    if isinstance(error, Refusal):
+        return error.status, error.body
+    if isinstance(error, fields.Wrong):
+        return 400, error.args[0]
+    if isinstance(error, query.Unknown):
+        return 400, {"detail": str(error)}
+    if isinstance(error, query.NoPage | Missing):
+        return 404, {"detail": "Invalid page." if isinstance(error, query.NoPage) else "Not found."}
+    return 400, {"detail": f"JSON parse error - {error}"}
+
+
+def routes(store: Store, projects: Path, keys: dict[str, str], faults: Faults) -> list[Route]:
+    """Everything below /api/v2. `keys`: token -> user. How a job ended comes as a fault of the domain `job`, with its id and status."""
+    api = Api(store, projects)
+    running, itself = workflows.Workflows(api), system.System(api)
+
+    def take_up() -> None:
+        told = faults.domain("job")
+        with store.edit() as data:
+            while told:
+                failed = told["status"] in workflows.FLOWS["failure_nodes"]
+                data["jobs"][str(told["id"])].update(status=told["status"], failed=failed, finished=workflows.now())
+                told = faults.domain("job")
+            running.go_on()
+
+    def view(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
             user = keys.get(request.headers.get("authorization", "").removeprefix("Bearer "))
             if user is None:
@@ -51,26 +77,20 @@ def routes(store: Store, projects: Path, keys: dict[str, str]) -> list[Route]:
             try:
                 body = json.loads(await request.body() or b"{}")
                 api.rights = Rights(store.data, next(one for one in store.data["users"].values() if one["username"] == user))
+                if faults.waiting("job") or any(one["status"] in workflows.ACTIVE for one in store.data["workflow_jobs"].values()):
+                    take_up()
                 status, answer = handler(request, body)
-            except Refusal as refusal:
-                return JSONResponse(refusal.body, refusal.status, HEADERS)
-            except fields.Wrong as wrong:
-                return JSONResponse(wrong.args[0], 400, HEADERS)
-            except query.Unknown as unknown:
-                return JSONResponse({"detail": str(unknown)}, 400, HEADERS)
-            except query.NoPage:
-                return JSONResponse({"detail": "Invalid page."}, 404, HEADERS)
-            except Missing:
-                return JSONResponse({"detail": "Not found."}, 404, HEADERS)
-            except ValueError as error:
-                return JSONResponse({"detail": f"JSON parse error - {error}"}, 400, HEADERS)
+            except (Refusal, fields.Wrong, query.Unknown, query.NoPage, Missing, ValueError) as error:
+                status, answer = refused(error)
             return Response(status_code=status, headers=HEADERS) if answer is None else JSONResponse(answer, status, HEADERS)
 
         return serve
 
     return [
         Route(f"{API}/me/", view(api.me), methods=["GET"]),
-        Route(f"{API}/ping/", view(api.ping), methods=["GET"]),
+        Route(f"{API}/ping/", view(itself.ping), methods=["GET"]),
+        Route(f"{API}/config/", view(itself.config), methods=["GET"]),
+        Route(f"{API}/settings/{{category}}/", view(itself.settings), methods=["GET", "PATCH"]),
         Route(f"{API}/unified_job_templates/", view(api.unified), methods=["GET"]),
         Route(f"{API}/projects/{{id:int}}/update/", view(api.update_project), methods=["POST"]),
         Route(f"{API}/projects/{{id:int}}/playbooks/", view(api.project_playbooks), methods=["GET"]),
@@ -78,6 +98,10 @@ def routes(store: Store, projects: Path, keys: dict[str, str]) -> list[Route]:
         Route(f"{API}/{{kind}}/{{id:int}}/survey_spec/", view(api.survey), methods=["GET", "POST", "DELETE"]),
         Route(f"{API}/workflow_job_template_nodes/{{id:int}}/create_approval_template/", view(api.approval), methods=["POST"]),
         Route(f"{API}/job_templates/{{id:int}}/launch/", view(api.launch), methods=["POST"]),
+        Route(f"{API}/workflow_job_templates/{{id:int}}/launch/", view(running.launch), methods=["POST"]),
+        Route(f"{API}/workflow_jobs/{{id:int}}/workflow_nodes/", view(running.nodes), methods=["GET"]),
+        Route(f"{API}/workflow_jobs/{{id:int}}/cancel/", view(running.cancel), methods=["POST"]),
+        Route(f"{API}/workflow_approvals/{{id:int}}/{{decision}}/", view(running.decide), methods=["POST"]),
         Route(f"{API}/{{kind}}/", view(api.collection), methods=["GET", "POST"]),
         Route(f"{API}/{{kind}}/{{id:int}}/", view(api.single), methods=["GET", "PATCH", "PUT", "DELETE"]),
         Route(f"{API}/{{kind}}/{{id:int}}/{{link}}/", view(api.links), methods=["GET", "POST"]),
@@ -94,13 +118,13 @@ class Api:
         with store.edit() as data:
             if not data:
                 data.update({"next": 1, "surveys": {}, "links": {}, "updates": {}, **{name: {} for name in KINDS}})
-                self._add("organizations", {"name": "Default"})
+                self.add("organizations", {"name": "Default"})
                 for user in USERS:
-                    self._add("users", {"username": user, "is_superuser": user == ADMINISTRATOR})
-                galaxy = self._add("credential_types", {"name": "Ansible Galaxy/Automation Hub API Token", "kind": "galaxy", "managed": True})
-                self._add("credentials", {"name": "Ansible Galaxy", "credential_type": galaxy["id"], "managed": True})
+                    self.add("users", {"username": user, "is_superuser": user == ADMINISTRATOR})
+                galaxy = self.add("credential_types", {"name": "Ansible Galaxy/Automation Hub API Token", "kind": "galaxy", "managed": True})
+                self.add("credentials", {"name": "Ansible Galaxy", "credential_type": galaxy["id"], "managed": True})
                 scm = {"fields": [{"id": "username", "label": "Username", "type": "string"}]}
-                self._add("credential_types", {"name": "Source Control", "kind": "scm", "managed": True, "inputs": scm})
+                self.add("credential_types", {"name": "Source Control", "kind": "scm", "managed": True, "inputs": scm})
 
     # --- objects ---------------------------------------------------------------------------------
 
@@ -110,7 +134,7 @@ class Api:
             raise Missing
         return name, KINDS[name]
 
-    def _get(self, name: str, number: int) -> Item:
+    def get(self, name: str, number: int) -> Item:
         item: Item | None = self.store.data[name].get(str(number))
         if item is None or not self.rights.sees(name, item):
             raise Missing
@@ -123,17 +147,7 @@ class Api:
     def me(self, request: Request, _body: Item) -> tuple[int, Any]:
         return 200, query.page(request.url.path, dict(request.query_params), [self.shown("users", self.rights.user)])
 
-    def ping(self, _request: Request, _body: Item) -> tuple[int, Any]:
-        return 200, {
-            "ha": False,
-            "version": HEADERS["X-API-Product-Version"],
-            "active_node": "lab",
-            "install_uuid": "lab",
-            "instances": [],
-            "instance_groups": [],
-        }
-
-    def _add(self, name: str, given: Item) -> Item:
+    def add(self, name: str, given: Item) -> Item:
         kind, data = KINDS[name], self.store.data
         item = {"id": data["next"], "type": kind.type, "url": f"{API}/{name}/{data['next']}/", **kind.fields, **dict.fromkeys(kind.refers), **given}
         data["next"] += 1
@@ -147,10 +161,19 @@ class Api:
             related |= {"survey_spec": f"{item['url']}survey_spec/", "launch": f"{item['url']}launch/"}
         if name == "projects":
             related["update"] = f"{item['url']}update/"
+        if name == "workflow_jobs":
+            related |= {link: f"{item['url']}{link}/" for link in ("workflow_nodes", "cancel")}
+        if name == "workflow_approvals":
+            related |= {link: f"{item['url']}{link}/" for link in ("approve", "deny")}
         if name == "workflow_job_template_nodes" and item.get("unified_job_template"):
             place = next(kind for kind in UNIFIED if str(item["unified_job_template"]) in self.store.data[kind])
             related["unified_job_template"] = f"{API}/{place}/{item['unified_job_template']}/"
         summary: Item = {}
+        if name == "workflow_job_nodes" and item["job"]:
+            place = "jobs" if str(item["job"]) in self.store.data["jobs"] else "workflow_approvals"
+            job = self.store.data[place][str(item["job"])]
+            related["job"] = job["url"]
+            summary["job"] = {key: job[key] for key in ("id", "name", "status", "type")}
         if item.get("updating"):
             summary["current_update"] = {"id": item["updating"]}
         if name != "users":
@@ -169,7 +192,9 @@ class Api:
         name, kind = self._kind(request)
         if request.method == "GET":
             found = query.matching(self._searched(name), request.query_params.multi_items(), [kind])
-            return 200, query.page(request.url.path, dict(request.query_params), [self.shown(name, self._get(name, one["id"])) for one in found])
+            return 200, query.page(request.url.path, dict(request.query_params), [self.shown(name, self.get(name, one["id"])) for one in found])
+        if kind.made_by_awx:
+            raise Refusal({"detail": 'Method "POST" not allowed.'}, 405)
         with self.store.edit():
             return 201, self.shown(name, self._create(name, kind, body))
 
@@ -182,7 +207,7 @@ class Api:
         draft = self._placed(name, {**kind.fields, **dict.fromkeys(kind.refers), **given, "id": None})
         self._allow(name, draft)
         self._check(name, kind, draft, given)
-        item = self._add(name, {key: value for key, value in draft.items() if key in kind.known})
+        item = self.add(name, {key: value for key, value in draft.items() if key in kind.known})
         self._saved(name, item)
         return item
 
@@ -211,7 +236,7 @@ class Api:
 
     def single(self, request: Request, body: Item) -> tuple[int, Any]:
         name, kind = self._kind(request)
-        item = self._get(name, request.path_params["id"])
+        item = self.get(name, request.path_params["id"])
         if request.method == "GET":
             return 200, self.shown(name, item)
         self._allow(name, item)
@@ -263,7 +288,7 @@ class Api:
         del data[name][str(item["id"])]
 
     def _refuse_while_busy(self, name: str, item: Item) -> None:
-        jobs = [one for one in self.store.data["jobs"].values() if one["status"] in ACTIVE]
+        jobs = [one for one in self.store.data["jobs"].values() if one["status"] in workflows.ACTIVE]
         templates = {one["id"] for one in self.store.data["job_templates"].values() if name == "projects" and one["project"] == item["id"]}
         templates |= {item["id"]} if name == "job_templates" else set()
         active = [{"id": one["id"], "type": "job"} for one in jobs if one["launch"].get("template") in templates]
@@ -371,7 +396,7 @@ class Api:
         return number
 
     def update_project(self, request: Request, _body: Item) -> tuple[int, Any]:
-        project = self._get("projects", request.path_params["id"])
+        project = self.get("projects", request.path_params["id"])
         self._allow("projects", project)
         with self.store.edit() as data:
             return 202, data["updates"][str(self._fetch(project))]
@@ -386,7 +411,7 @@ class Api:
         return 200, found
 
     def project_playbooks(self, request: Request, _body: Item) -> tuple[int, Any]:
-        return 200, rules.playbooks(self.folder / str(self._get("projects", request.path_params["id"])["id"]))
+        return 200, rules.playbooks(self.folder / str(self.get("projects", request.path_params["id"])["id"]))
 
     # --- what hangs together -----------------------------------------------------------------------
 
@@ -394,12 +419,12 @@ class Api:
         words = request.query_params.multi_items()
         places = {one["id"]: name for name in UNIFIED for one in self._searched(name)}
         found = query.matching([one for name in UNIFIED for one in self._searched(name)], words, [KINDS[name] for name in UNIFIED])
-        shown = [self.shown(places[one["id"]], self._get(places[one["id"]], one["id"])) for one in found]
+        shown = [self.shown(places[one["id"]], self.get(places[one["id"]], one["id"])) for one in found]
         return 200, query.page(request.url.path, dict(request.query_params), shown)
 
     def links(self, request: Request, body: Item) -> tuple[int, Any]:
         name, kind = self._kind(request)
-        item, link = self._get(name, request.path_params["id"]), request.path_params["link"]
+        item, link = self.get(name, request.path_params["id"]), request.path_params["link"]
         target = "users" if (name, link) == ("organizations", "admins") else kind.related.get(link)
         if target is None:
             raise Missing
@@ -448,7 +473,7 @@ class Api:
 
     def survey(self, request: Request, body: Item) -> tuple[int, Any]:
         name, _kind = self._kind(request)
-        template = self._get(name, request.path_params["id"])
+        template = self.get(name, request.path_params["id"])
         key = template["url"]
         if request.method == "GET":
             return 200, self.store.data["surveys"].get(key, {})
@@ -463,16 +488,16 @@ class Api:
 
     def approval(self, request: Request, body: Item) -> tuple[int, Any]:
         with self.store.edit():
-            node = self._get("workflow_job_template_nodes", request.path_params["id"])
+            node = self.get("workflow_job_template_nodes", request.path_params["id"])
             if not body.get("name"):
                 raise Refusal({"name": ["This field is required."]})
-            made = self._add("workflow_approval_templates", {key: body[key] for key in ("name", "description", "timeout") if key in body})
+            made = self.add("workflow_approval_templates", {key: body[key] for key in ("name", "description", "timeout") if key in body})
             node["unified_job_template"] = made["id"]
             return 201, self.shown("workflow_approval_templates", made)
 
     def launch(self, request: Request, body: Item) -> tuple[int, Any]:
         """A job in the queue; fields the template does not ask for are ignored, as AWX does, and said to be."""
-        template = self._get("job_templates", request.path_params["id"])
+        template = self.get("job_templates", request.path_params["id"])
         given = body.get("extra_vars") or {}
         given = rules.variables(given) if isinstance(given, str) else given
         if not isinstance(given, dict):
@@ -487,14 +512,24 @@ class Api:
         if not template["ask_variables_on_launch"]:
             ignored["extra_vars"] = {key: value for key, value in given.items() if key not in self._asked(template)}
         accepted = {key: value for key, value in given.items() if key not in ignored["extra_vars"]}
-        variables = {**(rules.variables(template["extra_vars"]) or {}), **surveys.defaults(questions), **accepted}
-        launch = {"template": template["id"], "extra_vars": variables}
-        for field in ("job_type", "diff_mode"):
-            asked = template[PROMPTS[field]]
-            launch[field] = body[field] if field in body and asked else template[field]
-            ignored |= {field: body[field]} if field in body and not asked else {}
-        with self.store.edit() as data:
-            job = self._add("jobs", {"name": template["name"], "launch": launch, "status": "pending"})
-            # a job keeps the credentials it was launched with
-            data["links"][f"{job['url']}credentials"] = list(data["links"].get(f"{template['url']}credentials", []))
+        ignored |= {field: body[field] for field in ("job_type", "diff_mode") if field in body and not template[PROMPTS[field]]}
+        with self.store.edit():
+            job = self.queue(template, body, accepted)
             return 201, {**self.shown("jobs", job), "job": job["id"], "ignored_fields": ignored}
+
+    def queue(self, template: Item, given: Item, answers: Item) -> Item:
+        """A job of a template, with what it asks for of what is given; it keeps the credentials it was launched with."""
+        variables = {**(rules.variables(template["extra_vars"]) or {}), **surveys.defaults(self._questions(template)), **answers}
+        launch = {"template": template["id"], "extra_vars": variables}
+        launch |= {field: given[field] if field in given and template[PROMPTS[field]] else template[field] for field in ("job_type", "diff_mode")}
+        job = self.add("jobs", {"name": template["name"], "launch": launch, "status": "pending"})
+        project = self.store.data["projects"][str(template["project"])]
+        if project["scm_update_on_launch"]:
+            update = self.store.data["updates"][str(self._fetch(project))]
+            project.pop("updating")  # it has ended
+            if update["failed"]:
+                named = {"job_type": "project_update", "job_name": project["name"], "job_id": str(update["id"])}
+                job.update(status="failed", failed=True, finished=workflows.now(), job_explanation=f"Previous Task Failed: {json.dumps(named)}")
+        links = self.store.data["links"]
+        links[f"{job['url']}credentials"] = list(links.get(f"{template['url']}credentials", []))
+        return job
