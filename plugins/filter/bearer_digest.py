@@ -30,20 +30,18 @@ _value:
   type: str
 """
 
-import base64
-import hashlib
 from collections.abc import Callable
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.quetrex.platform.plugins.plugin_utils.header_digest import CANNOT, carried, digest
+
 
 def bearer_digest(token: str) -> str:
     """The digest of `Bearer <token>`, as secure_link wants it."""
-    text = str(token)
-    if text != text.strip() or not text or any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
-        raise AnsibleFilterError("app_stack_runner_token: no header can carry it; leave out blanks at its ends, line ends and other control characters")
-    digest = hashlib.md5(f"Bearer {text}".encode(), usedforsecurity=False).digest()
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    if not carried(str(token)):
+        raise AnsibleFilterError(f"app_stack_runner_token: {CANNOT}")
+    return digest(f"Bearer {token}")
 
 
 class FilterModule:

@@ -66,6 +66,8 @@ class Expected:
     body_regex: Optional[str] = None
     body_json: dict[str, Any] = field(default_factory=dict)
     refused: bool = False
+    maintenance: bool = False
+    """Whether the platform's maintenance page is as good."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ class Answer:
     def mitigated(self) -> str:
         """What Cloudflare's edge did instead of asking the server (`challenge`), empty when it asked."""
         return self.headers.get("cf-mitigated", "")
+
+    @property
+    def maintenance(self) -> str:
+        """Since when the platform is in maintenance, when this is its maintenance page."""
+        return self.headers.get("x-maintenance", "") if self.status == 503 and "retry-after" in self.headers else ""
 
     @property
     def edge_marked(self) -> bool:
@@ -252,7 +259,9 @@ def judge_json(body: str, wanted: dict[str, Any]) -> list[str]:
 
 def judge(answer: Answer, expected: Expected) -> list[str]:
     """Everything about the answer that is not as expected; empty when it is."""
-    problems = []
+    problems: list[str] = []
+    if expected.maintenance and answer.maintenance:
+        return problems
     if answer.status not in expected.status:
         problems.append(f"status {answer.status}, expected {' or '.join(map(str, expected.status))}")
     for name, pattern in expected.headers.items():

@@ -12,7 +12,7 @@ short_description: Look at everything on a server that matters to the platform
 version_added: "1.0.0"
 description:
   - Looks, in one call and a few things at once, at disks, memory, open sockets, the firewall's rules in force, containers, units and timers, pending
-    upgrades, the origin's certificate, releases and backups. It judges nothing.
+    upgrades, the origin's certificate, releases, backups and whether the platform is in maintenance. It judges nothing.
   - The firewall's file is loaded into a network of its own, so that the rules in force can be compared with what the kernel makes of the file.
 options:
   stack_dir:
@@ -27,7 +27,7 @@ options:
     description: What to look at; all of it when empty.
     type: list
     elements: str
-    choices: [base, disks, memory, listeners, firewall, containers, units, upgrades, certificates, releases, backups, history]
+    choices: [base, disks, memory, listeners, firewall, containers, units, upgrades, certificates, releases, backups, history, maintenance]
     default: []
 attributes:
   check_mode:

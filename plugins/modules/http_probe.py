@@ -83,6 +83,11 @@ options:
     description: Dotted paths into a JSON body (C(services.0.state)) and the values that must be there.
     type: dict
     default: {}
+  maintenance:
+    description:
+      - Whether the platform's maintenance page (status 503 with C(Retry-After) and C(X-Maintenance)) is accepted as well, whatever else is expected.
+    type: bool
+    default: false
   timeout:
     description: Seconds one attempt may wait for the connection and for each part of the answer.
     type: float
@@ -174,6 +179,10 @@ mitigated:
   description: What the edge did instead of asking the server, for example C(challenge); empty when the server was asked.
   type: str
   returned: when there was an answer
+maintenance:
+  description: Since when the platform is in maintenance, when the answer was its maintenance page; empty otherwise.
+  type: str
+  returned: when there was an answer
 refused:
   description: Whether the TLS handshake was refused as expected.
   type: bool
@@ -221,6 +230,7 @@ ARGUMENTS: dict[str, Any] = {
     "tls_maximum": {"type": "str", "choices": ["1.0", "1.1", "1.2", "1.3"]},
     "refused": {"type": "bool", "default": False},
     "status": {"type": "list", "elements": "int", "default": [200]},
+    "maintenance": {"type": "bool", "default": False},
     "response_headers": {"type": "dict", "default": {}},
     "body_regex": {"type": "str"},
     "body_json": {"type": "dict", "default": {}},
@@ -252,7 +262,7 @@ def main() -> None:
     if not given["url"].startswith(("http://", "https://")):
         module.fail_json(msg=f"url is {given['url']!r}: it has to begin with http:// or https://", failure={"code": "invalid_input", "details": "url"})
     question = Question(**{name: given[name] for name in QUESTION})
-    expected = Expected(tuple(given["status"]), given["response_headers"], given["body_regex"], given["body_json"], given["refused"])
+    expected = Expected(tuple(given["status"]), given["response_headers"], given["body_regex"], given["body_json"], given["refused"], given["maintenance"])
     outcome = probe(question, expected, wait=given["wait"], delay=given["delay"], clock=time.monotonic, sleep=time.sleep)
     result = {"changed": False, "attempts": outcome.attempts, "elapsed": round(outcome.elapsed, 3), **described(outcome.answer)}
     if outcome.error is None:

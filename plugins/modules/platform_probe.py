@@ -43,6 +43,10 @@ options:
     type: list
     elements: int
     default: [22]
+  maintenance:
+    description: Whether the platform is in maintenance. Then the page has to be the maintenance page, and health pages may be down.
+    type: bool
+    default: false
   timeout:
     description: Seconds one answer may take.
     type: float
@@ -74,7 +78,8 @@ EXAMPLES = r"""
 RETURN = r"""
 probe:
   description: >-
-    C(checks) with C(name), C(ok), C(detail), C(code) (why not, in the words of M(quetrex.platform.http_probe)) and C(ms); C(certificate) with its
+    C(checks) with C(name), C(ok), C(detail), C(code) (why not, in the words of M(quetrex.platform.http_probe)), C(ms) and C(excused)
+    where maintenance may be why; C(certificate) with its
     end; C(origins) with the ports that are C(open).
   returned: success
   type: dict
@@ -102,6 +107,7 @@ def main() -> None:
         "redirected": {"type": "list", "elements": "str", "default": []},
         "origins": {"type": "list", "elements": "str", "default": []},
         "open_ports": {"type": "list", "elements": "int", "default": [22]},
+        "maintenance": {"type": "bool", "default": False},
         "timeout": {"type": "float", "default": 10},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)

@@ -59,9 +59,8 @@ options:
         type: int
         default: 120
       paused:
-        description: Whether it rests.
+        description: Whether it rests. Not given, one that is there stays as it is, and a new one runs.
         type: bool
-        default: false
       former_names:
         description: Names it had before. A monitor of one of these, and none of its name, is renamed.
         type: list
@@ -188,7 +187,7 @@ SPEC: dict[str, t.Any] = {
             "url": {"type": "str"},
             "interval": {"type": "int", "default": 60},
             "grace": {"type": "int", "default": 120},
-            "paused": {"type": "bool", "default": False},
+            "paused": {"type": "bool"},
             "former_names": {"type": "list", "elements": "str", "default": []},
             "label": {"type": "str"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

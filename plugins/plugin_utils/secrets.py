@@ -72,6 +72,7 @@ MADE = (
     Made("password of Redis", "the web application's sessions", f"{ROTATE}redis"),
     Made("origin certificate and key", "the edge knows the server by it", f"{ROTATE}certificate"),
     Made("addresses of the heartbeats", "the server reports to them", f"{ROTATE}heartbeat"),
+    Made("maintenance-bypass", "whoever sends it passes the maintenance page", "delete the file in platform_state_dir, run maintenance with -e maintenance=on"),
 )
 
 

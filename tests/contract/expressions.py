@@ -188,9 +188,17 @@ def _pasted(source: str, own: Mapping[str, Any]) -> Iterator[str]:
                 yield from _unwritten(node, own)
 
 
+def _is_file_of_the_role(node: nodes.Node) -> bool:
+    """`lookup('ansible.builtin.file', 'reload.sh')`: a program of the role that stands in a file of its own, where shellcheck reads it."""
+    if not (isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name == "lookup"):
+        return False
+    words = [arg.value for arg in node.args if isinstance(arg, nodes.Const)]
+    return len(words) == len(node.args) == 2 and words[0] == "ansible.builtin.file" and str(words[1]).endswith(".sh")
+
+
 def _unwritten(node: nodes.Node, own: Mapping[str, Any]) -> Iterator[str]:
     """Names below an expression that no writer has made words of."""
-    if isinstance(node, nodes.Const) or (isinstance(node, nodes.Filter) and node.name in WRITTEN):
+    if isinstance(node, nodes.Const) or (isinstance(node, nodes.Filter) and node.name in WRITTEN) or _is_file_of_the_role(node):
         return
     if isinstance(node, nodes.Filter) and node.name == "join" and isinstance(node.node, nodes.Filter) and node.node.name == "map":
         mapped = node.node.args[0] if node.node.args else None

@@ -14,7 +14,7 @@ from jinja2 import nodes
 from contract import expressions
 
 WRITERS = frozenset(
-    {f"quetrex.platform.{name}" for name in ("literal", "nginx_string", "url", "env_file", "ssh_files", "bearer_digest")}
+    {f"quetrex.platform.{name}" for name in ("literal", "nginx_string", "url", "env_file", "ssh_files", "bearer_digest", "header_digest")}
     | {"quote", "int", "float", "bool", "hash", "to_json", "to_nice_json", "to_yaml", "to_nice_yaml"}
 )
 """What gives back text that the reader takes as one value, or a number or a switch."""

@@ -17,12 +17,12 @@ import urllib.request
 from pathlib import Path
 
 from ansible_collections.quetrex.platform.plugins.module_utils.host.inspection import Places, RunProgram, inspect
-from ansible_collections.quetrex.platform.plugins.module_utils.reporting.findings import Expected, Finding, Limits, server
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.findings import Expected, Finding, Limits, excused, server
 
 Json = t.Dict[str, t.Any]  # noqa: UP006 - servers run 3.9
 Send = t.Callable[[str, str], None]
 # everything but the pending upgrades, which cost the most and are no reason to wake anybody
-PARTS = ("base", "disks", "memory", "listeners", "firewall", "containers", "units", "certificates", "releases", "backups")
+PARTS = ("base", "disks", "memory", "listeners", "firewall", "containers", "units", "certificates", "releases", "backups", "maintenance")
 OWN_UNIT = "platform-heartbeat.service"
 SAMPLE_SECONDS, SAMPLES = 3600, 24 * 90
 
@@ -68,7 +68,7 @@ def look(run: RunProgram, settings: Settings) -> tuple[Json, list[Finding]]:
     expected = Expected(settings.sockets, settings.timers, (*settings.units_allowed, OWN_UNIT))
     limits = Limits(**{**Limits()._asdict(), **settings.limits})
     found = server(settings.name, observed, expected, limits) + drifted(run, settings.sums)
-    return observed, [finding for finding in found if finding.state == "problem"]
+    return observed, [finding for finding in excused(found, observed.get("maintenance")) if finding.state == "problem"]
 
 
 def text(name: str, found: t.Sequence[Finding]) -> str:
@@ -139,6 +139,8 @@ def main(run: RunProgram, path: Path, tell: Send = send, say: t.Callable[[str], 
     if state.is_dir() and any(state.iterdir()):
         remember(state / "history.jsonl", sample(observed))
     say(text(settings.name, found) if found else f"{settings.name}: all is well")
+    if observed.get("maintenance"):
+        say(f"in maintenance since {observed['maintenance'].get('since')}")
     try:
         say(f"told: {report(settings, found, tell)}")
     except OSError as error:

@@ -25,7 +25,7 @@ RunProgram = t.Callable[[t.List[str]], t.Tuple[int, str, str]]  # noqa: UP006
 
 RULES = "/etc/platform/firewall.nft"
 TABLE = ["inet", "platform"]
-PARTS = ("base", "disks", "memory", "listeners", "firewall", "containers", "units", "upgrades", "certificates", "releases", "backups", "history")
+PARTS = ("base", "disks", "memory", "listeners", "firewall", "containers", "units", "upgrades", "certificates", "releases", "backups", "history", "maintenance")
 
 
 class Places(t.NamedTuple):
@@ -323,9 +323,16 @@ def history(_run: RunProgram, places: Places) -> list[Json]:
     return [row for row in rows if isinstance(row, dict)]
 
 
+def maintenance(_run: RunProgram, places: Places) -> Json | None:
+    """Since when and why visitors get the maintenance page; None while they get the platform."""
+    seen = _json(_text(f"{places.state}/maintenance/state.json"), None)
+    return {"since": str(seen.get("since", "")), "reason": str(seen.get("reason", ""))} if isinstance(seen, dict) else None
+
+
 LOOKS: dict[str, t.Callable[[RunProgram, Places], t.Any]] = {
     "base": base, "disks": disks, "memory": memory, "listeners": listeners, "firewall": firewall, "containers": containers, "units": units,
     "upgrades": upgrades, "certificates": certificates, "releases": releases, "backups": backups, "history": history,
+    "maintenance": maintenance,
 }  # fmt: skip
 
 

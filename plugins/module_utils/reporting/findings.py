@@ -48,6 +48,8 @@ ROLES = {
     "host_heartbeat": "monitoring",
 }
 STATES = ("problem", "warning", "note")
+# What may be down, or not as described, while the platform is in maintenance.
+MAINTAINED = ("containers", "release", "monitoring")
 PULL_AUTHORITY = (
     "Add Cloudflare's new authority (developers.cloudflare.com/ssl/static/authenticated_origin_pull_ca.pem) below the old one in the file of "
     "platform_origin_pull_ca, both are accepted then, and run site"
@@ -117,8 +119,9 @@ def probe(observed: Json) -> list[Finding]:
     """What visitors and strangers saw. A challenge says nothing of the platform, so it is reported once, and a failed handshake with the edge's certificate."""
     wrong = [check for check in observed.get("checks") or [] if not check["ok"]]
     challenged = [check for check in wrong if check.get("code") == "challenged"]
+    state = {True: "warning", False: "problem"}
     found = [
-        Finding("public", "problem", f"{check['name']} is not as it should be", f"{check.get('url', '')} {check['detail']}".strip())
+        Finding("public", state[bool(check.get("excused"))], f"{check['name']} is not as it should be", f"{check.get('url', '')} {check['detail']}".strip())
         for check in wrong
         if check not in challenged
     ]
@@ -443,16 +446,43 @@ def project(observed: Json, now: str, limits: Limits) -> list[Finding]:
     return found
 
 
-def monitors(observed: Json) -> list[Finding]:
-    """What the outside monitors say now."""
+def maintained(observed: Json) -> Json | None:
+    """Since when and why the platform is in maintenance, as its servers say; None when it is not."""
+    found = [one["inspection"]["maintenance"] for one in observed.get("servers") or [] if one.get("inspection", {}).get("maintenance")]
+    return min(found, key=lambda one: str(one.get("since", ""))) if found else None
+
+
+def excused(found: t.Iterable[Finding], maintenance: Json | None) -> list[Finding]:
+    """Findings with what maintenance may bring about as warnings; everything else is judged as ever."""
+    if not maintenance:
+        return list(found)
+    return [item._replace(state="warning") if item.state == "problem" and item.part in MAINTAINED else item for item in found]
+
+
+def switched_off(maintenance: Json | None) -> list[Finding]:
+    """What is to be said of a platform in maintenance."""
+    if not maintenance:
+        return []
+    fix = "ansible-playbook quetrex.platform.maintenance -e maintenance=off"
+    return [Finding("public", "note", f"maintenance since {maintenance.get('since')}", str(maintenance.get("reason", "")), fix)]
+
+
+def monitors(observed: Json, maintenance: Json | None = None) -> list[Finding]:
+    """What the outside monitors say now. In maintenance they rest; at any other time nobody watches while they do."""
     if "monitors" not in observed:
         return [Finding("monitoring", "warning", "the monitors could not be asked", str(observed.get("msg", "")))]
-    down = (item for item in observed.get("monitors") or [] if item.get("status") not in ("up", "pending", "unknown"))
-    return [Finding("monitoring", "problem", f"the monitor {item['name']} is {item.get('status')}", item.get("url", "")) for item in down]
+    fine = ("up", "pending", "unknown", *(("paused",) if maintenance else ()))
+    fix = {"paused": "Resume it at the service, or run maintenance with -e maintenance=off"}
+    return [
+        Finding("monitoring", "problem", f"the monitor {item['name']} is {item.get('status')}", item.get("url", ""), fix.get(item.get("status"), ""))
+        for item in observed.get("monitors") or []
+        if item.get("status") not in fine
+    ]
 
 
 def judge(observed: Json, expected: Expected, limits: Limits) -> list[Finding]:
     """Everything that was observed, worst first."""
+    maintenance = maintained(observed)
     found = drift(observed["drift"]) if observed.get("drift") else []
     found += probe(observed["probe"]) if observed.get("probe") else []
     found += edge_tls(observed.get("edge") or {}, observed.get("probe") or {}, limits)
@@ -460,7 +490,8 @@ def judge(observed: Json, expected: Expected, limits: Limits) -> list[Finding]:
         found += server(one["name"], one["inspection"], expected, limits)
     found += database(observed["schema"]) if observed.get("schema") else []
     found += project(observed["project"], observed["at"], limits) if observed.get("project") else []
-    found += monitors(observed["monitors"]) if observed.get("monitors") else []
+    found += monitors(observed["monitors"], maintenance) if observed.get("monitors") else []
     if not observed.get("servers"):
         found.append(Finding("cloud", "problem", "the inventory has no server of this platform", fix="Run site"))
+    found = switched_off(maintenance) + excused(found, maintenance)
     return sorted(dict.fromkeys(found), key=lambda item: (STATES.index(item.state), list(PARTS).index(item.part)))

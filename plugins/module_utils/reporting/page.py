@@ -12,7 +12,7 @@ import datetime as dt
 import html
 import typing as t
 
-from .findings import PARTS, STATES, Finding, Json, moment
+from .findings import PARTS, STATES, Finding, Json, maintained, moment
 from .forecast import Forecast, Gauge, amount
 from .report import drift_words, states, summary, words
 
@@ -275,6 +275,9 @@ def page(overview: Overview) -> str:
     worst = _worst(states(overview.findings), list(PARTS))
     worst = "ok" if worst == "note" else worst
     headline = {"ok": "All is well", "warning": "Well, with warnings", "problem": "Something needs attention"}[worst]
+    maintenance = maintained(overview.observed)
+    if maintenance and worst != "problem":
+        headline = f"In maintenance since {maintenance.get('since')}"
     at = moment(overview.at).astimezone(dt.timezone.utc)
     took = f", in {overview.observed['seconds']} s" if overview.observed.get("seconds") else ""
     head = _tag(

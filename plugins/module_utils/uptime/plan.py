@@ -88,8 +88,8 @@ def within(wanted: t.Sequence[Json], found: t.Sequence[Found], limits: Limits) -
 
 
 def wanted_state(given: Json, told: t.Any) -> Json:
-    """The neutral state of a described monitor. Only an asking monitor has an address of ours, only a waiting one a grace."""
-    state: Json = {"interval": given["interval"], "paused": bool(given["paused"]), "told": told}
+    """The neutral state of a described monitor. Only an asking monitor has an address of ours, only a waiting one a grace. `paused` not given stays."""
+    state: Json = {"interval": given["interval"], "told": told} | ({} if given["paused"] is None else {"paused": given["paused"]})
     return {**state, "url": plain(given["url"])} if given["kind"] == "http" else {**state, "grace": given["grace"]}
 
 

@@ -13,6 +13,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -32,7 +33,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.quetrex.platform.plugins.filter.bearer_digest import bearer_digest
-from lab import pki
+from lab import pki, rendering
 from lab.stack import files
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -43,6 +44,8 @@ NEWER = re.compile(r"^ *(http2 on|keepalive_min_timeout \w+);\n", re.MULTILINE)
 LIMITS = {"requests_per_second": 5, "burst": 60, "connections": 12, "uploads": 3}
 TOTAL = {"requests_per_second": 2000, "burst": 4000, "connections": 500, "uploads": 6}
 RELEASED = threading.Event()
+HELD = threading.Semaphore(0)
+"""One for each request that the application holds."""
 INSIDE = {"requests_per_second": 20, "burst": 40, "connections": 5, "uploads": 2}
 
 
@@ -69,6 +72,7 @@ class Upstream(BaseHTTPRequestHandler):
             length = len(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
         told = {"method": self.command, "path": self.path, "headers": [list(item) for item in self.headers.items()], "length": length}
         if "hold" in query:
+            HELD.release()
             RELEASED.wait(60)
         self.send_response(200)
         for index in range(int(query.get("cookies", "0"))):
@@ -174,7 +178,8 @@ def text_of(net: str, folder: Path, **variables: Any) -> str:
     text = NEWER.sub("", text).replace("user nginx;", "user root;" if os.geteuid() == 0 else "")
     text = re.sub(r"^ *listen \[::\].*\n", "", text, flags=re.MULTILINE).replace("listen 443", f"listen {net}.0.1:8443")
     text = re.sub(r"127\.0\.0\.1:(808\d)", rf"{net}.0.1:\1", text)
-    return text.replace("/etc/platform", str(folder)).replace("/run/", f"{folder}/run/").replace("/dev/std", f"{folder}/std")
+    text = text.replace("/etc/platform", str(folder)).replace("/srv/maintenance", f"{folder}/maintenance")
+    return text.replace("/run/", f"{folder}/run/").replace("/dev/std", f"{folder}/std")
 
 
 @contextlib.contextmanager
@@ -366,7 +371,7 @@ def test_every_location_that_proxies_says_all_headers(world: World) -> None:
     blocks = re.findall(r"location [^{]+\{((?:[^{}]|\{[^{}]*\})*)\}", (world.folder / "nginx.conf").read_text())
     counts = {block.count("proxy_set_header") for block in blocks if "proxy_set_header" in block and "proxy_pass_request_headers off" not in block}
     # behind the first comparison, what the other listener said comes as it is
-    assert counts - {4} in ({23, 24}, {24}), counts
+    assert counts - {4} in ({24, 25}, {25}), counts
 
 
 @pytest.mark.parametrize(("given", "status"), [
@@ -432,3 +437,105 @@ def test_any_token_that_a_header_can_carry_is_compared_exactly(tmp_path: Path) -
 def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
     with pytest.raises(AnsibleFilterError, match="app_stack_runner_token: no header can carry it"):
         bearer_digest(token)
+
+
+# --- maintenance: what the role platform_maintenance adds -------------------------------------------
+
+MAINTENANCE = Path(__file__).resolve().parents[3] / "roles" / "platform_maintenance"
+BYPASS = {"X_Maintenance_Bypass": "Open" * 10}
+
+
+def switch_on(folder: Path) -> None:
+    """Write what the role writes, with a secret for those who may look."""
+    given = {"platform_maintenance_since": "2026-11-30T15:00:00Z", "platform_maintenance_bypass": BYPASS["X_Maintenance_Bypass"]}
+    place = folder / "maintenance"
+    place.mkdir(exist_ok=True)
+    for name in ("http.conf", "server.conf"):
+        text = rendering.text(MAINTENANCE, (MAINTENANCE / "templates" / f"{name}.j2").read_text(), given)
+        (place / name).write_text(text.replace("/srv/maintenance", str(place)).replace("/run/", f"{folder}/run/"))
+    (place / "page.html").write_text((MAINTENANCE / "files" / "page.html").read_text())
+
+
+@pytest.fixture(scope="module", name="closed")
+def _closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("closed")
+    switch_on(folder)
+    with running(folder, number() + 2, app_stack_runner_token="AbCd" * 40, app_stack_runner_former_token='old "w$rd\\') as world:
+        yield world
+
+
+@pytest.mark.parametrize(("method", "path", "more", "status"), [
+    ("GET", "/", {}, 503), ("GET", "/_next/static/a.js", {}, 503), ("GET", "/api/echo", {}, 503), ("GET", "/runner/jobs", TOKEN, 503),
+    ("POST", "/api/echo", {}, 503), ("PUT", "/", {}, 503), ("HEAD", "/", {}, 503), ("GET", "/api/health/x", {}, 503), ("GET", "/.maintenance.html", {}, 404),
+    ("GET", "/", {"X_Maintenance_Bypass": ""}, 503), ("GET", "/api/health", {}, 200), ("GET", "/runner/health", {}, 200), ("HEAD", "/api/health", {}, 200),
+    ("GET", "/", BYPASS, 200), ("POST", "/api/echo", BYPASS, 200), ("GET", "/_next/static/a.js", BYPASS, 200), ("GET", "/api/health", BYPASS, 200),
+    ("GET", "/", {"X_Maintenance_Bypass": "open" * 10}, 403), ("GET", "/", {"X_Maintenance_Bypass": "Open" * 9}, 403),
+    ("GET", "/runner/jobs", BYPASS, 401), ("GET", "/runner/jobs", {**BYPASS, **TOKEN}, 200), ("GET", "/runner/jobs", {**BYPASS, **FORMER}, 200),
+    ("GET", "/.maintenance-bypass", BYPASS, 404), ("GET", "/.maintenance.html", BYPASS, 404),
+])  # fmt: skip
+def test_in_maintenance(closed: World, method: str, path: str, more: dict[str, str], status: int) -> None:
+    """Health pages and whoever brings the secret pass, and a location that asks for a token of its own still does."""
+    assert closed.ask(path, method=method, body=b"x" * 5000 if method in ("POST", "PUT") else None, **more).status == status
+
+
+def test_the_maintenance_page(closed: World) -> None:
+    """It is the owner's page, says when to come again, is kept by no cache, and carries the headers of every answer."""
+    answer = closed.ask("/anything?x=1", method="POST", body=b"x" * 2_000_000)
+    headers = {name.lower(): value for name, value in answer.headers}
+    assert answer.body == (MAINTENANCE / "files" / "page.html").read_bytes()
+    wanted = {
+        "content-type": "text/html; charset=utf-8", "retry-after": "600", "cache-control": "no-store", "x-maintenance": "2026-11-30T15:00:00Z",
+        "x-content-type-options": "nosniff", "x-frame-options": "SAMEORIGIN",
+    }  # fmt: skip
+    assert {name: headers.get(name) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("more", [{}, BYPASS])
+def test_what_passes_in_maintenance_is_as_ever(closed: World, more: dict[str, str]) -> None:
+    answer = closed.ask("/api/health", **more)
+    assert {name.lower() for name, _value in answer.headers} & {"retry-after", "x-maintenance", "cache-control"} == set()
+    assert answer.header("X-Maintenance-Bypass") == [], "the application is not told the secret"
+    assert "X-Maintenance-Bypass" not in str(closed.ask("/runner/jobs", **BYPASS, **TOKEN).seen["headers"])
+
+
+def test_the_secret_is_in_no_log(closed: World) -> None:
+    for secret in (BYPASS["X_Maintenance_Bypass"], "Wrong" * 8):
+        closed.ask("/", X_Maintenance_Bypass=secret)
+    text = "".join(path.read_text() for path in [*closed.folder.glob("std*"), *closed.folder.glob("*.log"), *closed.folder.glob("maintenance/*.conf")])
+    assert '"status":403' in text
+    assert "OpenOpen" not in text
+    assert "WrongWrong" not in text
+
+
+def test_a_switch_loses_no_request(tmp_path: Path) -> None:
+    """What is open when the platform goes into maintenance, or out of it, is answered."""
+    with running(tmp_path, number() + 3) as world:
+        for during, then in ((200, 503), (503, 200)):
+            RELEASED.clear()
+            while HELD.acquire(blocking=False):
+                pass
+            with ThreadPoolExecutor(4) as pool:
+                waiting = [pool.submit(world.ask, "/api/echo?hold=1", **({} if during == 200 else BYPASS)) for _number in range(4)]
+                assert all(HELD.acquire(timeout=10) for _one in waiting)
+                if then == 503:
+                    switch_on(tmp_path)
+                else:
+                    shutil.rmtree(tmp_path / "maintenance")
+                os.kill(int((tmp_path / "run" / "nginx.pid").read_text()), signal.SIGHUP)
+                wait_until(lambda status=then: world.ask("/").status == status)
+                RELEASED.set()
+                assert {one.result().status for one in waiting} == {200}
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_the_page_needs_nothing_else() -> None:
+    """Whoever sees it may reach nothing of the platform, and may not see it at all."""
+    text = (MAINTENANCE / "files" / "page.html").read_text()
+    assert re.findall(r"(?:src|href|url\(|@import|<script|<link)", text) == []
+    assert all(word in text for word in ('<html lang="', "<title>", "<main>", "<h1>", 'name="viewport"', "prefers-color-scheme"))

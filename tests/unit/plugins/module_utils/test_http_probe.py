@@ -43,6 +43,16 @@ def test_judge(seen: Answer, expected: Expected, problems: list[str]) -> None:
     assert judge(seen, expected) == problems
 
 
+CLOSED = {"x-maintenance": "2026-11-30T15:00:00Z", "retry-after": "600"}
+
+
+@pytest.mark.parametrize(("status", "headers", "good"), [(503, CLOSED, True), (503, {}, False), (503, {"retry-after": "600"}, False), (502, CLOSED, False)])
+def test_only_the_maintenance_page_is_as_good(status: int, headers: dict[str, str], good: bool) -> None:
+    seen = Answer(status, headers, "", None, "")
+    assert (judge(seen, Expected(maintenance=True)) == []) is good
+    assert judge(seen, Expected()) != []
+
+
 class World:
     """Time that passes only in sleep, and answers that come in a given order (the last one again and again)."""
 

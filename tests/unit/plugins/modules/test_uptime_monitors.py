@@ -90,6 +90,9 @@ def test_from_check_mode_to_removal(account: Account, provider: str) -> None:
     assert [sorted(step["fields"]) for step in changed["steps"]] == [["interval"], ["paused"]]
     assert {item["name"]: item["status"] for item in changed["monitors"]} == {"example web": "up", "example host": "paused"}
     assert account.run(provider, monitors=[{**WEB, "interval": 300}, {**HOST, "paused": True}])["changed"] is False
+    assert account.run(provider, monitors=[{**WEB, "interval": 300}, HOST])["changed"] is False, "not given, it goes on resting"
+    resumed = account.run(provider, monitors=[{**WEB, "interval": 300}, {**HOST, "paused": False}])
+    assert {item["name"]: item["status"] for item in resumed["monitors"]}["example host"] != "paused"
     gone = account.run(provider, monitors=[{**WEB, "state": "absent"}, {**HOST, "state": "absent"}])
     assert (gone["changed"], account.shown(provider)) == (True, {})
 

@@ -108,3 +108,15 @@ def test_empty_state_folder(tmp_path: Path) -> None:
     path.write_text(json.dumps({"name": "app", "url": "", "state": str(state), "timers": []}))
     assert main(lambda _argv: (-1, "", "not found"), path, Service(), list[str]().append) == 0
     assert list(state.iterdir()) == []
+
+
+def test_maintenance_in_the_journal(tmp_path: Path) -> None:
+    """What is down in maintenance is no failure; everything else is."""
+    path, said, service = tmp_path / "heartbeat.json", list[str](), Service()
+    (tmp_path / "maintenance").mkdir()
+    (tmp_path / "maintenance" / "state.json").write_text(json.dumps({"since": "2026-11-30T15:00:00Z"}))
+    path.write_text(json.dumps({"name": "app", "url": "https://beat.example.com/x", "fails": True, "state": str(tmp_path), "timers": []}))
+    main(lambda _argv: (-1, "", "not found"), path, service, said.append)
+    assert "in maintenance since 2026-11-30T15:00:00Z" in said
+    assert "Docker does not answer" not in service.told[0][1]
+    assert "firewall is not loaded" in service.told[0][1]

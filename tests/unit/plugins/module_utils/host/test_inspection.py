@@ -182,3 +182,13 @@ def test_end_of_origin_pull_authorities(tmp_path: Path) -> None:
     found = inspect(run, Places(str(tmp_path), str(tmp_path), ()), ["certificates"])["certificates"][0]
     assert found["where"] == "origin pulls"
     assert found["error"]
+
+
+@pytest.mark.parametrize(("text", "seen"), [
+    (None, None), ("half a", None), ("[]", None), ('{"since": "2026-11-30T15:00:00Z", "reason": "x"}', {"since": "2026-11-30T15:00:00Z", "reason": "x"}),
+])  # fmt: skip
+def test_maintenance_is_on_the_volume(tmp_path: Path, text: str | None, seen: dict[str, str] | None) -> None:
+    if text is not None:
+        (tmp_path / "maintenance").mkdir()
+        (tmp_path / "maintenance" / "state.json").write_text(text)
+    assert part("maintenance", Programs(), tmp_path) == seen

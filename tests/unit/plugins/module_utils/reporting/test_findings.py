@@ -174,3 +174,37 @@ def test_judging_changes_nothing_of_what_was_seen() -> None:
     before = copy.deepcopy(observed)
     judged(observed)
     assert observed == before
+
+
+def closed(reason: str = "new schema") -> dict[str, Any]:
+    """A clean platform in maintenance, with its monitors at rest."""
+    observed = clean()
+    inside(observed)["maintenance"] = {"since": "2026-11-23T01:30:00Z", "reason": reason}
+    observed["monitors"] = {"monitors": [{"name": "example web", "status": "paused", "url": "https://example.com/api/health"}]}
+    return observed
+
+
+def test_maintenance_is_told_and_no_problem() -> None:
+    observed = closed()
+    assert [(one.part, one.state, one.what, one.detail) for one in judged(observed)] == [
+        ("public", "note", "maintenance since 2026-11-23T01:30:00Z", "new schema")
+    ]
+    assert document(judged(observed), observed)["ok"] is True
+    inside(observed)["maintenance"] = None
+    assert [(one.part, one.state) for one in judged(observed)] == [("monitoring", "problem")], "nobody watches a platform that is not in maintenance"
+
+
+@pytest.mark.parametrize(("fault", "state"), [
+    ("container down", "warning"), ("container gone", "warning"), ("firewall gone", "problem"), ("disk full", "problem"), ("record changed", "problem"),
+    ("page broken", "problem"),
+])  # fmt: skip
+def test_only_what_maintenance_may_bring_about_is_excused(fault: str, state: str) -> None:
+    observed = closed()
+    inject(observed, fault)
+    assert {one.state for one in judged(observed) if one.state != "note"} == {state}
+
+
+def test_a_health_page_may_be_down_in_maintenance() -> None:
+    observed = closed()
+    observed["probe"]["checks"].append({"name": "the API", "url": "https://example.com/api/health", "ok": False, "detail": "status 502", "excused": True})
+    assert next((one.state, one.what) for one in judged(observed)) == ("warning", "the API is not as it should be")

@@ -63,6 +63,14 @@ def test_a_clean_platform_says_so_and_shows_every_part() -> None:
         assert words in shown.text, words
 
 
+def test_maintenance_is_the_headline() -> None:
+    observed = full()
+    observed["servers"][0]["inspection"]["maintenance"] = {"since": "2026-11-23T01:30:00Z", "reason": "new schema"}
+    shown = read(page(overview(observed)))
+    for words in ("In maintenance since 2026-11-23T01:30:00Z", "new schema", "maintenance=off"):
+        assert words in shown.text, words
+
+
 def test_full_resources_first() -> None:
     """What is full is told at the top and what has no limit has no bar."""
     observed = full()

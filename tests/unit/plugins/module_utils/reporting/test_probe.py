@@ -27,11 +27,14 @@ def site(question: Question, **wrong: Any) -> Answer:
         return Answer(200, {"cf-cache-status": wrong.get("api_cache", "DYNAMIC")}, '{"version": "1.2.3"}', TLS, "")
     if "/_next/static" in url:
         return Answer(200, {"cf-cache-status": wrong.get("static_cache", "HIT")}, "", TLS, "")
+    if wrong.get("closed") and question.url.endswith("/"):
+        return Answer(503, {**GOOD, "retry-after": "600", "x-maintenance": "2026-11-30T15:00:00Z"}, "<html>", TLS, "")
     return Answer(200, wrong.get("headers", GOOD), '<script src="/_next/static/a.js">', TLS, "")
 
 
 def probe(*opened: int, **wrong: Any) -> dict[str, Any]:
-    where = Probe("example.com", version=wrong.pop("version", "1.2.3"), redirected=("www.example.com",), origins=("192.0.2.7",))
+    asked = {"version": wrong.pop("version", "1.2.3"), "maintenance": wrong.pop("maintenance", False)}
+    where = Probe("example.com", redirected=("www.example.com",), origins=("192.0.2.7",), **asked)
     return look(where, lambda question: site(question, **wrong), lambda _address, port, _timeout: port in (22, *opened))
 
 
@@ -74,3 +77,10 @@ def test_an_edge_that_does_not_answer_is_told_and_is_no_crash() -> None:
     observed = look(Probe("example.com"), silent, lambda _address, _port, _timeout: False)
     assert bad(observed) == ["the page", "the API", "the runner", "the redirect to HTTPS", "the refusal of TLS 1.1", "TLS 1.2", "the cache"]
     assert observed["certificate"] is None
+
+
+def test_a_platform_in_maintenance_shows_its_maintenance_page() -> None:
+    assert bad(probe(maintenance=True, closed=True)) == []
+    assert bad(probe(maintenance=True)) == ["the maintenance page", "TLS 1.2"], "visitors get in"
+    assert bad(probe(closed=True)) == ["the page", "TLS 1.2"], "no server says so"
+    assert [check["name"] for check in probe(maintenance=True, closed=True)["checks"] if check.get("excused")] == ["the API", "the runner"]
