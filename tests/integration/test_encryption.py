@@ -182,7 +182,7 @@ def test_replace_failed_and_done(sealed: Sealed) -> None:
     faults(sealed, "hetzner", {"match": {"method": "POST", "path": "/volumes/[0-9]+/actions/attach"}, "effect": no, "times": 1})
     failed = sealed.play("scale", *REPLACE)
     assert failed.code != 0
-    assert "The old server serves again, with everything as it was" in " ".join(failed.output.split()), failed.explain()
+    assert "The former server serves again, with everything as it was" in " ".join(failed.output.split()), failed.explain()
     assert (sealed.server, sealed.status("/api/health"), sealed.state()) == (server, 200, [CONTENT, CACHED])
     taken = sealed.done("scale", *REPLACE, "--diff")
     assert WORDS not in failed.output + taken.output

@@ -155,7 +155,7 @@ def test_switchover_failed(growing: Growing) -> None:
     faults(growing, "hetzner", {"match": {"method": "POST", "path": "/volumes/[0-9]+/actions/attach"}, "effect": no, "times": 1})
     failed = growing.play("scale", "-e", "platform_tier=starter", "-e", "platform_scale_mode=replace")
     assert failed.code != 0
-    assert "The old server serves again, with everything as it was" in " ".join(failed.output.split()), failed.explain()
+    assert "The former server serves again, with everything as it was" in " ".join(failed.output.split()), failed.explain()
     assert (growing.status("/api/health"), growing.server, growing.type, growing.records()) == (200, server, "cpx41", records)
     assert growing.kept_words() == ("kept", "kept")
 

@@ -126,5 +126,5 @@ def test_a_sealed_file_is_opened_by_sops_itself(inventory: Path, sops_file: Path
     finally:
         subprocess.run(["gpgconf", "--kill", "gpg-agent"], capture_output=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "every secret that is needed is there" in done.stdout
+    assert "All required secrets are present." in done.stdout
     assert VALUE not in done.stdout + done.stderr

@@ -114,7 +114,7 @@ def test_the_one_before_has_to_go_first(api: HetznerApi, decide: Decide) -> None
     order(api, NAME, "app", "cpx31", volume=True)
     order(api, f"{NAME}-old", "retired", "cpx41")
     refused, released = decide({"platform_tier": "scale"}, {"platform_tier": "scale", "platform_scale_release": True})
-    assert f"{NAME}-old. Have it deleted: -e platform_scale_release=true" in refused
+    assert f"{NAME}-old. To delete it: -e platform_scale_release=true" in refused
     assert "REFUSED" in refused
     assert "SCALE to scale (cpx41): in_place" in released
     assert names(api) == [NAME]

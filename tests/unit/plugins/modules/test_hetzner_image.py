@@ -46,14 +46,14 @@ def test_each_call_makes_one_and_the_newest_stay(hetzner: HetznerApi, run_hetzne
     ]
 
 
-def test_a_server_of_another_platform_is_not_photographed(hetzner: HetznerApi, run_hetzner: Run) -> None:
+def test_a_server_of_another_platform_gets_no_snapshot(hetzner: HetznerApi, run_hetzner: Run) -> None:
     order(hetzner, name="builder", labels={**LABELS, "platform": "other"})
     failed = run_hetzner("image", **SNAPSHOT)
     assert "labelled as another's" in failed["msg"]
     assert snapshots(hetzner) == []
 
 
-def test_a_server_that_still_runs_is_not_photographed(hetzner: HetznerApi, run_hetzner: Run) -> None:
+def test_a_server_that_still_runs_gets_no_snapshot(hetzner: HetznerApi, run_hetzner: Run) -> None:
     order(hetzner, name="builder", labels=LABELS)
     failed = run_hetzner("image", **SNAPSHOT)
     assert "has not switched itself off within 120 s; no snapshot was made" in failed["msg"]
