@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import threading
 import time
@@ -18,12 +19,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import psycopg2
 import pytest
 
-from lab import offsite, registry
+from lab import mortal, net, offsite, registry
 from lab.platform import Platform, Run
 from lab.shell import run
+from lab.supabase import service
 from lab.visitors import visited
 
 from .conftest import NewLab
@@ -243,6 +244,32 @@ def test_the_address_the_server_reports_to(platform: Inventory) -> None:
     assert beat["said"]["text"] or beat["said"]["ok"]
 
 
+def test_a_reset_that_does_not_take_effect(platform: Inventory) -> None:
+    """Supabase reports success: the former password stays where releases read it, nothing is exchanged, and nobody is shut out."""
+
+    def serving() -> Any:
+        return json.loads(platform.on_server("quetrex-release --json status"))["current"]
+
+    first, last = platform.facts["supabase"]["password"], serving()
+    mortal.faults(platform, "supabase", {"effect": {"domain": "password_ignored"}})
+    with visited(platform.lab, platform.server_ipv4):
+        with platform.lab_facts() as changed:
+            changed["supabase"]["password"] = "database-lost"
+        refused = platform.play("secret_rotate", "-e", "secret_rotate=database")
+        said = " ".join(refused.output.split())
+        assert refused.code == 2, refused.explain()
+        assert "The former password still works" in said
+        assert "Put the former one back into the inventory" in said
+        mortal.faults(platform, "supabase")
+        with platform.lab_facts() as changed:
+            changed["supabase"]["password"] = first
+        again = platform.done("site")
+        assert again.changed == 0, again.explain()
+    assert serving() == last
+    assert [opens(platform, word) for word in (first, "database-lost")] == [True, False]
+    assert (platform.application("DATABASE_URL").count(first), service.banned(platform.lab)) == (1, [])
+
+
 def test_the_password_of_the_database(platform: Inventory) -> None:
     """PostgreSQL knows one for a user: open connections go on, new ones are refused to what serves for the seconds of the exchange."""
     health: list[int] = []
@@ -283,27 +310,13 @@ def test_the_password_of_the_database(platform: Inventory) -> None:
     assert "Set the inventory's password" not in " ".join(again.changed_tasks), again.explain()
 
 
-def opens(platform: Inventory, password: str) -> bool:
-    """Whether the database takes a password in a connection of its own."""
-    facts = platform.facts["supabase"]
-    try:
-        made = psycopg2.connect(
-            host=facts["host"],
-            hostaddr=facts["address"],
-            port=facts["port"],
-            user=facts["user"],
-            dbname=facts["database"],
-            password=password,
-            sslmode="verify-full",
-            sslrootcert=platform.facts["ca"],
-            connect_timeout=10,
-        )
-    except psycopg2.OperationalError as error:
-        if "password authentication failed" not in str(error):
-            raise
-        return False
-    made.close()
-    return True
+def opens(platform: Platform, password: str) -> bool:
+    """Whether the database takes a password; asked on its own machine, where wrong ones have no consequences."""
+    space = f"--net=/run/netns/{net.netns_name(platform.lab, service.NODE)}"
+    words = ["psql", "--no-psqlrc", "--no-password", "--quiet", "host=127.0.0.1 user=postgres dbname=postgres connect_timeout=10", "--command", "SELECT"]
+    done = subprocess.run(["nsenter", space, "--", *words], env={**os.environ, "PGPASSWORD": password}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 or "password authentication failed" in done.stderr, done.stderr
+    return done.returncode == 0
 
 
 def test_another_secret_is_refused_with_what_there_is(platform: Inventory) -> None:
