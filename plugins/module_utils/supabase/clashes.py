@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Names that two owners want: what a folder makes must be its own, and is never put in the place of anybody else's.
 
-Only what a statement names counts. What a DO block composes while it runs cannot be seen beforehand.
+What statements make is read from their parse trees, see names.py; what is there, from the catalogue.
 """
 
 from __future__ import annotations
@@ -11,45 +11,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from . import names
 from .database import Database
 from .errors import Failure
 from .migrations import Migration
+from .names import Key
+from .script import Statement
 
-_BEFORE_THE_KIND = {"OR", "REPLACE", "GLOBAL", "LOCAL", "TEMP", "TEMPORARY", "UNLOGGED", "RECURSIVE", "UNIQUE", "CONSTRAINT", "FOREIGN", "MATERIALIZED"}
-_BEFORE_THE_NAME = {"IF", "NOT", "EXISTS", "CONCURRENTLY"}
-# The word behind CREATE -> the names among which an object's name must be new
-_FAMILIES = {
-    "TABLE": "relation", "VIEW": "relation", "SEQUENCE": "relation", "INDEX": "relation",
-    "FUNCTION": "routine", "PROCEDURE": "routine", "AGGREGATE": "routine",
-    "TYPE": "type", "DOMAIN": "type", "TRIGGER": "trigger", "POLICY": "policy", "PUBLICATION": "publication",
-}  # fmt: skip
-_ON_A_TABLE = {"trigger", "policy"}
 _THERE = """
-SELECT 'relation', n.nspname, c.relname, '' FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = ANY(%(names)s)
-UNION ALL SELECT 'routine', n.nspname, p.proname, '' FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-  WHERE p.proname = ANY(%(names)s)
-UNION ALL SELECT 'type', n.nspname, t.typname, '' FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+SELECT 'relation', n.nspname, c.relname, '', '' FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relname = ANY(%(names)s)
+UNION ALL SELECT 'routine', n.nspname, p.proname, '', coalesce((SELECT string_agg(t.typname, ', ' ORDER BY a.number)
+  FROM pg_catalog.unnest(p.proargtypes) WITH ORDINALITY a(type, number) JOIN pg_catalog.pg_type t ON t.oid = a.type), '')
+  FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE p.proname = ANY(%(names)s)
+UNION ALL SELECT 'type', n.nspname, t.typname, '', '' FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
   WHERE t.typname = ANY(%(names)s)
-UNION ALL SELECT 'trigger', n.nspname, c.relname, t.tgname FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+UNION ALL SELECT 'trigger', n.nspname, c.relname, t.tgname, '' FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE t.tgname = ANY(%(names)s)
-UNION ALL SELECT 'policy', n.nspname, c.relname, p.polname FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class c ON c.oid = p.polrelid
+UNION ALL SELECT 'policy', n.nspname, c.relname, p.polname, '' FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_class c ON c.oid = p.polrelid
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE p.polname = ANY(%(names)s)
-UNION ALL SELECT 'publication', '', pubname, '' FROM pg_catalog.pg_publication WHERE pubname = ANY(%(names)s)
+UNION ALL SELECT 'rule', n.nspname, c.relname, r.rulename, '' FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid = r.ev_class
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE r.rulename = ANY(%(names)s)
+UNION ALL SELECT 'publication', '', pubname, '', '' FROM pg_catalog.pg_publication WHERE pubname = ANY(%(names)s)
 """
-
-
-@dataclass(frozen=True, order=True)
-class Key:
-    """What must be unique. part: the name of a trigger or policy, whose relation schema.name is."""
-
-    family: str
-    schema: str
-    name: str
-    part: str = ""
-
-    @property
-    def relation(self) -> Key:
-        return Key("relation", self.schema, self.name)
 
 
 @dataclass(frozen=True)
@@ -74,12 +58,16 @@ def refuse_clashes(database: Database, files: list[Migration], pending: list[Mig
     theirs = [item for migration in files if migration.folder in exclusive for item in made_by(migration)]
     known = {item.key for item in theirs if item.migration.version not in waiting}
     new = [item for item in theirs if item.key not in known and item.key.relation not in known]
-    there = _there(database, new)
-    found = {str(item): f"{item} is there already and {item.migration.label} makes one" for item in new if item.key in there}
+    present = there(database, new)
+    found = {str(item): f"{item} is there already and {item.migration.label} makes one" for item in new if item.key in present}
     owned = {item.key: item for item in theirs}
-    for item in (one for migration in pending if migration.folder not in exclusive for one in made_by(migration)):
-        if item.key in owned:
-            found.setdefault(str(item), f"{item} is made by {owned[item.key].migration.label} and by {item.migration.label}, line {item.line}")
+    for migration in (one for one in pending if one.folder not in exclusive):
+        for item in made_by(migration):
+            if item.key in owned:
+                found.setdefault(str(item), f"{item} is made by {owned[item.key].migration.label} and by {migration.label}, line {item.line}")
+        for statement, key in _unreadable(migration, owned):
+            words = f"{owned[key]} is made by {owned[key].migration.label}, and {migration.label}, line {statement.line}, names it in unknown grammar"
+            found.setdefault(str(owned[key]), words)
     left = {name: words for name, words in found.items() if name not in set(allowed)}
     if left:
         raise Failure(
@@ -93,50 +81,22 @@ def refuse_clashes(database: Database, files: list[Migration], pending: list[Mig
 
 def made_by(migration: Migration) -> Iterator[Made]:
     """What a file's statements make by name."""
+    schema = "public"
     for statement in migration.statements:
-        found = None if statement.is_rows else _made(statement.words)
-        if found is not None:
-            yield Made(found[1], found[0], migration, statement.line)
+        for named in names.made_by(statement, schema):
+            yield Made(named.key, named.kind, migration, statement.line)
+        schema = names.search_path(statement, schema)
 
 
-def _made(words: tuple[str, ...]) -> tuple[str, Key] | None:
-    """Kind and key of what a CREATE statement makes. words: keywords in upper case, quoted names as they are."""
-    if words[:1] != ("CREATE",):
-        return None
-    at = 1
-    while at < len(words) and words[at] in _BEFORE_THE_KIND:
-        at += 1
-    kind = words[at] if at < len(words) else ""
-    family = _FAMILIES.get(kind)
-    if family is None:
-        return None
-    at += 1
-    while at < len(words) and words[at] in _BEFORE_THE_NAME:
-        at += 1
-    if family in _ON_A_TABLE or kind == "INDEX":
-        if at >= len(words) or words[at] == "ON" or "ON" not in words[at:]:
-            return None
-        behind = words.index("ON", at) + 1
-        schema, table = _name(words, behind + (words[behind : behind + 1] == ("ONLY",)))
-        own = _plain(words[at])
-        return kind.lower(), Key(family, schema, own) if kind == "INDEX" else Key(family, schema, table, own)
-    schema, name = _name(words, at)
-    return kind.lower(), Key(family, "" if family == "publication" else schema, name)
+def _unreadable(migration: Migration, owned: Iterable[Key]) -> Iterator[tuple[Statement, Key]]:
+    """Statements of a grammar that the parser does not know, and that make something and name one of these."""
+    for statement in migration.statements:
+        if statement.data is None and not statement.is_rows and statement.tree is None and statement.words[:1] in {("CREATE",), ("ALTER",)}:
+            said = {word[1:-1].replace('""', '"') if word[0] == '"' else word.lower() for word in statement.words}
+            yield from ((statement, key) for key in owned if (key.part or key.name) in said)
 
 
-def _name(words: tuple[str, ...], at: int) -> tuple[str, str]:
-    """Schema and name of an object; what has no schema is made in public."""
-    if words[at + 1 : at + 2] == (".",):
-        return _plain(words[at]), _plain(words[at + 2])
-    return "public", _plain(words[at])
-
-
-def _plain(word: str) -> str:
-    """A name as the catalogue has it."""
-    return word[1:-1].replace('""', '"') if word[0] == '"' else word.lower()
-
-
-def _there(database: Database, wanted: list[Made]) -> set[Key]:
+def there(database: Database, wanted: list[Made]) -> set[Key]:
     """Those of these names that the catalogue has."""
     names = sorted({item.key.part or item.key.name for item in wanted})
     return {Key(*map(str, row)) for row in database.run(_THERE, {"names": names})} if names else set()

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from . import grammar
@@ -18,8 +17,8 @@ _UNNOTICED = {"OBJECT_INDEX", "OBJECT_POLICY", "OBJECT_STATISTIC_EXT", "OBJECT_C
 _RENAMED_UNNOTICED = {"OBJECT_TABCONSTRAINT", "OBJECT_DOMCONSTRAINT", "OBJECT_INDEX", "OBJECT_POLICY", "OBJECT_TRIGGER", "OBJECT_RULE"}
 _OF_PUBLICATION = {"AP_DropObjects": "ALTER PUBLICATION … DROP", "AP_SetObjects": "ALTER PUBLICATION … SET"}
 _COLUMN_ACTIONS = {"AT_DropColumn": "DROP COLUMN", "AT_AlterColumnType": "another TYPE", "AT_SetNotNull": "SET NOT NULL"}
-# Where PL/pgSQL keeps the text of an SQL statement, and where text that it composes while it runs.
-_SQL, _COMPOSED = "PLpgSQL_stmt_execsql", {"PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"}
+# Where PL/pgSQL keeps text that it composes while it runs.
+_COMPOSED = {"PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"}
 # What cannot be read is let through when it begins so: it adds, or says what may be done.
 _HARMLESS = {
     "ANALYZE", "CLUSTER", "COMMENT", "COPY", "CREATE", "GRANT", "INSERT", "REFRESH", "REINDEX", "RESET", "SECURITY", "SELECT", "SET", "VACUUM", "VALUES",
@@ -93,26 +92,14 @@ def _of_a_block(statement: Statement) -> str:
     body = grammar.block(statement.text)
     if body is None:
         return "a DO block that cannot be judged"
-    for kind, item in _plpgsql(body):
+    for kind, item in grammar.statements_of_block(body):
         if kind in _COMPOSED:
             return "EXECUTE of text in a DO block, which cannot be judged"
-        if kind == _SQL:
+        if kind == grammar.BLOCK_SQL:
             found = removal(Statement(str(item["sqlstmt"]["PLpgSQL_expr"]["query"]), 0))
             if found:
                 return f"{found} in a DO block"
     return ""
-
-
-def _plpgsql(body: Any) -> Iterator[tuple[str, Any]]:
-    """Every statement of a compiled block: its kind and what it holds."""
-    if isinstance(body, list):
-        for item in body:
-            yield from _plpgsql(item)
-    elif isinstance(body, dict):
-        for key, value in body.items():
-            if key.startswith("PLpgSQL_stmt_"):
-                yield key, value
-            yield from _plpgsql(value)
 
 
 def refuse_removals(pending: list[Migration], applied: set[str], folders: list[str], allowed: list[str]) -> None:

@@ -15,6 +15,9 @@ from typing import Any
 
 from .errors import Failure
 
+# Where PL/pgSQL keeps the text of an SQL statement.
+BLOCK_SQL = "PLpgSQL_stmt_execsql"
+
 
 def _pglast(module: str = "pglast") -> Any:
     try:
@@ -49,6 +52,43 @@ def block(text: str) -> Any:
         return pglast.parse_plpgsql(text)
     except pglast.parser.ParseError:
         return None
+
+
+def statements_of_block(body: Any) -> Iterator[tuple[str, Any]]:
+    """Every statement of a block as `block` gives it: its kind (PLpgSQL_stmt_…) and what it holds."""
+    if isinstance(body, list):
+        for item in body:
+            yield from statements_of_block(item)
+    elif isinstance(body, dict):
+        for key, value in body.items():
+            if key.startswith("PLpgSQL_stmt_"):
+                yield key, value
+            yield from statements_of_block(value)
+
+
+def texts_of_block(text: str) -> Iterator[str]:
+    """The SQL that a DO statement runs in any case: statements, and constants that it executes, behind no condition and no handler of errors."""
+    for found, item in _unconditional(block(text)):
+        if found == BLOCK_SQL:
+            yield str(item["sqlstmt"]["PLpgSQL_expr"]["query"])
+        elif found == "PLpgSQL_stmt_dynexecute":
+            chosen = tree(f"SELECT {item['query']['PLpgSQL_expr']['query']}")
+            values = [target.val for target in getattr(chosen, "targetList", None) or ()]
+            yield from (str(value.val.sval) for value in values if kind(value) == "A_Const" and hasattr(value.val, "sval"))
+
+
+def _unconditional(body: Any) -> Iterator[tuple[str, Any]]:
+    for function in body or ():
+        yield from _of_block(function["PLpgSQL_function"]["action"])
+
+
+def _of_block(statement: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for found, item in statement.items():
+        if found != "PLpgSQL_stmt_block":
+            yield found, item
+        elif "exceptions" not in item:
+            for inner in item.get("body", ()):
+                yield from _of_block(inner)
 
 
 def kind(node: Any) -> str:
