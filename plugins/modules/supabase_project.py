@@ -303,7 +303,8 @@ def too_many(api: Api, found: dict[str, Any], parameters: dict[str, Any], told: 
     if not parameters["connections"]:
         return []
     pooler = told["pooler"] if "pooler" in told else project_info.pooler(api, found["ref"])
-    said = sessions.warning(parameters["connections"], (pooler or {}).get("pool_size"))
+    own = (pooler or {}).get("pool_size")
+    said = sessions.warning(parameters["connections"], own, None if own else project_info.compute(api, found["ref"]))
     return [said] if said else []
 
 

@@ -67,6 +67,17 @@ def pooler(api: Api, ref: str) -> dict[str, Any] | None:
     return None
 
 
+def compute(api: Api, ref: str) -> str | None:
+    """The compute add-on, as ci_small; None for a project without one, and where the token may not ask."""
+    try:
+        selected = api.get(f"/v1/projects/{ref}/billing/addons")["selected_addons"]
+    except Failure as error:
+        if error.code == "forbidden":
+            return None
+        raise
+    return next((str(item["variant"]["id"]) for item in selected if item["type"] == "compute_instance"), None)
+
+
 def url(project: dict[str, Any]) -> str:
     """Address of the project's API: the name of its database without the `db.` in front, whatever the domain."""
     return "https://" + str(project["database"]["host"]).removeprefix("db.")

@@ -28,6 +28,7 @@ SMART_REGIONS = {"americas": ("Americas", "us-east-1"), "emea": ("Europe", "eu-c
 NEW_VERSION = "17.6.1.063"
 FREE_PROJECTS = 2
 PRICES = {"pitr_7": 100.0, "pitr_14": 200.0, "pitr_28": 400.0, "ipv4_default": 4.0, "ci_micro": 10.0, "ci_small": 15.0, "ci_medium": 60.0, "cd_default": 10.0}
+PRICES |= {"ci_large": 110.0, "ci_xlarge": 210.0, "ci_2xlarge": 410.0, "ci_4xlarge": 960.0}
 KINDS = {"pitr": "pitr", "ipv4": "ipv4", "ci": "compute_instance", "cd": "custom_domain"}
 
 

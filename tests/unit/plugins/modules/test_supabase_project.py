@@ -283,9 +283,19 @@ def test_of_several_keys_the_default_one_or_the_eldest(capfd: pytest.CaptureFixt
 def test_too_few_sessions_are_said_beforehand(capfd: pytest.CaptureFixture[str], management: ManagementServer, warnings: list[str], wait: bool) -> None:
     run(capfd, management, check=wait, ref=management.ref, connections=10, wait=wait)
     assert "may need 24 sessions of the database's pooler" in warnings.pop()
-    management.projects[management.ref]["pool"]["default_pool_size"] = 24
+    there = management.projects[management.ref]
+    there["addons"]["compute_instance"] = "ci_large"
+    run(capfd, management, check=wait, ref=management.ref, connections=10, wait=wait)
+    assert "has 20 (what its compute ci_large has" in warnings.pop()
+    there["addons"]["compute_instance"] = "ci_4xlarge"
+    run(capfd, management, check=wait, ref=management.ref, connections=10, wait=wait)
+    there |= {"addons": {}, "pool": there["pool"] | {"default_pool_size": 24}}
     run(capfd, management, check=wait, ref=management.ref, connections=10, wait=wait)
     assert warnings == []
+    management.fault({"match": {"path": "billing/addons"}, "effect": {"status": 403, "body": {"message": "Forbidden resource"}}})
+    there["pool"]["default_pool_size"] = None
+    run(capfd, management, check=wait, ref=management.ref, connections=10, wait=wait)
+    assert "has 15 (the size of the smallest computes" in warnings.pop()
 
 
 # --- settings that the vendor applies late, or not at all

@@ -22,9 +22,17 @@ def test_the_numbers_of_the_page() -> None:
     assert "has 20, and refuses" in sessions.warning(10, 20)
 
 
-@given(connections=st.integers(1, 200), size=st.none() | st.integers(6, 500))
-def test_the_advice_is_accepted(connections: int, size: int | None) -> None:
-    said = sessions.warning(connections, size)
+def test_compute_that_says_its_size() -> None:
+    """Only where the project has no setting of its own; larger ones than are known count as the largest that is."""
+    assert [sessions.pool_size(None, compute)[0] for compute in (None, "ci_micro", "ci_xlarge", "ci_4xlarge", "ci_48xlarge")] == [15, 15, 20, 32, 128]
+    assert sessions.pool_size(40, "ci_micro") == (40, "")
+    assert sessions.warning(10, None, "ci_4xlarge") == ""
+    assert "has 20 (what its compute ci_large has" in sessions.warning(10, None, "ci_large")
+
+
+@given(connections=st.integers(1, 200), size=st.none() | st.integers(6, 500), compute=st.none() | st.sampled_from(sorted(sessions.POOL_SIZES)))
+def test_the_advice_is_accepted(connections: int, size: int | None, compute: str | None) -> None:
+    said = sessions.warning(connections, size, compute)
     found = re.search(r"pool open (\d+) at most", said)
-    assert (not said) == (sessions.needed(connections) <= (size or sessions.POOL_SIZE))
-    assert found is None or sessions.warning(int(found[1]), size) == ""
+    assert (not said) == (sessions.needed(connections) <= sessions.pool_size(size, compute)[0])
+    assert found is None or sessions.warning(int(found[1]), size, compute) == ""
