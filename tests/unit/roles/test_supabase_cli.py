@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import socket
@@ -21,10 +20,11 @@ from ansible_collections.quetrex.platform.plugins.module_utils.supabase import d
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database, Target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.runner import Limits
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema import Report, Wanted, converge
-from lab.supabase.cluster import Cluster, cache_dir
+from lab.config import LabError
+from lab.supabase.cli import VERSIONS, install
+from lab.supabase.cluster import Cluster
 
 PROFILE = Path(__file__).resolve().parents[3] / "roles/supabase_database/files/profiles/quetrex/migrations"
-VERSIONS = ("2.104.0", "3.1.0")
 FILES = {
     "20260101000000_a.sql": "-- kept as it is\nCREATE TABLE public.a (id int PRIMARY KEY);\r\nINSERT INTO public.a VALUES (1);\n\n",
     "20260102000000_b.sql": "ALTER TABLE public.a ADD COLUMN name text DEFAULT 'semi;colon';\n",
@@ -67,23 +67,6 @@ class Cli:
         return both and "up to date" in self("db", "push", "--yes")
 
 
-def install(version: str) -> Path:
-    """The CLI's program for this machine, from npm into the cache."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed")
-    place = cache_dir() / f"supabase-cli-{version}"
-    found = place / "node_modules/@supabase/cli-linux-x64/bin/supabase"
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not found.exists():
-            words = ["npm", "install", "--prefix", str(place), "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", f"@supabase/cli-linux-x64@{version}"]
-            done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
-            if done.returncode or not found.exists():
-                pytest.skip(f"npm does not give the Supabase CLI {version}: {done.stderr[-300:]}")
-    return found
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """With TLS: the CLI connects with nothing less."""
@@ -101,7 +84,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(params=VERSIONS)
 def cli(request: pytest.FixtureRequest, cluster: Cluster, tmp_path: Path) -> Cli:
     database = f"cli_{os.urandom(4).hex()}"
-    program = install(request.param)
+    try:
+        program = install(request.param)
+    except LabError as error:
+        pytest.skip(str(error))
     cluster.execute(f"CREATE DATABASE {database} TEMPLATE postgres OWNER postgres", user="supabase_admin", database="template1")
     made = Cli(program, tmp_path, cluster.port, database)
     made.folder.mkdir(parents=True)
