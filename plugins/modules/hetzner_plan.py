@@ -35,7 +35,7 @@ options:
     required: true
   tier:
     description:
-      - A row of the platform's document. V(starter) and V(growth) are 4 vCPU and 8 GB, V(scale) 8 and 16, V(peak) 16 and 32.
+      - A size by name. V(starter) and V(growth) are 4 vCPU and 8 GB, V(scale) 8 and 16, V(peak) 16 and 32.
       - Either this or O(cores) and O(memory) are needed. Given as well, O(cores), O(memory) and O(preferred) replace the tier's values.
     type: str
     choices: [starter, growth, scale, peak]

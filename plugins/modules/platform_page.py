@@ -40,6 +40,12 @@ options:
     description: The tier of the servers.
     type: str
     default: ""
+  reference_costs:
+    description:
+      - What to compare the tiers' prices with, by tier, C(users), C(server), C(server_price), C(database) and C(database_price) in dollars a month.
+      - Without it the table has today's prices alone.
+    type: dict
+    default: {}
   state_dir:
     description: Folder with the records of the last rehearsal and recovery, C(rehearsal.json) and C(recovery.json).
     type: path
@@ -143,6 +149,7 @@ def main() -> None:
         "name": {"type": "str", "required": True},
         "domain": {"type": "str", "required": True},
         "tier": {"type": "str", "default": ""},
+        "reference_costs": {"type": "dict", "default": {}},
         "state_dir": {"type": "path", "required": True},
         "history": {"type": "path", "required": True},
         "path": {"type": "path", "required": True},
@@ -158,7 +165,7 @@ def main() -> None:
     state = Path(given["state_dir"])
     overview = page.Overview(
         given["name"], given["domain"], observed["at"], given["tier"], [Finding(**finding) for finding in given["findings"]], observed, told,
-        forecast.costs(observed, capacity, given["tier"]), read(state / "rehearsal.json"), read(state / "recovery.json"),
+        forecast.costs(observed, capacity, given["tier"], given["reference_costs"]), read(state / "rehearsal.json"), read(state / "recovery.json"),
     )  # fmt: skip
     if not module.check_mode:
         replace(history, "".join(json.dumps(row) + "\n" for row in kept))

@@ -137,6 +137,18 @@ def contacts(value: Any) -> Optional[str]:
     return f"has {', '.join(map(repr, wrong))}; {fix}" if wrong else None
 
 
+def reference_costs(value: Any) -> Optional[str]:
+    """Tier -> what somebody else's offer or an earlier estimate says of it."""
+    wanted = {"users", "server", "server_price", "database", "database_price"}
+    fix = "write for each tier users, server, server_price, database and database_price (dollars a month), as inventories/production does"
+    if not isinstance(value, Mapping) or any(tier not in TIERS for tier in value):
+        return f"is no mapping of {', '.join(TIERS)}; {fix}"
+    wrong = sorted(tier for tier, row in value.items() if not isinstance(row, Mapping) or set(row) != wanted)
+    prices = number(0, 1e6, "")
+    wrong += [tier for tier, row in value.items() if tier not in wrong and (prices(row["server_price"]) or prices(row["database_price"]))]
+    return f"has a wrong entry for {', '.join(wrong)}; {fix}" if wrong else None
+
+
 def database_port(value: Any) -> Optional[str]:
     if str(value) == "6543":
         return "is 6543, a pooler in transaction mode, which migrations and the lock cannot use; write 5432, the session pooler"
@@ -268,7 +280,9 @@ SETTINGS: dict[str, Setting] = {
             },
         )
     ),
+    "platform_profile": Setting(one_of("quetrex", "none")),
     "platform_database_profile": Setting(one_of("quetrex", "none")),
+    "platform_reference_costs": Setting(reference_costs),
     "platform_supabase_allowed_networks": Setting(networks),
     "platform_supabase_foreign_networks": Setting(one_of("refuse", "keep", "remove")),
     "platform_app_environment": Setting(all_of(environment, no_secret, not_reserved)),

@@ -27,12 +27,18 @@ CAPACITY: dict[str, Any] = {
 }
 
 
+REFERENCE = {
+    "starter": {"users": "0-500", "server": "CX32", "server_price": 9, "database": "Free", "database_price": 0},
+    "scale": {"users": "2,000-5,000", "server": "CX42", "server_price": 18, "database": "Pro", "database_price": 25},
+}
+
+
 def overview(observed: dict[str, Any], **more: Any) -> Overview:
     found = judge(observed, Expected(), Limits())
     gauges = fc.gauges(observed, CAPACITY, "starter")
     told = [(gauge, fc.forecast(gauge, more.pop("samples", []), NOW)) for gauge in gauges]
     given = {"name": "quetrex test", "domain": "example.com", "at": observed["at"], "tier": "starter", **more}
-    return Overview(findings=found, observed=observed, gauges=told, costs=fc.costs(observed, CAPACITY, "starter"), **given)
+    return Overview(findings=found, observed=observed, gauges=told, costs=fc.costs(observed, CAPACITY, "starter", REFERENCE), **given)
 
 
 def full() -> dict[str, Any]:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which server type to order: capacity and preferred names against the catalogue as it is now. Pure functions over the API's JSON.
 
-Sizes are asked for by capacity because names come and go: what the platform's document calls CX32 was never sold in the United States
+Sizes are asked for by capacity because names come and go: the CX32, for one, was never sold in the United States
 and has left the catalogue everywhere.
 """
 
@@ -34,7 +34,7 @@ TIERS: dict[str, Size] = {
     "scale": Size(8, 16, ("cx42", "cx43", "cpx41")),
     "peak": Size(16, 32, ("cx52", "cx53", "cpx51")),
 }
-"""The rows of the platform's document by number of users: 0-500, 500-2000, 2000-5000, 5000-10000."""
+"""The tiers by number of users they are meant for: 0-500, 500-2000, 2000-5000, 5000-10000."""
 
 
 class Extras(t.NamedTuple):

@@ -91,13 +91,6 @@ def amount(value: float | None, unit: str) -> str:
 
 
 NEXT = {"starter": "growth", "growth": "scale", "scale": "peak"}
-# The document's own table, in dollars a month.
-DOCUMENT = (
-    ("starter", "0-500", "CX32", 9, "Free", 0),
-    ("growth", "500-2,000", "CX32", 9, "Pro", 25),
-    ("scale", "2,000-5,000", "CX42", 18, "Pro", 25),
-    ("peak", "5,000-10,000", "CX52", 35, "Pro", 25),
-)
 SUPABASE = {"free": 0.0, "pro": 25.0, "team": 599.0}
 
 
@@ -193,20 +186,31 @@ def of_server(rows: t.Sequence[Json]) -> list[Json]:
     return told
 
 
-def costs(observed: Json, capacity: Json, tier: str) -> Json:
-    """What is paid now, and the document's table beside today's prices."""
-    here = (capacity.get("tiers") or {}).get(tier) or {}
+def costs(observed: Json, capacity: Json, tier: str, reference: Json) -> Json:
+    """What is paid now, and what each tier costs today, beside a reference (tier -> users, server, database and their prices) where there is one."""
+    tiers = capacity.get("tiers") or {}
+    here = tiers.get(tier) or {}
     plan = ((observed.get("project") or {}).get("project") or {}).get("plan")
-    rows = []
-    for name, users, kind, server, database, price in DOCUMENT:
-        offer = (capacity.get("tiers") or {}).get(name) or {}
-        now = f"{offer['name']} {offer['total']:.2f} {capacity.get('currency', '')} + Supabase {database} ${price}" if offer.get("total") else ""
-        document = f"{kind} ${server} + Supabase {database} ${price} = ${server + price}"
-        rows.append({"tier": name, "users": users, "here": name == tier, "document": document, "today": now or offer.get("reason", "not known")})
+    rows = [_cost_row(name, tiers.get(name) or {}, reference.get(name), str(capacity.get("currency", "")), here=name == tier) for name in (*NEXT, "peak")]
     return {
         "parts": [
             ("Hetzner server", here.get("server")), ("Hetzner Primary IPv4", here.get("primary_ip")), ("Hetzner volume", here.get("volume")),
         ],
         "currency": capacity.get("currency", ""), "hetzner": here.get("total"), "type": here.get("name"),
-        "supabase_plan": plan, "supabase": SUPABASE.get(plan or ""), "rows": rows,
+        "supabase_plan": plan, "supabase": SUPABASE.get(plan or ""), "rows": rows, "compared": bool(reference),
     }  # fmt: skip
+
+
+def _cost_row(name: str, offer: Json, reference: Json | None, currency: str, *, here: bool) -> Json:
+    today = f"{offer['name']} {offer['total']:.2f} {currency}" if offer.get("total") else str(offer.get("reason", "not known"))
+    row = {"tier": name, "here": here, "title": name, "reference": "", "today": today}
+    if not reference:
+        return row
+    server, database = float(reference["server_price"]), float(reference["database_price"])
+    bought = f"Supabase {reference['database']} ${database:g}"
+    return {
+        **row,
+        "title": f"{reference['users']} users",
+        "reference": f"{reference['server']} ${server:g} + {bought} = ${server + database:g}",
+        "today": f"{today} + {bought}" if offer.get("total") else today,
+    }

@@ -202,14 +202,16 @@ def _costs(overview: Overview) -> _Html:
     parts.append(_tag("li", "Cloudflare", _tag("b", "by its plan; 0 on Free")))
     total = f"{costs['hetzner']:.2f} {costs['currency']}" + (f" + {costs['supabase']:.2f} USD" if costs["supabase"] is not None else "")
     rows = [
-        _tag("li", _tag("strong", f"{row['users']} users", " (here)" if row["here"] else ""), _tag("span", row["document"]), _tag("span", row["today"]),
-             class_="here" if row["here"] else None)
+        _tag("li", _tag("strong", row["title"], " (here)" if row["here"] else ""), *([_tag("span", row["reference"])] if costs["compared"] else []),
+             _tag("span", row["today"]), class_="here" if row["here"] else None)
         for row in costs["rows"]
     ]  # fmt: skip
+    names = ("Users", "Reference", "Today") if costs["compared"] else ("Tier", "Today")
+    head = _tag("li", _tag("strong", names[0]), *(_tag("span", name) for name in names[1:]), class_="head")
+    table = "table" if costs["compared"] else "table plain"
     return _tag(
         "section", _tag("h2", "Cost a month"), _tag("p", _tag("strong", total, class_="big"), " before tax"), _tag("ul", _each(parts), class_="pairs"),
-        _tag("h3", "The document's table, and the same today"),
-        _tag("ul", _tag("li", _tag("strong", "Users"), _tag("span", "Document"), _tag("span", "Today"), class_="head"), _each(rows), class_="table"),
+        _tag("h3", "The reference, and the same today" if costs["compared"] else "The tiers today"), _tag("ul", head, _each(rows), class_=table),
     )  # fmt: skip
 
 
@@ -405,8 +407,8 @@ pre{font:.8rem/1.45 ui-monospace,SFMono-Regular,Menlo,"DejaVu Sans Mono",monospa
 .table li{display:grid;grid-template-columns:1fr;padding:.45rem .5rem;border-top:1px solid var(--line);font-size:.88rem}
 .table .head{display:none}
 .table .here{background:var(--notebg);border-radius:6px}
-.table li:not(.head) span:nth-child(2)::before{content:"document: ";color:var(--soft)}
-.table li:not(.head) span:nth-child(3)::before{content:"today: ";color:var(--soft)}
+.table li:not(.head) span:nth-child(2)::before{content:"reference: ";color:var(--soft)}
+.table.plain li:not(.head) span:nth-child(2)::before,.table li:not(.head) span:nth-child(3)::before{content:"today: ";color:var(--soft)}
 footer{padding:0 1rem 2rem;font-size:.82rem}
 @media(min-width:60rem){main{grid-template-columns:repeat(2,minmax(0,1fr))}
 section.wide{grid-column:1/-1}.column section{grid-column:auto}

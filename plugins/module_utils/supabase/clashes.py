@@ -71,8 +71,8 @@ def refuse_clashes(database: Database, files: list[Migration], pending: list[Mig
     left = {name: words for name, words in found.items() if name not in set(allowed)}
     if left:
         raise Failure(
-            f"Names that are taken: {'; '.join(left.values())}. Nothing was written. Leave the folder out that is not wanted (for the tables of the "
-            "platform's document: platform_database_profile: none), rename what is yours, record the version as applied if it is the very same object "
+            f"Names that are taken: {'; '.join(left.values())}. Nothing was written. Leave the folder out that is not wanted (for the "
+            "profile's tables: platform_database_profile: none), rename what is yours, record the version as applied if it is the very same object "
             "(adopt_version), or name the object in replaceable if the later one shall take its place.",
             "clash",
             objects=list(left),

@@ -30,6 +30,8 @@ w4ftZU6mfVy7XdyZDOQ=
 """
 DATABASE = {"host": "db.example.com", "port": 5432, "user": "postgres", "password": "p4ss", "name": "postgres", "sslmode": "verify-full", "ca_certificate": CA}
 
+REFERENCE = {"users": "0-500", "server": "CX32", "server_price": 9, "database": "Free", "database_price": 0}
+
 
 def jwt(role: str) -> str:
     return "e30." + base64.urlsafe_b64encode(json.dumps({"role": role}).encode()).decode().rstrip("=") + ".x"
@@ -77,6 +79,9 @@ WRONG: dict[str, list[Any]] = {
     ],
     "platform_name": ["1up", False, "quetrex\u0661", b"quetrex", {"a": 1}],
     "platform_tier": [False, "starter "],
+    "platform_profile": ["Quetrex", "", None, True, "quetrex,none"],
+    "platform_reference_costs": [[], "9", {"tiny": {}}, {"starter": 9}, {"starter": {"users": "1"}}, {"starter": {**REFERENCE, "more": 1}},
+                                 {"starter": {**REFERENCE, "server_price": "nine"}}, {"starter": {**REFERENCE, "database_price": -1}}],
     "platform_monthly_budget": ["1e3", "nan", "inf", True, "80 EUR", 0, "80,5", "1_000", "٨٠", None, -1, 1e3 * 1e20],
     "platform_volume_size_gb": ["1e3", 10.5, "10.5", "20 ", "1_0", [20], "022", "٢٠", "0x20", 9, True],
     "platform_ssh_cidrs": [
@@ -155,6 +160,8 @@ RIGHT: dict[str, list[Any]] = {
     "platform_origin_pulls": ["No"],
     "platform_supabase_allowed_networks": [["0.0.0.0/0"]],
     "platform_supabase_project": [{}],
+    "platform_profile": ["quetrex", "none"],
+    "platform_reference_costs": [{}, {"starter": REFERENCE}, {"peak": {**REFERENCE, "server_price": "35.5"}}],
     "platform_monthly_budget": [80, 80.5, "80", "80.50"],
     "platform_volume_size_gb": [10, "20", 10240, 0o22],
     "platform_ssh_cidrs": [["192.0.2.7"], ["2001:db8::/32"], ["0.0.0.0/0", "::/0"], ["10.0.0.0/8"]],

@@ -106,6 +106,14 @@ def hostile(data: Any) -> Any:
     return HOSTILE if isinstance(data, str) else data
 
 
+def test_prices_without_a_reference() -> None:
+    """Each tier as it can be had today, and no column for what nobody has set."""
+    shown = read(page(overview(full())._replace(costs=fc.costs(full(), CAPACITY, "starter", {}))))
+    for words in ("The tiers today", "starter (here)", "cpx41 122.16 EUR", "sold out"):
+        assert words in shown.text, words
+    assert "eference" not in shown.text
+
+
 def test_hostile_texts_stay_texts() -> None:
     observed = full()
     for fault in ("image swapped", "record changed", "page broken", "unit failed", "grant added", "stranger"):
