@@ -149,8 +149,8 @@ from ansible.inventory.group import Group
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable, get_cache_plugin
 from ansible.plugins.loader import vars_loader
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.errors import Failure
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.hosts import Selection, hosts_of, native_groups
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.options import SETTINGS, SelectorError, compose_selector, problem
 
@@ -245,7 +245,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _fetched(self, key: str, options: dict[str, t.Any]) -> list[Hostvars]:
         try:
             hosts = self._fetch(options)
-        except HetznerError as error:
+        except Failure as error:
             stale = self._stale(key) if error.code == "unreachable" or error.status >= 500 else None
             if stale is None:
                 raise AnsibleError(f"Hetzner Cloud inventory: {error}") from None

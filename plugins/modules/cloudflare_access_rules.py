@@ -72,17 +72,17 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import Plan, converge, report
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import access_rules as rules
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Plan, Zone, connect, converge, fail, finish
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, run
 
 Rules = list[dict[str, t.Any]]
 METHODS = {"create": "POST", "update": "PATCH", "delete": "DELETE"}
 PAGE = 1000
 
 
-def run(module: AnsibleModule, client: Client) -> None:
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Fetch, plan, apply, fetch."""
     addresses, notes = module.params["addresses"], module.params["notes"]
     rules.plan([], addresses, notes)  # what no rule can be about is refused before anything is asked
@@ -98,12 +98,12 @@ def run(module: AnsibleModule, client: Client) -> None:
         lambda current: rules.plan(current, addresses, notes),
         apply,
         check=module.check_mode,
+        vendor=client.vendor,
     )
-    finish(
+    return report(
         module,
         outcome,
         lambda rows: rules.shown(rows, notes),
-        client.requests,
         addresses=rules.shown(outcome.after, notes),
         zone_id=zone.id,
     )
@@ -118,10 +118,7 @@ def main() -> None:
         "notes": {"type": "str", "default": "quetrex.platform"},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    try:
-        run(module, connect(module))
-    except CloudflareError as error:
-        fail(module, error)
+    run(module, work)
 
 
 if __name__ == "__main__":

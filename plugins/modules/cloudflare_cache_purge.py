@@ -79,9 +79,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.errors import Uncertain
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError, UncertainError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, connect, fail
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, run
 
 KINDS = ("files", "hosts", "prefixes", "tags")
 # The least that any plan takes in one order.
@@ -101,11 +101,19 @@ def send(client: Client, path: str, order: dict[str, t.Any]) -> None:
     for attempt in range(TRIES):
         try:
             client.call("POST", path, order)
-        except UncertainError:
+        except Uncertain:
             if attempt == TRIES - 1:
                 raise
         else:
             return
+
+
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    """Send what was ordered; in check mode only look the zone up."""
+    todo, zone = orders(module.params), Zone(module, client)
+    for order in [] if module.check_mode else todo:
+        send(client, f"{zone.path}/purge_cache", order)
+    return {"changed": bool(todo), "purged": todo, "zone_id": zone.id}
 
 
 def main() -> None:
@@ -118,15 +126,7 @@ def main() -> None:
         required_one_of=[("everything", *KINDS)],
         mutually_exclusive=[("everything", kind) for kind in KINDS],
     )
-    client = connect(module)
-    todo = orders(module.params)
-    try:
-        zone = Zone(module, client)
-        for order in [] if module.check_mode else todo:
-            send(client, f"{zone.path}/purge_cache", order)
-    except CloudflareError as error:
-        fail(module, error)
-    module.exit_json(changed=bool(todo), purged=todo, requests=client.requests, zone_id=zone.id)
+    run(module, work)
 
 
 if __name__ == "__main__":

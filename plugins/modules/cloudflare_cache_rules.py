@@ -102,10 +102,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import Plan, converge, report, unmoved
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import cache_rules, zone
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Plan, Zone, connect, converge, fail, finish, unmoved
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, run
 
 Rules = list[dict[str, t.Any]]
 
@@ -115,7 +115,7 @@ def shown(rules: Rules) -> Rules:
     return [cache_rules.essence(rule) for rule in rules]
 
 
-def run(module: AnsibleModule, client: Client) -> None:
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Fetch, plan, apply, fetch, and tell which page rules do not decide."""
     given, exclusive = module.params["rules"], module.params["exclusive"]
     desired = [cache_rules.normalise(rule) for rule in given if rule["state"] == "present"]
@@ -138,10 +138,10 @@ def run(module: AnsibleModule, client: Client) -> None:
         unmoved("cache rules", seen["version"], zone.entrypoint(client, base)["version"])
         client.call("PUT", f"{base}/rulesets/phases/{cache_rules.PHASE}/entrypoint", {"rules": plan.steps[0]["rules"]})
 
-    outcome = converge(fetch, plan, apply, check=module.check_mode)
+    outcome = converge(fetch, plan, apply, check=module.check_mode, vendor=client.vendor)
     overlaps = cache_rules.overlaps(zone.readable_page_rules(client, base), outcome.after)
     outcome.warnings += cache_rules.overlap_warnings(overlaps)
-    finish(module, outcome, shown, client.requests, rules=shown(outcome.after), overlaps=overlaps, zone_id=found.id)
+    return report(module, outcome, shown, rules=shown(outcome.after), overlaps=overlaps, zone_id=found.id)
 
 
 def main() -> None:
@@ -161,10 +161,7 @@ def main() -> None:
         "exclusive": {"type": "bool", "default": False},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    try:
-        run(module, connect(module))
-    except CloudflareError as error:
-        fail(module, error)
+    run(module, work)
 
 
 if __name__ == "__main__":

@@ -110,10 +110,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import Plan, converge, report
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import dns
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Plan, Zone, connect, converge, fail, finish
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, run
 
 RECORD = {
     "name": {"type": "str", "required": True},
@@ -128,7 +128,7 @@ RECORD = {
 }
 
 
-def run(module: AnsibleModule, client: Client) -> None:
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Fetch, plan, apply, fetch."""
     zone, desired = module.params["zone"], module.params["records"]
     dns.plan(zone, [], desired)  # a description that cannot be is refused before anything is asked
@@ -146,18 +146,15 @@ def run(module: AnsibleModule, client: Client) -> None:
     def shown(records: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
         return sorted((dns.view(record) for record in records), key=lambda row: (row["name"], row["type"], row["content"]))
 
-    outcome = converge(fetch, lambda records: dns.plan(zone, records, desired), apply, check=module.check_mode)
-    finish(module, outcome, shown, client.requests, records=shown(outcome.after), former=shown(outcome.before), zone_id=found.id)
+    outcome = converge(fetch, lambda records: dns.plan(zone, records, desired), apply, check=module.check_mode, vendor=client.vendor)
+    return report(module, outcome, shown, records=shown(outcome.after), former=shown(outcome.before), zone_id=found.id)
 
 
 def main() -> None:
     """Run the module."""
     spec = {**CONNECTION, **ZONE, "records": {"type": "list", "elements": "dict", "required": True, "options": RECORD}}
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    try:
-        run(module, connect(module))
-    except CloudflareError as error:
-        fail(module, error)
+    run(module, work)
 
 
 if __name__ == "__main__":

@@ -83,9 +83,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.errors import Failure
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import ips
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
 
 KEYS = ("ipv4_cidrs", "ipv6_cidrs", "etag")
 
@@ -93,7 +93,7 @@ KEYS = ("ipv4_cidrs", "ipv6_cidrs", "etag")
 def networks(answer: t.Any) -> dict[str, t.Any]:
     """What matters of an answer. A list without networks would close the platform to everybody: it is no answer."""
     if not isinstance(answer, dict) or not all(answer.get(key) for key in KEYS):
-        raise CloudflareError("the answer has no networks", code="unexpected_answer")
+        raise Failure("the answer has no networks", code="unexpected_answer")
     return {key: answer[key] for key in KEYS}
 
 
@@ -101,7 +101,7 @@ def read(path: str | None) -> dict[str, t.Any] | None:
     """The answer an earlier run kept; None without one, or when the file is none."""
     try:
         return networks(json.loads(Path(path).read_text(encoding="utf-8"))) if path else None
-    except (OSError, ValueError, CloudflareError):
+    except (OSError, ValueError, Failure):
         return None
 
 
@@ -114,7 +114,7 @@ def write(path: str, found: dict[str, t.Any]) -> None:
     draft.replace(place)
 
 
-def fallback(module: AnsibleModule, kept: dict[str, t.Any] | None, error: CloudflareError) -> dict[str, t.Any]:
+def fallback(module: AnsibleModule, kept: dict[str, t.Any] | None, error: Failure) -> dict[str, t.Any]:
     """What to use without the API, told with a warning."""
     which = f"those of its last answer, kept in {module.params['keep']}," if kept else f"those published on {ips.PUBLISHED}, packaged with this collection,"
     module.warn(f"Cloudflare's networks could not be asked for ({error}); {which} are used.")
@@ -139,7 +139,7 @@ def main() -> None:
         found = {**answer, "source": "api"}
         if path and answer != kept and not module.check_mode:
             write(path, answer)
-    except CloudflareError as error:
+    except Failure as error:
         found = fallback(module, kept, error)
     except OSError as error:
         module.fail_json(msg=f"Cloudflare's networks cannot be kept in {path}: {error}")

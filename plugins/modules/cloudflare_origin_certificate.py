@@ -126,10 +126,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.errors import Failure, Uncertain
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import origin_certificate as rules
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client, MissingError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError, UncertainError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, connect, fail
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, run
 
 TRIES = 3
 
@@ -156,8 +156,10 @@ class Authority:
             return []
         try:
             row = self.client.call("GET", f"/certificates/{serial}")
-        except MissingError:
-            return ["Cloudflare does not know it"]
+        except Failure as error:
+            if error.status == 404:
+                return ["Cloudflare does not know it"]
+            raise
         return ["it was revoked"] if row.get("revoked_at") else []
 
     def issue(self, rows: list[dict[str, t.Any]], current: str) -> dict[str, t.Any]:
@@ -170,9 +172,9 @@ class Authority:
                 return row
             try:
                 return dict(self.client.call("POST", "/certificates", body))
-            except UncertainError:
+            except Uncertain:
                 rows = self.valid()
-        raise CloudflareError(f"Cloudflare did not answer the request for a certificate {TRIES} times. Run again.", code="uncertain")
+        raise Failure(f"Cloudflare did not answer the request for a certificate {TRIES} times. Run again.", code="uncertain")
 
 
 def present(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
@@ -187,7 +189,7 @@ def present(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     elif module.check_mode:
         new, certificate = {}, ""
     elif not params["csr"]:
-        raise CloudflareError("csr is needed: " + "; ".join(why) + ".", code="csr_missing")
+        raise Failure("csr is needed: " + "; ".join(why) + ".", code="csr_missing")
     else:
         certificate = authority.issue(rows, old.get("id", ""))["certificate"]
         new = rules.describe(certificate)
@@ -214,8 +216,10 @@ def valid(client: Client, serial: str) -> bool:
     """Whether a certificate exists and was not revoked."""
     try:
         return not client.call("GET", f"/certificates/{serial}").get("revoked_at")
-    except MissingError:
-        return False
+    except Failure as error:
+        if error.status == 404:
+            return False
+        raise
 
 
 def revoke(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
@@ -224,7 +228,7 @@ def revoke(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     for serial in [] if module.check_mode else before:
         try:
             client.call("DELETE", f"/certificates/{serial}")
-        except CloudflareError:
+        except Failure:
             # an earlier answer was lost: what had happened is refused the second time
             if valid(client, serial):
                 raise
@@ -247,12 +251,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True, required_one_of=[("hostnames", "revoke")])
     if rules.CRYPTOGRAPHY_ERROR is not None:
         module.fail_json(msg=missing_required_lib("cryptography"))
-    client = connect(module)
-    try:
-        done = revoke(module, client) if module.params["revoke"] is not None else present(module, client)
-        module.exit_json(requests=client.requests, **done)
-    except CloudflareError as error:
-        fail(module, error)
+    run(module, present if module.params["revoke"] is None else revoke)
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import origin_certificate as rules
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, connect, fail
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, run
 
 
 def describe(row: dict[str, t.Any], now: datetime.datetime) -> dict[str, t.Any]:
@@ -77,18 +77,18 @@ def describe(row: dict[str, t.Any], now: datetime.datetime) -> dict[str, t.Any]:
     return {"id": str(row["id"]), "hostnames": sorted(row["hostnames"]), "expires_on": ends.isoformat(), "days_left": (ends - now).days}
 
 
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    """The valid certificates, of one name where one is given; the one that ends last comes first."""
+    zone, name = Zone(module, client), module.params["hostname"]
+    rows = rules.valid(client.pages("/certificates", {"zone_id": zone.id}, size=50))
+    now = datetime.datetime.now(datetime.timezone.utc)
+    found = [describe(row, now) for row in rows if name is None or name in row["hostnames"]]
+    return {"changed": False, "certificates": sorted(found, key=lambda row: row["days_left"], reverse=True), "zone_id": zone.id}
+
+
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={**CONNECTION, **ZONE, "hostname": {"type": "str"}}, supports_check_mode=True)
-    client, name = connect(module), module.params["hostname"]
-    try:
-        zone = Zone(module, client)
-        rows = rules.valid(client.pages("/certificates", {"zone_id": zone.id}, size=50))
-        now = datetime.datetime.now(datetime.timezone.utc)
-        found = [describe(row, now) for row in rows if name is None or name in row["hostnames"]]
-    except CloudflareError as error:
-        fail(module, error)
-    module.exit_json(changed=False, certificates=sorted(found, key=lambda row: row["days_left"], reverse=True), zone_id=zone.id, requests=client.requests)
+    run(AnsibleModule(argument_spec={**CONNECTION, **ZONE, "hostname": {"type": "str"}}, supports_check_mode=True), work)
 
 
 if __name__ == "__main__":

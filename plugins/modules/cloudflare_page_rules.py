@@ -102,10 +102,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import Plan, converge, report, unmoved
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import cache_rules, page_rules
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Plan, Zone, connect, converge, fail, finish, unmoved
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, run
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.zone import readable_cache_rules
 
 Rules = list[dict[str, t.Any]]
@@ -156,13 +156,13 @@ def shown(rules: Rules) -> Rules:
     return [{key: rule[key] for key in ("target", "actions", "status")} for rule in rules]
 
 
-def run(module: AnsibleModule, client: Client) -> None:
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Converge, and tell which rules do not decide."""
-    work = Run(module, client)
-    outcome = converge(work.fetch, work.plan, work.apply, check=module.check_mode)
-    found = cache_rules.overlaps(outcome.after, readable_cache_rules(client, work.zone.path))
+    rules = Run(module, client)
+    outcome = converge(rules.fetch, rules.plan, rules.apply, check=module.check_mode, vendor=client.vendor)
+    found = cache_rules.overlaps(outcome.after, readable_cache_rules(client, rules.zone.path))
     outcome.warnings += cache_rules.overlap_warnings(found)
-    finish(module, outcome, shown, client.requests, rules=shown(outcome.after), overlaps=found, zone_id=work.zone.id)
+    return report(module, outcome, shown, rules=shown(outcome.after), overlaps=found, zone_id=rules.zone.id)
 
 
 def main() -> None:
@@ -180,10 +180,7 @@ def main() -> None:
         "exclusive": {"type": "bool", "default": False},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    try:
-        run(module, connect(module))
-    except CloudflareError as error:
-        fail(module, error)
+    run(module, work)
 
 
 if __name__ == "__main__":

@@ -97,11 +97,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.errors import Failure, Uncertain
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import readiness
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.dns import full_name
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError, UncertainError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, connect, fail
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, run
 
 PHASE = "/zones/{zone}/rulesets/phases/http_request_cache_settings/entrypoint"
 NOTHING: dict[str, t.Any] = {}
@@ -125,7 +125,7 @@ PROBES: dict[str, tuple[str, str, tuple[str, str, dict[str, t.Any]]]] = {
 }
 
 
-def refused(client: Client, method: str, path: str, body: dict[str, t.Any] | None) -> CloudflareError | None:
+def refused(client: Client, method: str, path: str, body: dict[str, t.Any] | None) -> Failure | None:
     """The refusal of a call that is not permitted. What is permitted but not there, or permitted but nonsense, is permitted; trouble is no answer.
 
     A write that is refused for its content may be sent again when its answer was lost.
@@ -133,9 +133,9 @@ def refused(client: Client, method: str, path: str, body: dict[str, t.Any] | Non
     for dummy in range(TRIES):
         try:
             client.call(method, path, body)
-        except UncertainError as error:
+        except Uncertain as error:
             lost = error
-        except CloudflareError as error:
+        except Failure as error:
             if error.status < 400:
                 raise
             names = body is not None and "hostnames" in body and error.code in (STRANGE_NAME, NO_ACCESS)
@@ -173,7 +173,7 @@ def edge_certificate(client: Client, zone_id: str, names: list[str]) -> dict[str
         return unknown
     try:
         return readiness.certificate(client.pages(f"/zones/{zone_id}/ssl/certificate_packs", {"status": "all"}, 50), names)
-    except CloudflareError as error:
+    except Failure as error:
         if error.status in (401, 403):
             return unknown
         raise
@@ -183,7 +183,7 @@ def look_up(module: AnsibleModule, client: Client) -> dict[str, t.Any] | None:
     """The zone, or None when the token is good but may not read zones."""
     try:
         return Zone(module, client).details
-    except CloudflareError as error:
+    except Failure as error:
         if error.status != 403:
             raise
     client.call("GET", "/user/tokens/verify")
@@ -204,6 +204,26 @@ def describe(zone: dict[str, t.Any]) -> dict[str, t.Any]:
     }
 
 
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
+    """Look the zone up, and try the permissions that were asked for."""
+    params = module.params
+    if unknown := sorted(set(params["permissions"]) - set(PROBES)):
+        raise Failure(f"permissions: {', '.join(unknown)} is none of {', '.join(PROBES)}.", code="unknown_permission", details=unknown)
+    zone = look_up(module, client)
+    missing = lacking(client, zone, params["permissions"], params["access"]) if zone else ["Zone Read"]
+    names = [full_name(zone["name"], name) for name in params["certificate_names"]] if zone else []
+    edge = edge_certificate(client, zone["id"] if zone else "", names)
+    told = describe(zone) if zone else {}
+    return {
+        "changed": False,
+        "zone": told,
+        "zone_id": told.get("id", ""),
+        "missing_permissions": missing,
+        "edge_certificate": edge,
+        "missing": readiness.missing(told, edge) if told else [],
+    }
+
+
 def main() -> None:
     """Run the module."""
     spec = {
@@ -213,27 +233,7 @@ def main() -> None:
         "access": {"type": "str", "choices": ["read", "write"], "default": "read"},
         "certificate_names": {"type": "list", "elements": "str", "default": []},
     }
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    client, params = connect(module), module.params
-    if unknown := sorted(set(params["permissions"]) - set(PROBES)):
-        fail(module, CloudflareError(f"permissions: {', '.join(unknown)} is none of {', '.join(PROBES)}.", code="unknown_permission", details=unknown))
-    try:
-        zone = look_up(module, client)
-        missing = lacking(client, zone, params["permissions"], params["access"]) if zone else ["Zone Read"]
-        names = [full_name(zone["name"], name) for name in params["certificate_names"]] if zone else []
-        edge = edge_certificate(client, zone["id"] if zone else "", names)
-    except CloudflareError as error:
-        fail(module, error)
-    told = describe(zone) if zone else {}
-    module.exit_json(
-        changed=False,
-        zone=told,
-        zone_id=told.get("id", ""),
-        missing_permissions=missing,
-        edge_certificate=edge,
-        missing=readiness.missing(told, edge) if told else [],
-        requests=client.requests,
-    )
+    run(AnsibleModule(argument_spec=spec, supports_check_mode=True), work)
 
 
 if __name__ == "__main__":

@@ -74,15 +74,15 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import Plan, converge, report
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import settings as rules
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Plan, Zone, connect, converge, fail, finish
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.module import CONNECTION, ZONE, Zone, run
 
 Settings = dict[str, dict[str, t.Any]]
 
 
-def run(module: AnsibleModule, client: Client) -> None:
+def work(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Fetch, plan, apply, fetch."""
     desired = dict(module.params["settings"])
     if module.params["bot_fight_mode"] is not None:
@@ -109,18 +109,16 @@ def run(module: AnsibleModule, client: Client) -> None:
         lambda current: rules.plan(current, desired, written=frozenset(written)),
         apply,
         check=module.check_mode,
+        vendor=client.vendor,
     )
-    finish(module, outcome, rules.view, client.requests, settings=rules.view(outcome.after), zone_id=zone.id)
+    return report(module, outcome, rules.view, settings=rules.view(outcome.after), zone_id=zone.id)
 
 
 def main() -> None:
     """Run the module."""
     spec = {**CONNECTION, **ZONE, "settings": {"type": "dict", "default": {}}, "bot_fight_mode": {"type": "bool"}}
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    try:
-        run(module, connect(module))
-    except CloudflareError as error:
-        fail(module, error)
+    run(module, work)
 
 
 if __name__ == "__main__":

@@ -123,11 +123,11 @@ class SnapshotBuilder:
 
     def wait_until_off(self, server: Answer) -> None:
         """Wait until the server has switched itself off: what still runs still writes."""
-        deadline = self.client.clock() + self.params["off_budget"]
+        deadline = self.client.clock.now() + self.params["off_budget"]
         while self.client.get(f"/servers/{server['id']}")["server"]["status"] != "off":
-            if self.client.clock() > deadline:
+            if self.client.clock.now() > deadline:
                 raise HetznerError("timeout", f"{server['name']} has not switched itself off within {self.params['off_budget']:.0f} s; no snapshot was made")
-            self.client.sleep(POLL)
+            self.client.clock.sleep(POLL)
 
     def make(self, server: Answer) -> Answer:
         """Make the snapshot and wait until it can be used."""

@@ -90,6 +90,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import run
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.ready import REMOTE, Verdict, judge, record
 from ansible_collections.quetrex.platform.plugins.module_utils.writing import ssh_files
@@ -126,6 +127,15 @@ def wait(module: AnsibleModule) -> Verdict:
         time.sleep(0.5)
 
 
+def ready(module: AnsibleModule) -> dict[str, t.Any]:
+    """Record the host key, and wait until the server is ready."""
+    recorded = record(module.params["known_hosts"], module.params["address"], module.params["host_key"], write=not module.check_mode)
+    verdict = Verdict(True) if module.check_mode else wait(module)
+    for warning in verdict.warnings:
+        module.warn(f"cloud-init of {module.params['address']} went on without this: {warning}")
+    return {"changed": recorded, "recorded": recorded, "cloud_init": verdict.cloud_init, "warnings_of_cloud_init": list(verdict.warnings)}
+
+
 def main() -> None:
     """Run the module."""
     spec = {
@@ -137,14 +147,7 @@ def main() -> None:
         "budget": {"type": "float", "default": 300},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    try:
-        recorded = record(module.params["known_hosts"], module.params["address"], module.params["host_key"], write=not module.check_mode)
-        verdict = Verdict(True) if module.check_mode else wait(module)
-    except HetznerError as error:
-        module.fail_json(msg=str(error), failure=error.failure())
-    for warning in verdict.warnings:
-        module.warn(f"cloud-init of {module.params['address']} went on without this: {warning}")
-    module.exit_json(changed=recorded, recorded=recorded, cloud_init=verdict.cloud_init, warnings_of_cloud_init=list(verdict.warnings))
+    run(module, lambda: ready(module))
 
 
 if __name__ == "__main__":

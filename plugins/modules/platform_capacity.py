@@ -96,11 +96,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.errors import Failure
 from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client as Cloudflare
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.plan import TIERS, Extras, make_plan
 
 Json = dict[str, t.Any]
@@ -112,7 +111,7 @@ def tiers(location: str, extras: Extras, types: list[Json], pricing: Json) -> Js
     for name, size in TIERS.items():
         try:
             found[name] = make_plan(size, location, extras, types, pricing).chosen.data()
-        except HetznerError as error:
+        except Failure as error:
             found[name] = {"reason": str(error)}
     return found
 
@@ -149,7 +148,7 @@ def capacity(module: AnsibleModule, client: Client) -> Json:
         result["servers"] = [described(server) for server in servers]
         try:
             result |= {"page_rules": edge.result()} if edge else {}
-        except CloudflareError as error:
+        except Failure as error:
             result["missing"]["page_rules"] = str(error)
     return result
 

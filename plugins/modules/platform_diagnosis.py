@@ -207,9 +207,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.errors import Failure
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import ENDPOINT, Client
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server import Wanted, find
 from ansible_collections.quetrex.platform.plugins.module_utils.recovery.decision import DISK_LOSING, LADDER, MISSING, Decision, History, Situation, decide, line
 from ansible_collections.quetrex.platform.plugins.module_utils.recovery.observation import Target, look, observe_until
@@ -269,13 +269,13 @@ def known(params: dict[str, t.Any]) -> Known:
             guards = tuple(int(one["id"]) for one in net.get("firewalls") or [])
             return Known("ok", str(server["status"]), (net["ipv4"] or {}).get("ip"), server["location"]["name"], age < FIRST_BOOT, guards)
         kept = client.all("/primary_ips", "primary_ips", [("name", params["name"])])
-    except HetznerError as error:
+    except Failure as error:
         return Known(str(error.code), None, None)
     return Known("ok", None, kept[0]["ip"], kept[0]["location"]["name"]) if kept else Known("ok", None, None)
 
 
 def connected(params: dict[str, t.Any]) -> Client:
-    """Return a client that gives up soon. Raises HetznerError."""
+    """Return a client that gives up soon. Raises Failure."""
     return Client(params["api_token"] or "", params["api_endpoint"] or ENDPOINT, timeout=API_PATIENCE, retry_budget=API_PATIENCE)
 
 
@@ -284,7 +284,7 @@ def shut(params: dict[str, t.Any], firewalls: t.Sequence[int]) -> bool:
     try:
         client = connected(params)
         rules = [rule for number in firewalls for rule in client.get(f"/firewalls/{number}")["firewall"]["rules"]]
-    except HetznerError:
+    except Failure:
         return False
     return bool(firewalls) and not any(admits(rule) for rule in rules)
 

@@ -164,12 +164,13 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.errors import Failure, Uncertain
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import Plan, converge, report, run
 from ansible_collections.quetrex.platform.plugins.module_utils.reporting.files import replace
 from ansible_collections.quetrex.platform.plugins.module_utils.uptime import betterstack, plan, uptimerobot
-from ansible_collections.quetrex.platform.plugins.module_utils.uptime.client import PLAN, Client, UncertainError, UptimeError
+from ansible_collections.quetrex.platform.plugins.module_utils.uptime.client import PLAN, Client
 
 Service = t.Union[uptimerobot.UptimeRobot, betterstack.BetterStack]
-ROUNDS = 4
 # How long a list is given to show what was written, in seconds between two looks.
 LOOKS = (1.0, 2.0, 4.0, 8.0)
 Told = t.Callable[[plan.Limits], tuple[t.Any, list[str]]]
@@ -258,7 +259,7 @@ def carry_out(service: Service, steps: list[plan.Step], written: Written) -> Non
     for step in steps:
         try:
             now = service.apply(step)
-        except UncertainError:
+        except Uncertain:
             if step.do == "create":
                 written.lost.add(plan.plain(step.name))
             return
@@ -268,58 +269,69 @@ def carry_out(service: Service, steps: list[plan.Step], written: Written) -> Non
             written.known[now.id] = now
 
 
-def converge(
-    service: Service, wanted: list[dict[str, t.Any]], told: Told, limits: plan.Limits, *, check: bool
-) -> tuple[list[plan.Found], list[plan.Found], list[plan.Step], list[str]]:
-    """Before, after, steps and warnings: fetch, plan, apply, fetch again until nothing is left to do.
+class Run:
+    """Read, compare and apply, sharing what was learned of the account.
 
     A refusal that may come from the account's plan leads to the free one's limits; when these are refused as well, it comes from something else.
     """
-    before = current = service.fetch()
-    contacts, unsent = told(limits)
-    offered, less = plan.within(wanted, before, limits)
-    done: list[plan.Step] = []
-    written = Written()
-    for _round in range(ROUNDS):
-        steps, warnings = plan.plan(current, offered, contacts)
-        if not steps:
-            return before, current, done, [*unsent, *less, *warnings]
-        if check:
-            return before, plan.after(current, steps), steps, [*unsent, *less, *warnings]
+
+    def __init__(self, service: Service, wanted: list[dict[str, t.Any]], told: Told, limits: plan.Limits) -> None:
+        self.service, self.wanted, self.told, self.limits = service, wanted, told, limits
+        self.labels = {plan.plain(one["name"]): one["label"] or one["name"] for one in wanted}
+        self.written = Written()
+        self.before: list[plan.Found] = []
+        self.offered: t.Optional[list[dict[str, t.Any]]] = None
+        self.contacts: t.Any = None
+        self.said: list[str] = []
+
+    def read(self) -> list[plan.Found]:
+        """What is there, with what the service acknowledged in this run."""
+        return settled(self.service, self.written)
+
+    def compare(self, current: list[plan.Found]) -> Plan[list[plan.Found]]:
+        """The steps, within what the account's plan offers."""
+        if self.offered is None:
+            self.before = current
+            self._learn(self.limits)
+        steps, warnings = plan.plan(current, self.offered or [], self.contacts)
+        return Plan(plan.after(current, steps), steps, [*self.said, *warnings])
+
+    def apply(self, todo: Plan[list[plan.Found]]) -> t.Optional[list[plan.Step]]:
+        """Write; after a refusal by the account's plan, what was written before it."""
         try:
-            carry_out(service, steps, written)
-        except UptimeError as error:
-            if error.code not in PLAN or limits.plan == service.free.plan:
+            carry_out(self.service, list(todo.steps), self.written)
+        except Failure as error:
+            if error.code not in PLAN or self.limits.plan == self.service.free.plan:
                 raise
-            limits = service.free
-            contacts, unsent = told(limits)
-            offered, less = plan.within(wanted, before, limits)
-            less.append(f"What is above was learned from a refusal: {error}")
-            steps = [step for step in steps if any(item and item.name == plan.plain(step.name) for item in written.known.values())]
-        done += steps
-        current = settled(service, written)
-    steps, warnings = plan.plan(current, offered, contacts)
-    if steps:
-        raise UptimeError(f"{service.client.service} does not keep what was written.", code="not_converged", details={"left": [step.told() for step in steps]})
-    return before, current, done, [*unsent, *less, *warnings]
+            self._learn(self.service.free, f"What is above was learned from a refusal: {error}")
+            return [step for step in todo.steps if any(item and item.name == plan.plain(step.name) for item in self.written.known.values())]
+        return None
 
+    def _learn(self, limits: plan.Limits, *why: str) -> None:
+        self.limits = limits
+        self.contacts, unsent = self.told(limits)
+        self.offered, less = plan.within(self.wanted, self.before, limits)
+        self.said = [*unsent, *less, *why]
 
-def result(service: Service, wanted: list[dict[str, t.Any]], told: Told, limits: plan.Limits, *, check: bool) -> dict[str, t.Any]:
-    """What the module returns."""
-    before, after, steps, warnings = converge(service, wanted, told, limits, check=check)
-    labels = {plan.plain(one["name"]): one["label"] or one["name"] for one in wanted}
-    here = [item for item in after if item.name in labels]
-    return {
-        "changed": bool(steps),
-        "diff": {"before": plan.shown(before, set(labels)), "after": plan.shown(after, set(labels))},
-        "monitors": [
+    def shown(self, found: list[plan.Found]) -> dict[str, t.Any]:
+        """The described monitors, without the addresses of heartbeats."""
+        return plan.shown(found, set(self.labels))
+
+    def result(self, module: AnsibleModule) -> dict[str, t.Any]:
+        """What the module returns."""
+        vendor = self.service.client.vendor
+        outcome = converge(self.read, self.compare, self.apply, check=module.check_mode, vendor=vendor, shown=self.shown, told=plan.Step.told)
+        here = [item for item in outcome.after if item.name in self.labels]
+        monitors = [
             {"name": item.name, "kind": item.kind, "status": item.status, **({"url": item.state["url"]} if "url" in item.state else {})} for item in here
-        ],
-        "heartbeats": {"fails": service.fails, "heartbeats": {labels[item.name]: item.ping for item in here if item.ping}},
-        "steps": [step.told() for step in steps],
-        "requests": service.client.requests,
-        "warnings": warnings,
-    }
+        ]
+        ended = report(module, outcome, self.shown, monitors=monitors, requests=self.service.client.requests)
+        ended["steps"] = [step.told() for step in outcome.steps]
+        path = module.params["heartbeats_file"]
+        heartbeats = {"fails": self.service.fails, "heartbeats": {self.labels[item.name]: item.ping for item in here if item.ping}}
+        if path and keep(path, heartbeats, check=module.check_mode):
+            ended["changed"] = True
+        return ended
 
 
 def keep(path: str, heartbeats: dict[str, t.Any], *, check: bool) -> bool:
@@ -332,23 +344,19 @@ def keep(path: str, heartbeats: dict[str, t.Any], *, check: bool) -> bool:
     return True
 
 
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    """Read, compare, apply, report."""
+    given = module.params
+    plan.check(given["monitors"])
+    service = connect(given)
+    limits = service.limits() if given["plan"] == "auto" else service.free if given["plan"] == "free" else plan.Limits()
+    return Run(service, given["monitors"], lambda offered: service.told(given["contacts"], given["channels"], offered), limits).result(module)
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    given = module.params
-    try:
-        plan.check(given["monitors"])
-        service = connect(given)
-        limits = service.limits() if given["plan"] == "auto" else service.free if given["plan"] == "free" else plan.Limits()
-        ended = result(service, given["monitors"], lambda offered: service.told(given["contacts"], given["channels"], offered), limits, check=module.check_mode)
-    except UptimeError as error:
-        module.fail_json(msg=str(error), failure=error.failure())
-    heartbeats = ended.pop("heartbeats")
-    if given["heartbeats_file"] and keep(given["heartbeats_file"], heartbeats, check=module.check_mode):
-        ended["changed"] = True
-    for warning in ended.pop("warnings"):
-        module.warn(warning)
-    module.exit_json(**ended)
+    run(module, lambda: work(module))
 
 
 if __name__ == "__main__":

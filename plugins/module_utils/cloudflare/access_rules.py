@@ -12,8 +12,8 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Any
 
-from .errors import CloudflareError
-from .module import Plan
+from ..api.errors import Failure
+from ..api.module import Plan
 
 Json = dict[str, Any]
 ALLOW = "whitelist"
@@ -37,11 +37,11 @@ def configuration(given: str) -> Json:
     try:
         network = ipaddress.ip_network(given)
     except ValueError as error:
-        raise CloudflareError(f"addresses: {given!r} is no address or network ({error}).", code="invalid_value", details=given) from error
+        raise Failure(f"addresses: {given!r} is no address or network ({error}).", code="invalid_value", details=given) from error
     if network.prefixlen == network.max_prefixlen:
         return {"target": "ip" if network.version == 4 else "ip6", "value": str(network.network_address)}
     if network.prefixlen not in LENGTHS[network.version]:
-        raise CloudflareError(
+        raise Failure(
             f"addresses: {given} is of a size that Cloudflare has no rules for; name single addresses, IPv4 networks of /16 or /24, or IPv6 networks of "
             "/32, /48 or /64.",
             code="invalid_value",
@@ -74,7 +74,7 @@ def plan(current: list[Json], addresses: Iterable[str], notes: str) -> Plan[list
         elif row["mode"] != ALLOW and row in ours:
             steps.append({"action": "update", "id": row["id"], "address": address, "body": {"mode": ALLOW, "configuration": about, "notes": notes}})
         elif row["mode"] != ALLOW:
-            raise CloudflareError(
+            raise Failure(
                 f"A rule of somebody else ({row['notes'] or 'without a note'}) says {row['mode']} to {address}. Nothing was written: remove that rule under "
                 "Security > WAF > Tools, or leave the address out.",
                 code="conflict",

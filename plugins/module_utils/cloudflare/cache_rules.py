@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .errors import CloudflareError
-from .module import Plan
+from ..api.errors import Failure
+from ..api.module import Plan
 from .page_rules import TARGET, final_order, normalise_target, seconds
 
 Json = dict[str, Any]
@@ -32,7 +32,7 @@ def expression(match: str) -> str:
     parts = TARGET.match(normalise_target(match))
     scheme, host, port, path = parts.groups() if parts else (None, "", None, "")
     if port or re.search(r'["\\]', match):
-        raise CloudflareError(f"{match!r} cannot be a cache rule: ports, quotes and backslashes have no equivalent.", code="invalid_match")
+        raise Failure(f"{match!r} cannot be a cache rule: ports, quotes and backslashes have no equivalent.", code="invalid_match")
     hosts = f'http.host wildcard r"{host}"' if "*" in host else f'http.host eq "{host}"'
     secure = {"https://": " and ssl", "http://": " and not ssl"}.get(scheme or "", "")
     return f'({hosts} and http.request.uri wildcard r"{path}"{secure})'
@@ -50,9 +50,9 @@ def parameters(rule: Json) -> Json:
 def normalise(rule: Json) -> Json:
     """A wanted rule: expression, parameters, and a description for those who meet it in the dashboard."""
     if bool(rule.get("match")) == bool(rule.get("expression")):
-        raise CloudflareError("A cache rule needs either match or expression.", code="invalid_rule")
+        raise Failure("A cache rule needs either match or expression.", code="invalid_rule")
     if rule["mode"] == "bypass" and rule.get("edge_ttl") is not None:
-        raise CloudflareError("A rule that keeps answers out of the cache has no edge_ttl.", code="invalid_rule")
+        raise Failure("A rule that keeps answers out of the cache has no edge_ttl.", code="invalid_rule")
     text = rule.get("expression") or expression(rule["match"])
     return {"expression": text, "parameters": parameters(rule), "description": f"{rule['mode']} {rule.get('match') or ''}".strip()}
 
@@ -86,7 +86,7 @@ def check_quota(rules: list[Json], plan_name: str) -> None:
     """Refuse more rules than the zone's plan has. A plan that is not known is not refused anything."""
     quota = QUOTA.get(plan_name)
     if quota is not None and len(rules) > quota:
-        raise CloudflareError(f"{len(rules)} cache rules are wanted, the zone's plan allows {quota}.", code="quota", details={"quota": quota})
+        raise Failure(f"{len(rules)} cache rules are wanted, the zone's plan allows {quota}.", code="quota", details={"quota": quota})
 
 
 def essence(rule: Json) -> Json:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Any
 
-from .errors import CloudflareError
-from .module import Plan
+from ..api.errors import Failure
+from ..api.module import Plan
 
 Json = dict[str, Any]
 ADDRESS_TYPES = ("A", "AAAA", "CNAME")
@@ -34,7 +34,7 @@ def content_key(kind: str, content: str) -> str:
         try:
             return str(ip_address(content))
         except ValueError as error:
-            raise CloudflareError(f"{content!r} is not an address for an {kind} record.", code="invalid_content") from error
+            raise Failure(f"{content!r} is not an address for an {kind} record.", code="invalid_content") from error
     if kind in ("CNAME", "MX", "NS", "PTR"):
         return content.lower().rstrip(".")
     return content[1:-1] if kind == "TXT" and content.startswith('"') and content.endswith('"') else content
@@ -46,7 +46,7 @@ def normalise(zone: str, record: Json) -> Json:
     wanted["name"] = full_name(zone, wanted["name"])
     wanted.setdefault("state", "present")
     if wanted["state"] == "present" and not wanted.get("content"):
-        raise CloudflareError(f"The {wanted['type']} record {wanted['name']} needs content.", code="invalid_record")
+        raise Failure(f"The {wanted['type']} record {wanted['name']} needs content.", code="invalid_record")
     if wanted.get("content"):
         wanted["content"] = content_key(wanted["type"], wanted["content"])
     if "tags" in wanted:

@@ -1,11 +1,13 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong between the platform and Cloudflare, in words for people and in data for code."""
+"""What Cloudflare's refusals mean, and what to do about them."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from ..api.errors import Failure
 
 # Only codes that mean the same wherever they come from: Cloudflare uses small ones once for each product.
 HINTS: dict[int | str, str] = {
@@ -21,25 +23,7 @@ HINTS: dict[int | str, str] = {
 }
 
 
-class CloudflareError(Exception):
-    """Something failed for good. `code` is Cloudflare's error code or a word of ours; `details` is for programs."""
-
-    def __init__(self, message: str, *, code: int | str = "failed", status: int = 0, details: Any = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.status = status
-        self.details = details
-
-    def failure(self) -> dict[str, Any]:
-        """The error as data."""
-        return {"code": self.code, "status": self.status, "details": self.details}
-
-
-class UncertainError(CloudflareError):
-    """A write whose answer was lost: it may have happened. Look at the state again before doing anything else."""
-
-
-def refusal(what: str, status: int, body: dict[str, Any]) -> CloudflareError:
+def refusal(what: str, status: int, body: dict[str, Any]) -> Failure:
     """The error for a refused call, with every reason the answer gives: `errors`, their chain, and `messages`."""
     errors = [item for item in body.get("errors") or [] if isinstance(item, dict)]
     chain = [link for item in errors for link in item.get("error_chain") or []]
@@ -47,9 +31,7 @@ def refusal(what: str, status: int, body: dict[str, Any]) -> CloudflareError:
     code = errors[0].get("code", status) if errors else status
     texts = [str(item.get("message", "")).strip() for item in [*errors, *chain, *messages]]
     reason = " ".join(text if text.endswith(".") else f"{text}." for text in texts if text) or "No reason was given."
-    return CloudflareError(
-        f"{what} was refused ({status}, code {code}): {reason}{advice(code) if status < 500 else ''}", code=code, status=status, details=texts
-    )
+    return Failure(f"{what} was refused ({status}, code {code}): {reason}{advice(code) if status < 500 else ''}", code, status=status, details=texts)
 
 
 def advice(code: int | str) -> str:

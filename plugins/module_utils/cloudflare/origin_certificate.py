@@ -9,7 +9,7 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from .errors import CloudflareError
+from ..api.errors import Failure
 
 try:
     from cryptography import x509
@@ -31,7 +31,7 @@ def moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(clean)
     except ValueError as error:
-        raise CloudflareError(f"Cloudflare's expiry {text!r} cannot be read.", code="unexpected_answer") from error
+        raise Failure(f"Cloudflare's expiry {text!r} cannot be read.", code="unexpected_answer") from error
     return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
 
 
@@ -46,7 +46,7 @@ def request_type(csr: str) -> str:
     try:
         request = x509.load_pem_x509_csr(csr.encode())
     except ValueError as error:
-        raise CloudflareError("csr is not a certificate signing request in PEM form.", code="invalid_csr") from error
+        raise Failure("csr is not a certificate signing request in PEM form.", code="invalid_csr") from error
     return "origin-ecc" if isinstance(request.public_key(), ec.EllipticCurvePublicKey) else "origin-rsa"
 
 
@@ -55,7 +55,7 @@ def describe(certificate: str) -> Json:
     try:
         parsed = x509.load_pem_x509_certificate(certificate.encode())
     except ValueError as error:
-        raise CloudflareError("certificate is not a certificate in PEM form.", code="invalid_certificate") from error
+        raise Failure("certificate is not a certificate in PEM form.", code="invalid_certificate") from error
     try:
         names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
     except x509.ExtensionNotFound:
@@ -68,7 +68,7 @@ def usable(certificate: str | None) -> str:
     """The certificate at hand, or nothing when the file holds no certificate (any more): another one takes its place."""
     try:
         return certificate if certificate and describe(certificate) else ""
-    except CloudflareError:
+    except Failure:
         return ""
 
 

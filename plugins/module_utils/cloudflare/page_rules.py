@@ -13,8 +13,8 @@ import re
 from bisect import bisect_left
 from typing import Any
 
-from .errors import CloudflareError
-from .module import Plan
+from ..api.errors import Failure
+from ..api.module import Plan
 from .page_rules_order import arrange
 
 Json = dict[str, Any]
@@ -28,7 +28,7 @@ def normalise_target(target: str) -> str:
     """The target as the API stores it: host in lower case, `/` after a bare host."""
     match = TARGET.match(target)
     if match is None:
-        raise CloudflareError(f"{target!r} is not a page rule target: [scheme://]host[:port]/path is wanted.", code="invalid_target")
+        raise Failure(f"{target!r} is not a page rule target: [scheme://]host[:port]/path is wanted.", code="invalid_target")
     scheme, host, port, path = match.groups()
     return f"{(scheme or '').lower()}{host.lower()}{port or ''}{path or '/'}"
 
@@ -39,7 +39,7 @@ def seconds(value: Any) -> Any:
         return value
     match = re.fullmatch(r"\s*(\d+)\s*([a-z]*?)s?\s*", str(value).lower())
     if match is None or (match.group(2) and match.group(2) not in UNITS):
-        raise CloudflareError(f"{value!r} is not a duration: seconds or for example '2 hours', '1 month' are wanted.", code="invalid_value")
+        raise Failure(f"{value!r} is not a duration: seconds or for example '2 hours', '1 month' are wanted.", code="invalid_value")
     return int(match.group(1)) * UNITS.get(match.group(2), 1)
 
 
@@ -56,7 +56,7 @@ def normalise(rule: Json) -> Json:
         else:
             actions[name] = ("on" if value else "off") if isinstance(value, bool) else value
     if not actions:
-        raise CloudflareError(f"The page rule {rule['target']} needs at least one action.", code="invalid_rule")
+        raise Failure(f"The page rule {rule['target']} needs at least one action.", code="invalid_rule")
     return {"target": normalise_target(rule["target"]), "actions": actions, "status": rule.get("status") or "active"}
 
 
@@ -97,13 +97,13 @@ def check(desired: list[Json], allowed: dict[str, Json]) -> None:
     targets = [rule["target"] for rule in desired]
     problems += [f"{target}: given more than once" for target in sorted({target for target in targets if targets.count(target) > 1})]
     if problems:
-        raise CloudflareError("Page rules that Cloudflare would refuse: " + "; ".join(problems) + ".", code="invalid_rule", details=problems)
+        raise Failure("Page rules that Cloudflare would refuse: " + "; ".join(problems) + ".", code="invalid_rule", details=problems)
 
 
 def check_quota(rules: list[Json], quota: int | None) -> None:
     """Refuse more rules than the zone's plan has; disabled ones count. A zone may not tell its quota: then the API alone refuses."""
     if quota is not None and len(rules) > quota:
-        raise CloudflareError(
+        raise Failure(
             f"{len(rules)} page rules are wanted, the zone's plan allows {quota}. Remove rules or use engine cache_rules.",
             code="quota",
             details={"quota": quota},

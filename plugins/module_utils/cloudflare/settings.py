@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import CloudflareError
-from .module import Plan
+from ..api.errors import Failure
+from ..api.module import Plan
 
 Json = dict[str, Any]
 # Still accepted by the API but gone from its documentation: an answer that differs is worth a warning, not a failure.
@@ -49,7 +49,7 @@ def plan(current: dict[str, Json], desired: Json, *, written: frozenset[str] = f
         after[name]["value"] = wanted
         steps.append({"setting": name, "value": wanted})
     if locked:
-        raise CloudflareError(
+        raise Failure(
             f"The zone's plan does not allow changing: {', '.join(sorted(locked))}. Remove them from the settings or upgrade the plan.",
             code=1057,
             details=locked,

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..api.errors import Failure
 from . import cache_rules, page_rules
-from .client import Client, MissingError
-from .errors import CloudflareError
+from .client import Client
 
 Json = dict[str, Any]
 
@@ -18,8 +18,10 @@ def entrypoint(client: Client, base: str) -> Json:
     """The ruleset of the cache phase, without rules when nothing was ever written."""
     try:
         return dict(client.call("GET", f"{base}/rulesets/phases/{cache_rules.PHASE}/entrypoint"))
-    except MissingError:
-        return {"version": None, "rules": []}
+    except Failure as error:
+        if error.status == 404:
+            return {"version": None, "rules": []}
+        raise
 
 
 def rules_of(ruleset: Json) -> list[Json]:
@@ -31,7 +33,7 @@ def readable_cache_rules(client: Client, base: str) -> list[Json]:
     """The cache rules as far as the token may see them: they matter to page rules, but need a permission of their own."""
     try:
         return rules_of(entrypoint(client, base))
-    except CloudflareError as error:
+    except Failure as error:
         if error.status == 403:
             return []
         raise
@@ -41,7 +43,7 @@ def readable_page_rules(client: Client, base: str) -> list[Json]:
     """The page rules as far as the token may see them."""
     try:
         return [page_rules.view(rule) for rule in client.call("GET", f"{base}/pagerules")]
-    except CloudflareError as error:
+    except Failure as error:
         if error.status == 403:
             return []
         raise

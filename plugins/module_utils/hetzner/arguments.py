@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
+from ..api import module as api
 from .client import ENDPOINT, Client
 from .errors import HetznerError
 
@@ -18,13 +19,13 @@ ARGUMENTS: dict[str, t.Any] = {
 }
 
 
-def run(module: AnsibleModule, main: t.Callable[[AnsibleModule, Client], dict[str, t.Any]]) -> t.NoReturn:
-    """Run a module's own part with a client and end the module with its result or with the failure as data."""
-    try:
-        if not module.params["api_token"]:
-            raise HetznerError("unauthorized", "no API token was given: set api_token or HCLOUD_TOKEN")
-        client = Client(module.params["api_token"], module.params["api_endpoint"] or ENDPOINT)
-        result = main(module, client)
-    except HetznerError as error:
-        module.fail_json(msg=str(error), failure=error.failure())
-    module.exit_json(**result)
+def run(module: AnsibleModule, work: t.Callable[[AnsibleModule, Client], dict[str, t.Any]]) -> t.NoReturn:
+    """Do a module's work with a client, and end with its result or with the failure as data."""
+    api.run(module, lambda: work(module, connected(module.params)))
+
+
+def connected(params: dict[str, t.Any]) -> Client:
+    """The client that a module's options describe."""
+    if not params["api_token"]:
+        raise HetznerError("unauthorized", "no API token was given: set api_token or HCLOUD_TOKEN")
+    return Client(params["api_token"], params["api_endpoint"] or ENDPOINT)

@@ -1,64 +1,63 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one door to the Hetzner Cloud API: connections that are kept, retries on what is safe to repeat, pages in parallel, actions.
+"""The one door to the Hetzner Cloud API: the vendor's SDK, sent and repeated by the policy in `..api`, pages in parallel, actions.
 
-Only the standard library is used, because an inventory is read at the start of every command and importing an HTTP library would be
-the slowest part of it.
+The SDK's own repetition is switched off: it sends a write again after a timeout, and waits on a clock that no deadline knows.
 """
 
 from __future__ import annotations
 
-import http.client
-import json
-import os
-import random
 import re
-import ssl
-import sys
-import threading
-import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlencode, urlsplit
 
+from ..api import client as api
+from ..api.policy import Clock, Policy, Trouble, seconds
+from ..api.transport import AGENT, Request, address_of
 from .errors import RETRY_ALWAYS, RETRY_STATUS, HetznerError
+
+if t.TYPE_CHECKING:
+    import hcloud
+    import requests
 
 ENDPOINT = "https://api.hetzner.cloud/v1"
 PER_PAGE = 50
 PARALLEL = 8
 ACTIONS_PER_REQUEST = 25
+STATUS_CODES = {429: "rate_limit_exceeded", 401: "unauthorized", 404: "not_found"}
 
 Query = t.Sequence[tuple[str, t.Any]]
 Answer = dict[str, t.Any]
 
 
-class Client:
+class Client(api.Client):
     """Speaks to one project. Times are seconds; `retry_budget` bounds how long one request is repeated."""
 
-    def __init__(
-        self,
-        token: str,
-        endpoint: str = ENDPOINT,
-        *,
-        timeout: float = 30.0,
-        retry_budget: float = 60.0,
-        clock: t.Callable[[], float] = time.monotonic,
-        sleep: t.Callable[[float], None] = time.sleep,
-    ) -> None:
-        try:
-            parts = urlsplit(endpoint.rstrip("/"))
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0 and endpoint.isascii() and endpoint.isprintable()
-        except ValueError:
-            usable = False
-        if not usable:
-            raise HetznerError("bad_address", f"{endpoint!r} is not the address of an API, which begins with https://")
+    vendor = "Hetzner"
+
+    def __init__(self, token: str, endpoint: str = ENDPOINT, *, timeout: float = 30.0, retry_budget: float = 60.0, clock: Clock | None = None) -> None:
+        super().__init__(clock=clock, secrets=(token,))
+        self._host = address_of(endpoint).hostname
         if not re.fullmatch(r"[\x21-\x7e]+", token):
             raise HetznerError("unauthorized", "the API token is empty or holds a space, a line break or another character no token has")
-        self._host, self._port, self._secure, self._base = parts.hostname or "", parts.port, parts.scheme == "https", parts.path
-        self._headers = {"Authorization": f"Bearer {token}", "User-Agent": "quetrex.platform", "Accept": "application/json"}
-        self._timeout, self._retry_budget, self.clock, self.sleep = timeout, retry_budget, clock, sleep
-        self._local = threading.local()
+        # The rate limit gives one request back a second, so a second is enough there.
+        self.policy = Policy(connect=timeout, answer=timeout, longest=8.0, limited=1.0, patience=retry_budget)
+        self._token, self._endpoint = token, endpoint.rstrip("/")
+        self._sdk = self._new()
+
+    def _new(self) -> hcloud.Client:
+        """The SDK, which repeats nothing by itself."""
+        try:
+            import hcloud
+        except ImportError as error:
+            raise HetznerError("missing_library", f"the Python library hcloud is needed where this runs ({error})") from error
+        made = hcloud.Client(self._token, self._endpoint, application_name=AGENT)
+        inner: t.Any = getattr(made, "_client", None)
+        if not hasattr(inner, "_retry_max_retries"):
+            raise HetznerError("missing_library", "this version of the Python library hcloud is not known to be safe: 2.8 or newer is needed")
+        inner._retry_max_retries = 0  # noqa: SLF001 - there is no option for it, and a test sends a write into a timeout
+        return made
 
     # --- requests
 
@@ -72,63 +71,30 @@ class Client:
         `repeatable` says that the request has the same effect twice (default: all but POST). Only such a one is sent again after an
         answer that leaves open whether it took effect.
         """
-        repeatable = method != "POST" if repeatable is None else repeatable
-        doing, deadline, attempt = f"{method} {path}", self.clock() + self._retry_budget, 0
-        while True:
-            attempt += 1
-            try:
-                return self._once(method, path, query, body)
-            except HetznerError as error:
-                error.doing = doing
-                again = error.code in RETRY_ALWAYS or (repeatable and (error.status in RETRY_STATUS or error.code == "unreachable"))
-                wait = _pause(error, attempt)
-                if not again or self.clock() + wait > deadline:
-                    raise
-                self.sleep(wait)
+        answer: Answer | None = self.ask(Request(method, path, query, body, repeatable))
+        return answer or {}
 
-    def _once(self, method: str, path: str, query: Query, body: t.Any) -> Answer:
-        target = f"{self._base}{path}{'?' + urlencode(query) if query else ''}"
-        data = None if body is None else json.dumps(body).encode()
-        headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
-        # A kept connection may have been closed by the other side at any time: only reading may run into that.
-        connection = self._connection(fresh=method != "GET")
+    def exchange(self, request: Request, connect: float, answer: float, fresh: bool) -> Answer:
+        """One request by the SDK. The token is what was passed, whatever a .netrc says, and a redirect is not followed."""
+        import requests
+        from hcloud import APIException
+
+        seen: list[requests.Response] = []
+        given = {"params": list(request.query), "json": request.body, "timeout": (connect, answer), "allow_redirects": False}
         try:
-            connection.request(method, target, body=data, headers=headers)
-            response = connection.getresponse()
-            status, raw, retry_after = response.status, response.read(), response.headers.get("Retry-After")
-        except (OSError, http.client.HTTPException) as error:
-            self._forget()
-            raise HetznerError("unreachable", f"no answer from {self._host}: {error or type(error).__name__}") from error
-        return _decode(status, raw, retry_after)
-
-    def _connection(self, fresh: bool) -> http.client.HTTPConnection:
-        if fresh:
-            self._forget()
-        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect()
-        return connection
-
-    def _connect(self) -> http.client.HTTPConnection:
-        proxy = _proxy(self._host, "https" if self._secure else "http")
-        host, port = self._host, self._port
-        tunnel = None
-        if proxy:
-            through = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-            tunnel, host, port = (host, port), through.hostname or "", through.port
-        if self._secure:
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, port, timeout=self._timeout, context=ssl.create_default_context())
-        else:
-            connection = http.client.HTTPConnection(host, port, timeout=self._timeout)
-        if tunnel:
-            connection.set_tunnel(tunnel[0], tunnel[1])
-        return connection
-
-    def _forget(self) -> None:
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._local.connection = None
+            found = (self._new() if fresh else self._sdk).request(
+                request.method, request.path, auth=_as_it_is, hooks={"response": lambda response, **_more: seen.append(response)}, **given
+            )
+        except APIException as error:
+            raise _refused(error, seen[-1], str(request)) from error
+        except requests.RequestException as error:
+            failure = HetznerError("unreachable", f"no answer from {self._host}: {_reason(error)}", doing=str(request))
+            raise Trouble(failure.message, sent=_may_be_sent(error), failure=failure) from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise _not_the_api(str(request)) from error
+        if not isinstance(found, dict) or seen[-1].status_code >= 300:
+            raise _not_the_api(str(request))
+        return found
 
     # --- lists
 
@@ -162,12 +128,12 @@ class Client:
 
     def wait(self, actions: t.Iterable[Answer], *, budget: float, doing: str) -> None:
         """Wait until all actions ended well; raise with the API's reason when one failed or time is over."""
-        deadline, pause = self.clock() + budget, 0.5
+        deadline, pause = self.clock.now() + budget, 0.5
         open_ids = _unfinished(actions, doing)
         while open_ids:
-            if self.clock() > deadline:
+            if self.clock.now() > deadline:
                 raise HetznerError("timeout", f"not finished after {budget:.0f} s", doing=doing)
-            self.sleep(pause)
+            self.clock.sleep(pause)
             pause = min(pause * 1.3, 3.0)
             answer = self.get("/actions", [("id", number) for number in open_ids[:ACTIONS_PER_REQUEST]])
             open_ids = _unfinished(answer["actions"], doing) + open_ids[ACTIONS_PER_REQUEST:]
@@ -179,21 +145,52 @@ class Client:
 
     def wait_for_all(self, path: str, *, budget: float, doing: str) -> None:
         """Wait until nothing is being done to a resource any more. How it ended does not matter here."""
-        deadline = self.clock() + budget
+        deadline = self.clock.now() + budget
         while self.get(f"{path}/actions", [("status", "running")])["actions"]:
-            if self.clock() > deadline:
+            if self.clock.now() > deadline:
                 raise HetznerError("timeout", f"not finished after {budget:.0f} s", doing=doing)
-            self.sleep(1.0)
+            self.clock.sleep(1.0)
 
 
-def _proxy(host: str, scheme: str) -> str | None:
-    """Return the proxy that the environment, or the desktop, names for a host."""
-    if sys.platform == "linux" and not any(name.lower().endswith("_proxy") for name in os.environ):
-        return None
-    # a tenth of what an inventory of few servers takes, for the few who have a proxy
-    from urllib.request import getproxies, proxy_bypass
+def _as_it_is(request: t.Any) -> t.Any:
+    """Leave the request's Authorization alone."""
+    return request
 
-    return None if proxy_bypass(host) else getproxies().get(scheme)
+
+def _reason(error: BaseException) -> str:
+    """What the system said, below the layers that pass it on."""
+    while (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    return str(error) or type(error).__name__
+
+
+def _may_be_sent(error: requests.RequestException) -> bool:
+    """Whether a request may have arrived: not where there was no connection."""
+    import requests
+
+    if isinstance(error, (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError)):
+        return False
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return type(reason).__name__ not in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
+
+
+def _not_the_api(doing: str) -> Trouble:
+    failure = HetznerError("bad_answer", "the answer is not the API's JSON; is a proxy in between?", status=502, doing=doing)
+    return Trouble(failure.message, sent=True, failure=failure)
+
+
+def _refused(error: hcloud.APIException, response: requests.Response, doing: str) -> Exception:
+    """Trouble that may pass, or a refusal with the API's reason."""
+    status, named = response.status_code, isinstance(error.code, str)
+    if status < 400:
+        return _not_the_api(doing)
+    code = str(error.code) if named else STATUS_CODES.get(status, f"http_{status}")
+    wait = seconds(response.headers.get("Retry-After")) if status == 429 else None
+    details = {"retry_after": int(wait)} if wait is not None else error.details if named else None
+    failure = HetznerError(code, str(error.message or "refused"), status=status, details=details, doing=doing)
+    if code in RETRY_ALWAYS:
+        return Trouble(failure.message, sent=False, wait=wait, limited=status == 429, failure=failure)
+    return Trouble(failure.message, sent=True, failure=failure) if status in RETRY_STATUS else failure
 
 
 def _unfinished(actions: t.Iterable[Answer], doing: str) -> list[int]:
@@ -206,28 +203,3 @@ def _unfinished(actions: t.Iterable[Answer], doing: str) -> list[int]:
         if action["status"] == "running":
             running.append(int(action["id"]))
     return running
-
-
-def _pause(error: HetznerError, attempt: int) -> float:
-    """Return the seconds until the next try. The rate limit gives one request back a second, so a second is enough there."""
-    jitter = random.random()  # noqa: S311 - spreads retries, guards nothing
-    if error.code == "rate_limit_exceeded":
-        told = (error.details or {}).get("retry_after") if isinstance(error.details, dict) else None
-        return float(told or 1.0) + jitter / 2
-    return float(min(0.5 * 2 ** (attempt - 1), 8.0)) * (0.75 + jitter / 2)
-
-
-def _decode(status: int, raw: bytes, retry_after: str | None) -> Answer:
-    try:
-        answer = json.loads(raw) if raw else {}
-    except ValueError:
-        answer = None
-    if status < 400 and isinstance(answer, dict):
-        return answer
-    if status < 400:
-        raise HetznerError("bad_answer", "the answer is not the API's JSON; is a proxy in between?", status=502)
-    error = answer.get("error") if isinstance(answer, dict) else None
-    error = error if isinstance(error, dict) else {}
-    code = str(error.get("code") or {429: "rate_limit_exceeded", 401: "unauthorized", 404: "not_found"}.get(status, f"http_{status}"))
-    details = {"retry_after": int(retry_after)} if status == 429 and retry_after and retry_after.isdecimal() else error.get("details")
-    raise HetznerError(code, str(error.get("message") or http.client.responses.get(status, "refused")), status=status, details=details)

@@ -95,5 +95,5 @@ def _deleted(client: Client, path: str) -> Answer:
         except HetznerError as error:
             if error.code not in ("resource_in_use", "must_be_unassigned"):
                 raise
-        client.sleep(1.0)
+        client.clock.sleep(1.0)
     return client.request("DELETE", path)

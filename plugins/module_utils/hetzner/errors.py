@@ -1,11 +1,13 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong with the Hetzner Cloud API, in words for people and in data for code."""
+"""What Hetzner's refusals mean, and what to do about them."""
 
 from __future__ import annotations
 
 import typing as t
+
+from ..api.errors import Failure
 
 RETRY_ALWAYS = frozenset({"conflict", "locked", "rate_limit_exceeded"})
 """The API did nothing: any request may be repeated."""
@@ -41,39 +43,26 @@ HINTS: dict[str, str] = {
     "locked": "Another action was running on it for too long. See the server's activities in the Console, then run again.",
     "protected": "It is protected against this. Lift the protection on purpose first.",
     "rate_limit_exceeded": "The project's 3600 requests an hour are used up, by this or by something else with the same token's project. Wait a minute.",
+    "missing_library": "Install the collection's requirements.txt into the Python that runs this (ansible_python_interpreter).",
     "unreachable": "Check the network, a proxy, and the address of the API.",
     "timeout": "The budget for waiting is used up; what was started goes on at Hetzner. Run again to pick it up.",
 }
 
 
-class HetznerError(Exception):
-    """A request or an action that failed for good.
+class HetznerError(Failure):
+    """A request or an action that failed for good, in Hetzner's words.
 
     `code` is Hetzner's error code, or `unreachable`, `timeout`, `bad_answer`, or `no_plan`; `status` the HTTP status, 0 without an answer.
     """
 
     def __init__(self, code: str, message: str, *, status: int = 0, details: t.Any = None, doing: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.status = status
-        self.details = details
+        super().__init__(message, code, status=status, details=details)
         self.doing = doing
-
-    @property
-    def maybe_done(self) -> bool:
-        """Whether nobody knows if the API did what it was asked for."""
-        return self.status in RETRY_STATUS or (self.status == 0 and self.code == "unreachable")
 
     def __str__(self) -> str:
         where = f"{self.doing}: " if self.doing else ""
-        fields = _fields(self.details)
-        hint = HINTS.get(self.code, "")
-        return f"{where}{self.message} ({self.code}){fields}.{' ' + hint if hint else ''}"
-
-    def failure(self) -> dict[str, t.Any]:
-        """Return the failure as data, for `failure` in a module's result."""
-        return {"code": self.code, "message": self.message, "status": self.status, "details": self.details}
+        hint = HINTS.get(str(self.code), "")
+        return f"{where}{self.message} ({self.code}){_fields(self.details)}.{' ' + hint if hint else ''}"
 
 
 def _fields(details: t.Any) -> str:

@@ -177,7 +177,7 @@ def _gone(current: Current, part: str, name: str) -> list[Step]:
 def apply(client: Client, steps: list[Step], budget: float) -> None:
     """Do steps one after the other. What is gone already is fine, and so is an address that its server lets go in a moment."""
     for step in steps:
-        deadline = client.clock() + budget
+        deadline = client.clock.now() + budget
         while True:
             try:
                 answer = client.request(step.method, step.path, body=step.body)
@@ -186,8 +186,8 @@ def apply(client: Client, steps: list[Step], budget: float) -> None:
             except HetznerError as error:
                 if step.method == "DELETE" and error.code == "not_found":
                     break
-                if step.method != "DELETE" or error.code not in ("resource_in_use", "must_be_unassigned") or client.clock() > deadline:
+                if step.method != "DELETE" or error.code not in ("resource_in_use", "must_be_unassigned") or client.clock.now() > deadline:
                     raise
-                client.sleep(1.0)
+                client.clock.sleep(1.0)
             else:
                 break

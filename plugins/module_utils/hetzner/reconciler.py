@@ -172,7 +172,7 @@ class Reconciler:
         except HetznerError as error:
             if not error.maybe_done:
                 raise
-        self.client.sleep(FIRST_LOOK)
+        self.client.clock.sleep(FIRST_LOOK)
         taken = self._taken()
         if taken:
             return taken

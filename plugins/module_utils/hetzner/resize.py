@@ -73,22 +73,22 @@ class Resize:
             try:
                 self._start()
             except HetznerError:
-                self._client.sleep(SECOND_TRY)
+                self._client.clock.sleep(SECOND_TRY)
                 self._start()
             return f"the server runs as {self._read()['server_type']['name']}"
         except HetznerError as error:
             return f"the server could not be powered on again ({error.message}): {OFF}"
 
     def _stop(self) -> None:
-        deadline = self._client.clock() + self._shutdown_budget
+        deadline = self._client.clock.now() + self._shutdown_budget
         if self._read()["status"] == "off":
             return
         self._act_unless_open("shutdown", "shut it down")
         while self._read()["status"] != "off":
-            if self._client.clock() > deadline:
+            if self._client.clock.now() > deadline:
                 self._act("poweroff", None, "power it off, because it did not go down by itself", repeatable=True)
                 return
-            self._client.sleep(POLL)
+            self._client.clock.sleep(POLL)
 
     def _act_unless_open(self, action: str, doing: str) -> None:
         """Do something whose failure shows in the server's status anyway."""
@@ -102,11 +102,11 @@ class Resize:
         """Power on once nothing else is being done to the server, and see it running."""
         self._client.wait_for_all(self._path, budget=self._action_budget, doing="wait until it may be powered on again")
         self._act("poweron", None, "power it on again", repeatable=True)
-        deadline = self._client.clock() + self._action_budget
+        deadline = self._client.clock.now() + self._action_budget
         while self._read()["status"] != "running":
-            if self._client.clock() > deadline:
+            if self._client.clock.now() > deadline:
                 raise HetznerError("timeout", "it was powered on and is not running", doing="power it on again")
-            self._client.sleep(POLL)
+            self._client.clock.sleep(POLL)
 
     def _read(self) -> Answer:
         return t.cast("Answer", self._client.get(self._path)["server"])

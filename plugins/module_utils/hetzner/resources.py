@@ -230,4 +230,4 @@ def apply(client: Client, steps: list[Step], budget: float) -> None:
         if not (isinstance(failure, HetznerError) and (failure.maybe_done or failure.code == "uniqueness_error")):
             raise failure
     if failures:
-        client.sleep(SECOND_LOOK)
+        client.clock.sleep(SECOND_LOOK)

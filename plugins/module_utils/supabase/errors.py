@@ -6,17 +6,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
+from ..api.errors import Failure, redact
 
-class Failure(Exception):
-    """A failure for people (message) and for code (code, details)."""
-
-    def __init__(self, message: str, code: str, **details: Any) -> None:
-        super().__init__(message)
-        self.message = message
-        self.code = code
-        self.details = details
+__all__ = ["Failure", "explain_connection", "explain_sql", "redact"]
 
 
 # What the server, the poolers and libpq say -> code, what it means and what to do. The first match wins.
@@ -165,11 +158,3 @@ _SQLSTATE: dict[str, str] = {
 def explain_sql(sqlstate: str | None) -> str:
     """Advice for an SQLSTATE, or nothing."""
     return _SQLSTATE.get(sqlstate or "", "")
-
-
-def redact(text: str, *secrets: str | None) -> str:
-    """text without the secrets, should a library quote one."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "********")
-    return text

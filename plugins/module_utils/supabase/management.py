@@ -1,22 +1,17 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one client of the Supabase Management API: budget, retries, deadline, redaction."""
+"""The one client of the Supabase Management API: its budget of requests, and what its refusals mean. How a request is sent and repeated is in `..api`."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import time
-import urllib.error
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
-from ansible.module_utils.urls import open_url
-
-from .errors import Failure, redact
+from ..api import client as api
+from ..api.errors import Failure, Uncertain
+from ..api.policy import Clock, Policy, Trouble, too_many
+from ..api.transport import Request, Response, Transport
 
 API_URL = "https://api.supabase.com"
 # The vendor's budget is 60 a minute for the whole account; who exceeds it is shut out for a minute. Leave some to people.
@@ -35,74 +30,31 @@ _MEANING: dict[int, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Clock:
-    """Replaced in tests, so that no test waits."""
-
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-
-
-class Unanswered(Failure):
-    """Nobody knows whether the request took effect."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, "unanswered")
-
-
-class Api:
+class Api(api.Client):
     """Calls below one token; all waiting together ends after `budget` seconds."""
 
-    def __init__(
-        self, token: str, url: str = API_URL, *, budget: float = 600, timeout: float = 30, secrets: tuple[str | None, ...] = (), clock: Clock | None = None
-    ) -> None:
-        self.url = url.rstrip("/")
-        self.clock = clock or Clock()
-        self.deadline = self.clock.now() + budget
-        self.timeout = timeout
-        self._token = token
-        self._secrets = (token, *secrets)
+    vendor = "Supabase"
+    policy = Policy(repeatable=frozenset({"GET"}), connect=30.0, first=2.0, longest=PAUSE, limited=BLOCKED, patience=PATIENCE)
+
+    def __init__(self, token: str, url: str = API_URL, *, budget: float = 600, secrets: tuple[str | None, ...] = (), clock: Clock | None = None) -> None:
+        transport = Transport(url, {"Authorization": f"Bearer {token}"})
+        super().__init__(transport=transport, deadline=budget, clock=clock, secrets=(token, *secrets))
         self._sent: list[float] = []
 
     def get(self, path: str, **query: Any) -> Any:
-        return self._call("GET", path + (f"?{urlencode(query, doseq=True)}" if query else ""), None)
+        """Read."""
+        return self.ask(Request("GET", path, query))
 
     def send(self, method: str, path: str, body: Any = None) -> Any:
-        """POST, PUT, PATCH: repeated only when the API said that nothing was done."""
-        return self._call(method, path, body)
+        """POST, PUT, PATCH: repeated only when nothing was done."""
+        return self.ask(Request(method, path, body=body))
 
     def wait(self, seconds: float, reason: str) -> None:
         """Sleep, unless that would go beyond the deadline."""
-        if self.clock.now() + seconds > self.deadline:
-            raise Failure(f"Out of time: {reason}.", "timeout", reason=reason)
-        self.clock.sleep(seconds)
+        if not self.rest(seconds):
+            raise _out_of_time(reason)
 
-    def allow(self, seconds: float) -> None:
-        """Time for what has to be done even when the budget is used up, such as a rollback."""
-        self.deadline = max(self.deadline, self.clock.now() + seconds)
-
-    def _call(self, method: str, path: str, body: Any) -> Any:
-        attempt, patient_until = 0, self.clock.now() + PATIENCE
-        while True:
-            attempt += 1
-            self._pace()
-            status, answer, retry_after = self._exchange(method, path, body)
-            if status == TOO_MANY:
-                self._sent = []
-                self.wait(retry_after or BLOCKED, "Supabase allows 60 requests a minute and has shut this account out for a minute")
-            elif status == 0 or (status >= 500 and status != PAUSED):
-                words = self._words(answer)
-                if method != "GET":
-                    raise Unanswered(f"{method} {path}: {words or status}. It may have been done all the same; run again.")
-                if self.clock.now() >= patient_until:
-                    raise Failure(f"{method} {path}: {words or status}, {attempt} times.", "unavailable", status=status)
-                self.wait(min(2.0**attempt, PAUSE), f"{method} {path} answers {status or 'nothing'}")
-            elif status >= 400:
-                raise self._refused(method, path, status, answer)
-            else:
-                return answer
-
-    def _pace(self) -> None:
+    def before(self) -> None:
         """Stay below the budget instead of being shut out."""
         now = self.clock.now()
         self._sent = [moment for moment in self._sent if now - moment < WINDOW]
@@ -110,27 +62,37 @@ class Api:
             self.wait(WINDOW - (now - self._sent[0]), "the budget of requests for this minute is used up")
         self._sent.append(self.clock.now())
 
-    def _exchange(self, method: str, path: str, body: Any) -> tuple[int, Any, float]:
-        """Status (0: no answer), answer, and the seconds the API wants us to stay away."""
-        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", "Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body)
-        try:
-            with open_url(self.url + path, data=data, headers=headers, method=method, timeout=self.timeout, http_agent="quetrex.platform") as answer:
-                return answer.status, _parsed(answer.read()), 0
-        except urllib.error.HTTPError as error:
-            after = error.headers.get("Retry-After") or ""
-            return error.code, _parsed(error.read()), float(after) if after.isdigit() else 0
-        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-            return 0, {"message": str(error)}, 0
-
-    def _refused(self, method: str, path: str, status: int, answer: Any) -> Failure:
-        code, advice = _MEANING.get(status, ("refused", ""))
-        return Failure(f"{method} {path}: {self._words(answer) or status}. {advice}".strip(), code, status=status)
+    def read(self, request: Request, response: Response) -> Any:
+        """The JSON of a good answer; everything else is trouble that may pass, or a refusal."""
+        status, answer = response.status, _parsed(response.body)
+        if status == TOO_MANY:
+            self._sent = []
+            raise too_many(response.headers.get("retry-after"), _out_of_time("Supabase allows 60 requests a minute and has shut this account out for a minute"))
+        if status >= 500 and status != PAUSED:
+            raise Trouble(self._words(answer) or str(status), sent=True)
+        if status >= 300:
+            code, advice = _MEANING.get(status, ("refused", ""))
+            raise Failure(f"{request}: {self._words(answer) or status}. {advice}".strip(), code, status=status)
+        return answer
 
     def _words(self, answer: Any) -> str:
         said = answer.get("message", "") if isinstance(answer, dict) else answer
         words = "; ".join(map(str, said)) if isinstance(said, list) else str(said or "")
-        return redact(words[:500], *self._secrets).rstrip(".")
+        return self.clean(words)[:500].rstrip(".")
+
+    def uncertain(self, request: Request, trouble: Trouble) -> Uncertain:
+        """In this API's words."""
+        return Uncertain(f"{request}: {trouble}. It may have been done all the same; run again.", "unanswered")
+
+    def gave_up(self, request: Request, attempts: int, trouble: Trouble, *, late: bool) -> Failure:
+        """In this API's words."""
+        if late:
+            return _out_of_time(f"{request} answers {trouble}")
+        return Failure(f"{request}: {trouble}, {attempts} times.", "unavailable")
+
+
+def _out_of_time(reason: str) -> Failure:
+    return Failure(f"Out of time: {reason}.", "timeout", reason=reason)
 
 
 def _parsed(data: bytes) -> Any:

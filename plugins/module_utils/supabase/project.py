@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..api.errors import Uncertain
 from . import restrictions, store
 from .database import Database, Target
 from .errors import Failure
-from .management import Api, Unanswered
+from .management import Api
 from .networks import ANYWHERE, is_open, networks, now_owned, plan, read_record, refuse_to_close, write_record
 
 HEALTHY = "ACTIVE_HEALTHY"
@@ -162,7 +163,7 @@ def create(api: Api, wanted: Wanted) -> dict[str, Any]:
     }
     try:
         made: dict[str, Any] | None = api.send("POST", "/v1/projects", body)
-    except Unanswered:
+    except Uncertain:
         made = find(api, wanted)
         if made is None:
             raise

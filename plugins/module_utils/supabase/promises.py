@@ -121,4 +121,4 @@ def examine(database: Database, wanted: Promises, *, without: tuple[str, ...] = 
 def refuse_broken(verdict: Verdict, words: str = "") -> None:
     """Raise what is wrong, one line per thing."""
     if verdict.complaints:
-        raise Failure("\n".join([*([words] if words else []), *verdict.complaints]), "not_met", **verdict.names)
+        raise Failure("\n".join([*([words] if words else []), *verdict.complaints]), "not_met", details=verdict.names)

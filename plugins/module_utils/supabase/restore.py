@@ -235,6 +235,6 @@ def _same_catalogue(database: Database, target: Target, manifest: dict[str, Any]
             "The rows are there, but the schema differs from the source's: "
             + "; ".join([f"without {line}" for line in gone] + [f"besides {line}" for line in come])[:3000],
             "catalogue",
-            **report.difference,
+            details=report.difference,
         )
     return bool(statements)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..api.errors import Uncertain
 from .database import Database, Target
 from .errors import Failure
-from .management import Api, Unanswered
+from .management import Api
 from .networks import is_open, present
 
 POLL = 5.0
@@ -68,7 +69,7 @@ def send(api: Api, ref: str, networks: Sequence[str]) -> None:
     body = {"dbAllowedCidrs": [one for one in networks if ":" not in one], "dbAllowedCidrsV6": [one for one in networks if ":" in one]}
     try:
         api.send("POST", f"{_path(ref)}/apply", body)
-    except Unanswered:
+    except Uncertain:
         if present(api.get(_path(ref))) != sorted(networks):
             raise
 
@@ -105,10 +106,12 @@ def _undone(api: Api, ref: str, before: Sequence[str], after: Sequence[str], err
     back, details = _put_back(api, ref, before), {"networks": list(after), "cause": error.code}
     shown = f"With the networks {', '.join(after)} this machine cannot log in to the database"
     if error.code in LET_IN:
-        return Failure(f"{shown}, though its address is let in; {back}. {error.message}", error.code, **details)
+        return Failure(f"{shown}, though its address is let in; {back}. {error.message}", error.code, details=details)
     if error.code in {"stored", "unavailable", "unanswered"} or "reason" in error.details:
-        return Failure(f"The networks {', '.join(after)} are not in force: {error.message} To be safe {back}. Run again in a few minutes.", "stored", **details)
-    return Failure(f"{shown}, so {back}. Add this machine's address. {error.message}", "locked_out", **details)
+        return Failure(
+            f"The networks {', '.join(after)} are not in force: {error.message} To be safe {back}. Run again in a few minutes.", "stored", details=details
+        )
+    return Failure(f"{shown}, so {back}. Add this machine's address. {error.message}", "locked_out", details=details)
 
 
 def _put_back(api: Api, ref: str, before: Sequence[str]) -> str:

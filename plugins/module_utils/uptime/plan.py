@@ -13,7 +13,7 @@ import html
 import typing as t
 from types import MappingProxyType
 
-from .client import UptimeError
+from ..api.errors import Failure
 
 Json = dict[str, t.Any]
 KEYS = ("url", "interval", "grace", "paused", "told")
@@ -148,7 +148,7 @@ def check(wanted: t.Sequence[Json]) -> None:
     names = [plain(one["name"]) for one in wanted]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise UptimeError(f"Two monitors are called {', '.join(twice)}; a monitor is known by its name.", code="invalid_input")
+        raise Failure(f"Two monitors are called {', '.join(twice)}; a monitor is known by its name.", code="invalid_input")
     for one in wanted:
         if one["state"] == "present" and one["kind"] == "http" and not str(one["url"] or "").startswith(("http://", "https://")):
-            raise UptimeError(f"{one['name']} has no address: give url, beginning with https://.", code="invalid_input")
+            raise Failure(f"{one['name']} has no address: give url, beginning with https://.", code="invalid_input")

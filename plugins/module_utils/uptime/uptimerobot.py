@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 from urllib.parse import parse_qs, urlsplit
 
-from .client import Client, Json, UncertainError, UptimeError
+from ..api.errors import Failure, Uncertain
+from .client import Client, Json
 from .plan import Found, Limits, Step, plain
 
 URL = "https://api.uptimerobot.com/v3"
@@ -51,7 +52,7 @@ class UptimeRobot:
         by_value = {str(row.get("value", "")).lower(): str(row["id"]) for row in rows}
         missing = [contact for contact in contacts if contact.lower() not in by_value]
         if missing:
-            raise UptimeError(
+            raise Failure(
                 f"UptimeRobot knows no contact {', '.join(missing)}. Add and confirm it under Integrations & API; there are {', '.join(by_value) or 'none'}.",
                 code="unknown_contact",
                 details={"missing": missing},
@@ -99,10 +100,10 @@ class UptimeRobot:
         """A monitor. `404` (000-004) comes where it was made and is not to be seen yet."""
         try:
             made: Json = self.client.call("POST", "/monitors", body)
-        except UptimeError as error:
+        except Failure as error:
             if error.code != "404":
                 raise
-            raise UncertainError(f"{body['friendlyName']}: UptimeRobot answers 404, and may have made it.", code="uncertain") from error
+            raise Uncertain(f"{body['friendlyName']}: UptimeRobot answers 404, and may have made it.", code="uncertain") from error
         return made
 
     @staticmethod

@@ -4,7 +4,8 @@
 """Notes every field that a client reads of a vendor's answer and that the contract does not have.
 
 `row.get("typo")` finds nothing, whatever an API answers, and no answer can show it. So a client's decoded answers become dictionaries that
-know their fields by the contract: looking for another one is noted, also where it is only asked whether it is there.
+know their fields by the contract: looking for another one is noted, also where it is only asked whether it is there. A client that speaks by a
+vendor's SDK gets its answers from there, decoded already.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ from typing import Any
 from unittest import mock
 from urllib.parse import urlsplit
 
+import hcloud
+
 from .contract import contracts
 
 Note = Callable[[str], None]
 # An error's details are handed on as data, and are a client's own as often as a vendor's.
 DATA = ("details",)
+# The module that speaks by the SDK of its vendor, hcloud.
+SDK = ".hetzner.client"
 
 
 class Answer(dict[str, Any]):
@@ -100,13 +105,21 @@ def _read(contract: contracts.Contract, asked: tuple[str, str], value: Any, note
 
 @contextlib.contextmanager
 def reading(clients: Mapping[ModuleType, contracts.Contract], note: Note) -> Iterator[None]:
-    """Note what these modules, which decode answers with their own `json`, read beyond their contracts."""
+    """Note what these modules, which decode answers with their own `json` or have an SDK for it, read beyond their contracts."""
     last = threading.local()
     send = http.client.HTTPConnection.request
 
     def request(self: http.client.HTTPConnection, method: str, url: str, *more: Any, **named: Any) -> None:
         last.asked = (method, urlsplit(url).path)
         send(self, method, url, *more, **named)
+
+    def ask(contract: contracts.Contract) -> Callable[..., Any]:
+        plain = hcloud.Client.request
+
+        def asked(self: hcloud.Client, method: str, url: str, **named: Any) -> Any:
+            return _read(contract, (method, f"/v1{url}"), plain(self, method, url, **named), note)
+
+        return asked
 
     def decoder(contract: contracts.Contract) -> SimpleNamespace:
         def loads(text: Any) -> Any:
@@ -117,5 +130,8 @@ def reading(clients: Mapping[ModuleType, contracts.Contract], note: Note) -> Ite
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(http.client.HTTPConnection, "request", request))
         for module, contract in clients.items():
-            stack.enter_context(mock.patch.object(module, "json", decoder(contract)))
+            if module.__name__.endswith(SDK):
+                stack.enter_context(mock.patch.object(hcloud.Client, "request", ask(contract)))
+            else:
+                stack.enter_context(mock.patch.object(module, "json", decoder(contract)))
         yield

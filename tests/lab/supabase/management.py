@@ -94,11 +94,18 @@ class ManagementServer:
 
 @pytest.fixture
 def management(tmp_path: Path, clusters: Callable[[Privileges], Cluster], monkeypatch: pytest.MonkeyPatch) -> Iterator[ManagementServer]:
-    from ansible_collections.quetrex.platform.plugins.module_utils.supabase import management as client
+    from ansible_collections.quetrex.platform.plugins.module_utils.api import client
 
     made = ManagementServer(tmp_path, clusters("new"))
-    clock = client.Clock(now=lambda: made.now, sleep=made.sleep)
-    monkeypatch.setattr(client, "Clock", lambda: clock)
+
+    class Waiting(client.Clock):
+        def now(self) -> float:
+            return made.now
+
+        def sleep(self, seconds: float) -> None:
+            made.sleep(seconds)
+
+    monkeypatch.setattr(client, "Clock", Waiting)
     with serving(made) as made.url:
         yield made
     assert made.violations() == []

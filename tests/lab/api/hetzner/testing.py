@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api import policy
 from lab.api import hetzner
 from lab.api.kit import wrap
 from lab.api.testing import ScratchLab, serving
@@ -24,19 +25,19 @@ WANTED: dict[str, Any] = {"name": "app", "labels": LABELS, "types": ["cpx31", "c
 
 
 @dataclass
-class Clock:
+class Clock(policy.Clock):
     """Time that passes only while somebody sleeps."""
 
-    now: float = 0.0
+    elapsed: float = 0.0
     slept: list[float] = field(default_factory=list)
 
-    def __call__(self) -> float:
+    def now(self) -> float:
         """Return the time."""
-        return self.now
+        return self.elapsed
 
     def sleep(self, seconds: float) -> None:
         """Let time pass."""
-        self.now += seconds
+        self.elapsed += seconds
         self.slept.append(seconds)
 
 

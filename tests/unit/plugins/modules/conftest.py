@@ -14,7 +14,8 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import client as cloudflare_client
+from ansible_collections.quetrex.platform.plugins.module_utils.api import client as api_client
+from ansible_collections.quetrex.platform.plugins.module_utils.api.policy import Clock
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner import arguments as hetzner_arguments
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
 from lab.api.cloudflare.testing import CloudflareServer, cloudflare_server
@@ -27,7 +28,7 @@ class Ended(Exception):
     """A module's exit_json or fail_json."""
 
 
-class Hands(cloudflare_client.Clock):
+class Hands(Clock):
     """A clock that only waiting moves, so that a minute of trouble takes no time and an outage ends with the deadline."""
 
     def __init__(self) -> None:
@@ -65,7 +66,7 @@ def run_cloudflare(cloudflare_api: CloudflareServer, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(AnsibleModule, "exit_json", end)
     monkeypatch.setattr(AnsibleModule, "fail_json", lambda module, msg, **result: end(module, msg=msg, failed=True, **result))
-    monkeypatch.setattr(cloudflare_client, "Clock", Hands)
+    monkeypatch.setattr(api_client, "Clock", Hands)
 
     def call(name: str, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
         module = importlib.import_module(f"ansible_collections.quetrex.platform.plugins.modules.cloudflare_{name}")
@@ -99,7 +100,7 @@ def run_hetzner(hetzner: HetznerApi, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     monkeypatch.setattr(AnsibleModule, "exit_json", end)
     monkeypatch.setattr(AnsibleModule, "fail_json", lambda module, msg, **result: end(module, msg=msg, failed=True, **result))
-    monkeypatch.setattr(hetzner_arguments, "Client", lambda token, url: Client(token, url, clock=hetzner.clock, sleep=hetzner.clock.sleep))
+    monkeypatch.setattr(hetzner_arguments, "Client", lambda token, url: Client(token, url, clock=hetzner.clock))
 
     def call(name: str, /, *, check: bool = False, bare: bool = False, **arguments: Any) -> dict[str, Any]:
         full = name if name.startswith("platform_") else f"hetzner_{name}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare import client
+from ansible_collections.quetrex.platform.plugins.module_utils.api import client
 from lab.api.cloudflare.testing import CloudflareServer
 
 Run = Callable[..., dict[str, Any]]
@@ -74,7 +74,7 @@ def test_a_failover_comes_through_thirty_seconds_of_429(
     moved = [{**record, "content": str(record["content"]).replace("2.1", "2.2").replace("::1", "::2")} for record in both]
     assert run_cloudflare(NAME, records=moved)["changed"] is True
     assert 30 <= sum(slept) < 60
-    assert wait is None or set(slept) == {wait}
+    assert wait is None or all(wait <= one <= wait + 0.5 for one in slept)
     assert set(cloudflare_api.zone["records"]) == ids
     assert {record["content"] for record in cloudflare_api.zone["records"].values()} == {"192.0.2.2", "2001:db8::2"}
     assert len(cloudflare_api.writes()) == 1, "one batch for both families"

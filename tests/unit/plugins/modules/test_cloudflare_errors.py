@@ -103,7 +103,7 @@ def test_the_table_has_every_code_that_has_a_hint() -> None:
 
 def test_the_document_names_every_code_of_our_own() -> None:
     plugins = DOCUMENT.parents[1] / "plugins"
-    sources = [*plugins.glob("module_utils/cloudflare/*.py"), *plugins.glob("modules/cloudflare_*.py")]
+    sources = [*plugins.glob("module_utils/api/*.py"), *plugins.glob("module_utils/cloudflare/*.py"), *plugins.glob("modules/cloudflare_*.py")]
     codes = {code for source in sources for code in re.findall(r'code="(\w+)"', source.read_text(encoding="utf-8"))}
     assert len(codes) > 15
     text = DOCUMENT.read_text(encoding="utf-8")

@@ -217,16 +217,16 @@ def test_a_locked_server_is_waited_for(hetzner: HetznerApi, run_hetzner: Run) ->
 
 def test_actions_that_take_their_time(hetzner: HetznerApi, run_hetzner: Run) -> None:
     """At the vendor each lasts 10 to 60 s: the budgets of an order, of a resize and of a rebuild hold, and nothing is done twice."""
-    hetzner.app.state.world.clock = lambda: 1_790_000_000 + hetzner.clock.now
+    hetzner.app.state.world.clock = lambda: 1_790_000_000 + hetzner.clock.elapsed
     hetzner.fault({"domain": "action", "seconds": [10, 60]}, times=None)
     volume = make(hetzner, "/volumes", name="data", size=10, location="ash", labels=LABELS)["volume"]["id"]
     made = run_hetzner("server", **WANTED, volumes=["data"], delete_protection=True)
     assert (made.get("msg"), made["server"]["status"], made["server"]["volumes"]) == (None, "running", [volume])
-    assert hetzner.clock.now > 60
+    assert hetzner.clock.elapsed > 60
     grown = run_hetzner("server", **{**WANTED, "types": ["cpx41"]}, volumes=["data"], delete_protection=True, resize=True)
     assert (grown.get("msg"), grown["server"]["server_type"], grown["server"]["status"]) == (None, "cpx41", "running")
     send(hetzner, "POST", f"/servers/{made['server']['id']}/actions/change_protection", delete=False, rebuild=False)
-    hetzner.clock.now += 60
+    hetzner.clock.elapsed += 60
     rebuilt = run_hetzner("repair", name="app", labels=LABELS, action="rebuild", images=["debian-13"])
     assert (rebuilt.get("msg"), len(hetzner.servers()), hetzner.servers()[0]["status"]) == (None, 1, "running")
     assert run_hetzner("server", **{**WANTED, "types": ["cpx41"]}, volumes=["data"])["changed"] is False
@@ -263,7 +263,7 @@ def test_power_off_after_budget(hetzner: HetznerApi, run_hetzner: Run) -> None:
     hetzner.hardware.deaf.add(hetzner.servers()[0]["id"])
     assert run_hetzner("server", **bigger, shutdown_budget=20)["server"]["status"] == "running"
     assert [one.rsplit("/", 1)[1] for one in hetzner.writes()] == ["shutdown", "poweroff", "change_type", "poweron"]
-    assert 20 <= hetzner.clock.now <= 30
+    assert 20 <= hetzner.clock.elapsed <= 30
 
 
 @pytest.mark.parametrize("check", [True, False])

@@ -161,7 +161,7 @@ def test_refusals_are_explained(account: Account, provider: str) -> None:
 def test_unknown_contact(account: Account) -> None:
     """A contact the account does not know is named before anything is written."""
     result = account.run("uptimerobot", monitors=[WEB], contacts=["nobody@quetrex.test"])
-    assert result["failure"] == {"code": "unknown_contact", "details": {"missing": ["nobody@quetrex.test"]}}
+    assert (result["failure"]["code"], result["failure"]["details"]) == ("unknown_contact", {"missing": ["nobody@quetrex.test"]})
     assert "owner@quetrex.test" in result["msg"]
     assert account.shown("uptimerobot") == {}
 

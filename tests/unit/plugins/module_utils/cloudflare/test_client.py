@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client, Clock
-from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.errors import CloudflareError, UncertainError
+from ansible_collections.quetrex.platform.plugins.module_utils.api.errors import Failure, Uncertain
+from ansible_collections.quetrex.platform.plugins.module_utils.api.policy import Clock
+from ansible_collections.quetrex.platform.plugins.module_utils.cloudflare.client import Client
 from lab.api.cloudflare.testing import CloudflareServer, cloudflare_server
 
 
@@ -41,14 +42,14 @@ def api(tmp_path: Path) -> Iterator[CloudflareServer]:
 def test_a_wait_past_the_deadline_is_not_waited_for(api: CloudflareServer) -> None:
     api.fault({"effect": {"rate_limited": {"retry_after": 300}}})
     hands = Hands(api, 1000.0)
-    with pytest.raises(CloudflareError, match="could not be reached in time"):
+    with pytest.raises(Failure, match="could not be reached in time"):
         Client(api.token, api.url, clock=hands, deadline=120).zone("quetrex.test")
     assert hands.time == 0
 
 
 def test_a_post_whose_answer_is_lost_is_not_sent_again(api: CloudflareServer) -> None:
     api.fault({"match": {"method": "POST"}, "effect": {"drop": "after"}})
-    with pytest.raises(UncertainError):
+    with pytest.raises(Uncertain):
         Client(api.token, api.url).call("POST", "/zones/" + api.zone["id"] + "/dns_records", {"type": "A", "name": "x", "content": "192.0.2.1"})
     assert len(api.zone["records"]) == 1
 
@@ -58,7 +59,7 @@ def test_nobody_at_the_address_is_one_clear_error() -> None:
         def sleep(self, seconds: float) -> None:
             raise AssertionError("no time for that")
 
-    with pytest.raises(CloudflareError, match="could not be reached in time"):
+    with pytest.raises(Failure, match="could not be reached in time"):
         Client("t" * 40, "http://127.0.0.1:9", deadline=0.01, clock=Past()).call("GET", "/ips")
-    with pytest.raises(CloudflareError, match="not an address"):
+    with pytest.raises(Failure, match="not the address of an API"):
         Client("t" * 40, "api.cloudflare.com")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.policy import Clock
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
 from lab.api import hetzner
@@ -20,7 +21,7 @@ from lab.api.testing import ScratchLab, serving
 KEY = {"name": "me", "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGbsMTr0y6bKSSbOZIL9tpjFwbyMUR0rHS9UN8HWHPAt"}
 
 
-class Api:
+class Api(Clock):
     """The API, a client whose waiting takes no time, and how long it would have waited."""
 
     def __init__(self, url: str, app: Any) -> None:
@@ -29,7 +30,13 @@ class Api:
         self.client = self.connect(hetzner.token("scratch"))
 
     def connect(self, token: str) -> Client:
-        return Client(token, f"{self.url}/v1", clock=lambda: sum(self.slept), sleep=self.slept.append)
+        return Client(token, f"{self.url}/v1", clock=self)
+
+    def now(self) -> float:
+        return sum(self.slept)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
 
     def fault(self, effect: dict[str, Any], times: int | None = 1, **match: str) -> None:
         self.app.state.faults.add({"effect": effect, "times": times, "match": match})
