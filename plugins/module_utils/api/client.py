@@ -45,7 +45,7 @@ class Client:
 
     def _repeated(self, request: Request) -> t.Any:
         repeatable = request.method in self.policy.repeatable if request.repeatable is None else request.repeatable
-        until = None if self.policy.patience is None else self.clock.now() + self.policy.patience
+        until = float("inf") if self.policy.patience is None else self.clock.now() + self.policy.patience
         attempt, lost = 0, False
         while True:
             attempt += 1
@@ -70,11 +70,12 @@ class Client:
             self.requests += 1
         return self.exchange(request, min(left, self.policy.connect), min(left, self.policy.answer), fresh)
 
-    def _rest(self, request: Request, attempt: int, trouble: Trouble, until: float | None) -> None:
+    def _rest(self, request: Request, attempt: int, trouble: Trouble, until: float) -> None:
         """Wait before the next attempt, or give up when that would take too long."""
         wait = pause(self.policy, attempt, trouble)
         late = wait >= self.left()
-        if late or (until is not None and self.clock.now() + wait > until):
+        bounded = self.policy.patient_when_limited or not trouble.limited
+        if late or (bounded and self.clock.now() + wait > until):
             raise _of(trouble) or self.gave_up(request, attempt, trouble, late=late) from trouble
         self.clock.sleep(wait)
 

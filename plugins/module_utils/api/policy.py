@@ -42,6 +42,8 @@ class Policy(t.NamedTuple):
     """The pause after a 429 that names none."""
     patience: float | None = None
     """For how long one request is repeated; without it until the client's deadline."""
+    patient_when_limited: bool = True
+    """Whether that holds after a 429 as well; otherwise only the deadline does."""
 
 
 class Trouble(Exception):

@@ -17,7 +17,7 @@ API_URL = "https://api.supabase.com"
 # The vendor's budget is 60 a minute for the whole account; who exceeds it is shut out for a minute. Leave some to people.
 BUDGET, WINDOW, BLOCKED = 50, 60.0, 60.0
 # For how long a request is repeated that the API has no answer for, and the longest pause between two.
-PATIENCE, PAUSE = 60.0, 10.0
+PATIENCE, PAUSE = 70.0, 10.0
 PAUSED, TOO_MANY = 540, 429
 
 _MEANING: dict[int, tuple[str, str]] = {
@@ -34,7 +34,7 @@ class Api(api.Client):
     """Calls below one token; all waiting together ends after `budget` seconds."""
 
     vendor = "Supabase"
-    policy = Policy(repeatable=frozenset({"GET"}), connect=30.0, first=2.0, longest=PAUSE, limited=BLOCKED, patience=PATIENCE)
+    policy = Policy(repeatable=frozenset({"GET"}), connect=30.0, first=2.0, longest=PAUSE, limited=BLOCKED, patience=PATIENCE, patient_when_limited=False)
 
     def __init__(self, token: str, url: str = API_URL, *, budget: float = 600, secrets: tuple[str | None, ...] = (), clock: Clock | None = None) -> None:
         transport = Transport(url, {"Authorization": f"Bearer {token}"})

@@ -66,7 +66,7 @@ def run(command: RunCommand, argv: list[str], environ: dict[str, str] | None = N
     code, said, complaint = run_it(command, [*_without_inherited(environ or {}), *argv], environ)
     if code:
         name = Path(argv[0]).name
-        raise Failure(f"{name}: {redact(complaint.strip()[-1500:], secret)}", "program_failed", program=name, status=code)
+        raise Failure(f"{name}: {redact(complaint.strip()[-1500:], secret)}", "program_failed", details={"program": name, "status": code})
     return said
 
 

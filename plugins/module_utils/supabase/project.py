@@ -181,9 +181,10 @@ def arrive(api: Api, ref: str) -> dict[str, Any]:
                 return project
             status = f"not healthy yet: {', '.join(ill)}"
         elif status in LOST:
-            raise Failure(f"Project {ref} is {status} and gets no further by itself. Look at its dashboard, or ask Supabase.", "lost", ref=ref, status=status)
+            message = f"Project {ref} is {status} and gets no further by itself. Look at its dashboard, or ask Supabase."
+            raise Failure(message, "lost", details={"ref": ref, "status": status})
         elif status == "INACTIVE":
-            raise Failure(f"Project {ref} is paused. Wake it with wake=true.", "paused", ref=ref, status=status)
+            raise Failure(f"Project {ref} is paused. Wake it with wake=true.", "paused", details={"ref": ref, "status": status})
         api.wait(POLL, f"project {ref} is {status}")
 
 
