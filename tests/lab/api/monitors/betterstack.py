@@ -203,11 +203,11 @@ def _beyond(moods: Moods, body: dict[str, Any], there: int = 0) -> Response | No
     if not moods.free():
         return None
     if there >= FREE_MONITORS:
-        return JSONResponse({"errors": "You have reached the limit of your plan"}, 403)
+        return JSONResponse({"errors": "You have reached the limit of your plan"}, moods.refusal())
     if body.get("check_frequency", FREE_FREQUENCY) < FREE_FREQUENCY:
-        return JSONResponse({"errors": "Please upgrade your account to use this check frequency"}, 403)
+        return JSONResponse({"errors": "Please upgrade your account to use this check frequency"}, moods.refusal())
     if body.get("sms") or body.get("call"):
-        return JSONResponse({"errors": "Please upgrade your account to use phone calls and SMS"}, 403)
+        return JSONResponse({"errors": "Please upgrade your account to use phone calls and SMS"}, moods.refusal())
     return None
 
 

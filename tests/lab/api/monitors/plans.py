@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What both services do to their users when a fault says so.
 
-- `{"domain": "plan", "plan": "free"}`: the account is on the free plan, with that plan's limits
+- `{"domain": "plan", "plan": "free"}`: the account is on the free plan, with that plan's limits. With `"status": 402` it refuses what the plan does not
+  offer by that status, and with `"headers": false` no answer says how many requests a minute are allowed: what the services really do is not documented
 - `{"domain": "lag"}`: a list shows what was there when it was asked for the last time
 - `{"domain": "escaped"}`: names and addresses come back escaped for HTML
 - `{"domain": "made_but_404"}`: what was made is answered with 404, as of something that is not there yet (UptimeRobot)
@@ -30,6 +31,14 @@ class Moods:
     def free(self) -> bool:
         """Whether the account is on the free plan."""
         return self.faults.domain("plan", plan="free") is not None
+
+    def refusal(self) -> int:
+        """The status of a refusal that comes from the plan."""
+        return int((self.faults.domain("plan") or {}).get("status", 403))
+
+    def headers(self) -> bool:
+        """Whether answers say how many requests are allowed."""
+        return bool((self.faults.domain("plan") or {}).get("headers", True))
 
     def listed(self, kind: str, rows: Json) -> Json:
         """What a list shows."""

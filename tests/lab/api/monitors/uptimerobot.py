@@ -42,7 +42,7 @@ class Refused(Exception):
 
 def uptime_robot(store: Store, moods: Moods, key: str, clock: Callable[[], float], per_minute: int) -> list[Route]:
     api = _Api(store, moods, clock)
-    gate = _gate(key, clock, lambda: FREE_PER_MINUTE if moods.free() else per_minute)
+    gate = _gate(key, clock, moods, per_minute)
     return [
         Route("/v3/monitors", gate({"GET": api.list, "POST": api.create}), methods=["GET", "POST"]),
         Route("/v3/monitors/{id:int}", gate({"GET": api.get, "PATCH": api.update, "DELETE": api.delete}), methods=["GET", "PATCH", "DELETE"]),
@@ -54,7 +54,7 @@ def uptime_robot(store: Store, moods: Moods, key: str, clock: Callable[[], float
     ]
 
 
-def _gate(key: str, clock: Callable[[], float], allowed: Callable[[], int]) -> Callable[[dict[str, Callable[..., tuple[int, Any]]]], Handler]:
+def _gate(key: str, clock: Callable[[], float], moods: Moods, paid: int) -> Callable[[dict[str, Callable[..., tuple[int, Any]]]], Handler]:
     """Token, rate limit with its headers, and the form of errors."""
     seen: list[float] = []
 
@@ -62,13 +62,14 @@ def _gate(key: str, clock: Callable[[], float], allowed: Callable[[], int]) -> C
         async def serve(request: Request) -> Response:
             if request.headers.get("authorization") != f"Bearer {key}":
                 return _error(401, "Unauthorized")
-            per_minute = allowed()
+            per_minute = FREE_PER_MINUTE if moods.free() else paid
             seen[:] = [moment for moment in seen if clock() - moment < 60] + [clock()]
             headers = {
                 "X-RateLimit-Limit": str(per_minute),
                 "X-RateLimit-Remaining": str(max(0, per_minute - len(seen))),
                 "X-RateLimit-Reset": str(int(seen[0] + 60)),
             }
+            headers = headers if moods.headers() else {}
             if len(seen) > per_minute:
                 return _error(429, "Too Many Requests", {**headers, "Retry-After": str(max(1, int(seen[0] + 60 - clock())))})
             try:
@@ -159,11 +160,11 @@ class _Api:
         """Refuse what the plan does not offer."""
         free = self.moods.free()
         if len(self.store.data["monitors"]) + more > (FREE_MONITORS if free else PAID_MONITORS):
-            raise Refused(403, "You have reached the monitor limit of your plan")
+            raise Refused(self.moods.refusal(), "You have reached the monitor limit of your plan")
         if free and body.get("type") == "HEARTBEAT":
-            raise Refused(403, "Heartbeat monitoring is not available in your plan")
+            raise Refused(self.moods.refusal(), "Heartbeat monitoring is not available in your plan")
         if free and body.get("interval", FREE_INTERVAL) < FREE_INTERVAL:
-            raise Refused(403, "This interval is not available in your plan")
+            raise Refused(self.moods.refusal(), "This interval is not available in your plan")
 
     def me(self, _request: Request, _body: Any) -> tuple[int, Any]:
         return 200, {

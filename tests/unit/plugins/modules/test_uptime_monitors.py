@@ -248,6 +248,43 @@ def test_on_a_free_plan_the_best_it_offers_is_made(account: Account, warned: lis
     assert account.run(provider, monitors=[WEB, HOST], plan="free")["changed"] is False
 
 
+@pytest.fixture(name="timed")
+def _timed(tmp_path: Path, account: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Account, list[float]]]:
+    """An account with a time of its own, which only the module's waits let pass."""
+    del account
+    clock, place = [1_700_000_000.0], "ansible_collections.quetrex.platform.plugins.module_utils.uptime.client.Clock"
+    monkeypatch.setattr(f"{place}.now", lambda _clock: clock[0])
+    monkeypatch.setattr(f"{place}.sleep", lambda _clock, seconds: clock.__setitem__(0, clock[0] + seconds))
+    lab = ScratchLab(tmp_path / "timed")
+    with serving(wrap(monitors.create_app(lab, clock=lambda: clock[0]), lab, "monitors")) as base:
+        yield Account(base), clock
+
+
+@pytest.mark.parametrize("effect", [{"status": 402}, {"headers": False}, {"status": 402, "headers": False}], ids=["402", "no headers", "402, no headers"])
+@PROVIDERS
+def test_assumptions_about_plans(timed: tuple[Account, list[float]], warned: list[str], provider: str, effect: dict[str, Any]) -> None:
+    """No document has the status of a plan's refusal or the header of its limit: each way the free plan's best is made, with a warning."""
+    account = timed[0]
+    account.fault({"effect": {**FREE["effect"], **effect}})
+    result = account.run(provider, monitors=[WEB, HOST])
+    assert not result.get("failed"), result.get("msg")
+    assert "not every 60: the free plan of" in " ".join(warned)
+    assert ("example host is not made" in " ".join(warned)) is (provider == "uptimerobot")
+    again = account.run(provider, monitors=[WEB, HOST])
+    assert (again.get("failed", False), again["changed"]) == (False, False), again.get("msg")
+
+
+def test_ten_requests_a_minute(timed: tuple[Account, list[float]]) -> None:
+    """The free plan's limit in its own time: a look, a run and the next run wait for it, and end within their time."""
+    account, clock = timed
+    account.fault(FREE)
+    wanted = [{"name": f"example {name}", "url": f"https://{name}.example.com/"} for name in ("web", "api", "docs", "www")] + [HOST]
+    began = clock[0]
+    runs = [account.run("uptimerobot", check=check, monitors=wanted) for check in (True, False, False)]
+    assert [(run.get("failed", False), run.get("changed")) for run in runs] == [(False, True), (False, True), (False, False)], [run.get("msg") for run in runs]
+    assert clock[0] - began >= 60, "the limit was reached"
+
+
 def test_no_more_monitors_than_the_plan_has_room_for() -> None:
     limits = plan.Limits("the plan", room=1)
     found = [plan.Found("1", "http", "there", {})]
