@@ -45,6 +45,16 @@ def _install_loader() -> None:
 _install_loader()
 
 
+def _keep_what_modules_compile() -> None:
+    """Of modules in the playbook runs that tests start; see lab/compiled. The gates run without."""
+    folder = str(ROOT / "tests" / "lab" / "compiled")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")]))
+    os.environ.setdefault("LAB_COMPILED", str(ROOT / ".cache" / "compiled"))
+
+
+_keep_what_modules_compile()
+
+
 @pytest.fixture(scope="session")
 def collection_tree() -> Path:
     """For ANSIBLE_COLLECTIONS_PATH of a program that a test starts."""

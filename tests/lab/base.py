@@ -20,6 +20,9 @@ from lab.process import locked
 from lab.shell import run
 
 GUEST = Path(__file__).with_name("guest")
+COMPILED = Path(__file__).with_name("compiled")
+"""On PYTHONPATH: every Python keeps what it compiles of Ansible's modules (the file there says how)."""
+
 SERVER_PACKAGES = [
     "systemd",
     "systemd-sysv",
@@ -166,7 +169,7 @@ HOST_PACKAGES = [
     *("docker.io", "docker-cli", "docker-compose"),
 ]
 _PREPARE = """
-root=$1; shift
+root=$1 compiled=$2; shift 2
 mount -t proc proc "$root/proc"; mount --rbind /dev "$root/dev"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"; chmod 0755 "$root/usr/sbin/policy-rc.d"
@@ -177,16 +180,20 @@ chroot "$root" apt-get -q clean
 # the role starts the engine when its settings are there
 chroot "$root" systemctl --quiet disable docker.service docker.socket containerd.service
 rm -f "$root/usr/sbin/policy-rc.d" "$root/etc/resolv.conf"
+install -m 0644 "$compiled" "$root/usr/lib/python3/dist-packages/lab_compiled.py"
+echo 'import lab_compiled' >"$root/usr/lib/python3/dist-packages/lab-compiled.pth"
 """
 
 
 def prepared_layer(lab: Lab, suite: str = "trixie") -> Path:
     """What the vendor's image becomes when the packages of the host's roles are installed: a folder to be laid over `server_root`. Never write into it.
 
+    Its Python keeps what it compiles of modules (`COMPILED`).
     It is made again every day: a server's package lists are as old as it is, and old ones are a finding.
     """
     plain, today = server_root(lab, suite), datetime.now(UTC).date().isoformat()
-    key = hashlib.sha256("\n".join([plain.name, today, *sorted(HOST_PACKAGES), _PREPARE]).encode()).hexdigest()[:12]
+    compiled = (COMPILED / "sitecustomize.py").read_text()
+    key = hashlib.sha256("\n".join([plain.name, today, *sorted(HOST_PACKAGES), _PREPARE, compiled]).encode()).hexdigest()[:12]
     place = lab.cache / f"prepared-{suite}-{key}"
     with locked(lab.cache / f"prepared-{suite}.lock"):
         if not place.is_dir():
@@ -210,7 +217,8 @@ def _prepare(place: Path, plain: Path) -> None:
             folder.mkdir(mode=0o755)
         mount = f"mount -t overlay overlay -o lowerdir={plain},upperdir={upper},workdir={work} {root}"
         # what is mounted goes with the namespace
-        run("unshare", "--mount", "--propagation", "private", "sh", "-euc", f"{mount}\n{_PREPARE}", "prepare", root, *HOST_PACKAGES, timeout=900)
+        words = [root, COMPILED / "sitecustomize.py", *HOST_PACKAGES]
+        run("unshare", "--mount", "--propagation", "private", "sh", "-euc", f"{mount}\n{_PREPARE}", "prepare", *words, timeout=900)
         upper.rename(place)
 
 
