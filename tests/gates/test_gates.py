@@ -12,9 +12,10 @@ import pytest
 from gates import kit
 from gates.unchanged import PINS, inputs
 
-# pylint is more than half of all sanity's time, and ruff reads the same files for nearly the same. The others are run in test_second_leg.py, with
-# the oldest Python; the unit tests import everything with the newest.
-LEFT_OUT = ("pylint", "compile", "import")
+# What other gates ask in the same run: pylint and pep8 (ruff), ansible-doc (docs), changelog and yamllint (the gates of these names), runtime-metadata
+# (the schemas of ansible-lint). Compile and import are run in test_second_leg.py, with the oldest Python; the unit tests import everything with the newest.
+# Most of these make an environment of their own first, which takes as long as they do.
+LEFT_OUT = ("pylint", "pep8", "ansible-doc", "changelog", "yamllint", "runtime-metadata", "compile", "import")
 KIT = ("tests/gates/kit.py", *PINS)
 SOURCE_GATES = [
     # gate, and what it looks at beside its own code (nothing named: everything)

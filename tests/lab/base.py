@@ -217,8 +217,8 @@ def _prepare(place: Path, plain: Path) -> None:
             folder.mkdir(mode=0o755)
         mount = f"mount -t overlay overlay -o lowerdir={plain},upperdir={upper},workdir={work} {root}"
         # what is mounted goes with the namespace
-        words = [root, COMPILED / "sitecustomize.py", *HOST_PACKAGES]
-        run("unshare", "--mount", "--propagation", "private", "sh", "-euc", f"{mount}\n{_PREPARE}", "prepare", *words, timeout=900)
+        compiled = COMPILED / "sitecustomize.py"
+        run("unshare", "--mount", "--propagation", "private", "sh", "-euc", f"{mount}\n{_PREPARE}", "prepare", root, compiled, *HOST_PACKAGES, timeout=900)
         upper.rename(place)
 
 
