@@ -22,6 +22,7 @@ SOURCE_GATES = [
     pytest.param(kit.ansible_lint, marks=inputs(), id="ansible_lint"),
     pytest.param(kit.ansible_lint_with_syntax, marks=pytest.mark.long, id="ansible_lint_with_syntax"),
     pytest.param(kit.docs, marks=inputs("plugins", "roles", "docs", "meta", *KIT), id="docs"),
+    pytest.param(kit.docs_with_rst, marks=pytest.mark.long, id="docs_with_rst"),
     pytest.param(kit.docs_site, marks=pytest.mark.long, id="docs_site"),
     pytest.param(kit.types, marks=[inputs("plugins", "tests", "tools", "roles", "mypy.ini", *KIT), pytest.mark.quick], id="types"),
     pytest.param(kit.ruff, marks=pytest.mark.quick, id="ruff"),

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import pytest
+
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import store
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database, Target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.schema import Report, Wanted, converge
@@ -29,6 +31,7 @@ def settings(database: Scratch, user: str = "postgres") -> dict[str, Any]:
     return {"host": given["host"], "port": given["port"], "user": user, "password": PASSWORD, "name": database.name, "sslmode": "disable"}
 
 
+@pytest.mark.long
 def test_rehearse_move_and_the_way_back(scratch: MakeScratch, playbook: RunPlaybook, tmp_path: Path) -> None:
     old, new = scratch("old"), scratch("bare")
     converge(Target(**old.options()), Wanted(folders=[str(PROFILE)]), Report(), check=False, diff=False)

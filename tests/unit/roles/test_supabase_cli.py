@@ -81,7 +81,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield made
 
 
-@pytest.fixture(params=VERSIONS)
+@pytest.fixture(params=[*(pytest.param(version, marks=pytest.mark.long) for version in VERSIONS[:-1]), VERSIONS[-1]])
 def cli(request: pytest.FixtureRequest, cluster: Cluster, tmp_path: Path) -> Cli:
     database = f"cli_{os.urandom(4).hex()}"
     try:
