@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take the collections of requirements.yml, and what they depend on, out of `ansible` wheels.
+"""Take the collections of requirements.yml and the like, and what they depend on, out of `ansible` wheels.
 
-    extract_collections.py REQUIREMENTS TARGET WHEEL...
+    extract_collections.py TARGET REQUIREMENTS... WHEEL...
 
 A collection comes from the first wheel that has it. TARGET is a site-packages folder: ansible looks for `ansible_collections` there without being told.
 """
@@ -73,11 +73,12 @@ def extract(sources: dict[str, Path], target: Path) -> None:
         (Path(scratch) / "ansible_collections").rename(final)
 
 
-def main(requirements: str, target: str, *wheels: str) -> None:
-    entries = yaml.safe_load(Path(requirements).read_text(encoding="utf-8"))["collections"]
+def main(target: str, *given: str) -> None:
+    files = [Path(name) for name in given]
+    entries = [entry for path in files if path.suffix == ".yml" for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["collections"]]
     wanted = {entry["name"]: str(entry.get("version", "*")) for entry in entries}
     available, origin = dict[str, dict[str, Any]](), dict[str, Path]()
-    for path in map(Path, wheels):
+    for path in (path for path in files if path.suffix == ".whl"):
         with ZipFile(path) as wheel:
             for name, info in bundled(wheel).items():
                 if name not in available:

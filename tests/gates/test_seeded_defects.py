@@ -323,7 +323,7 @@ def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path)
         (rules.playbooks_that_ask_nobody_whose, {"playbooks/a.yml": "---\n- hosts: '{{ platform_hosts }}'\n  name: A\n"}, "has to begin"),
         (rules.playbooks_that_ask_nobody_whose, {"playbooks/a.yml": BEGINS + "- hosts: platform_servers\n  name: Seeded\n"}, "the play 'Seeded' would do"),
         (rules.paths_outside_the_artifact, {"playbooks/a.yml": "---\n- vars_files: [../inventories/lab/x.yml]\n"}, "inventories/"),
-        (rules.versions_agree, {"requirements.yml": "---\ncollections: []\n"}, "hetzner.hcloud"),
+        (rules.versions_agree, {"requirements.yml": "---\ncollections: []\n"}, "awx.awx"),
         (rules.versions_agree, {"docs/start.md": "pip install 'ansible-core>=2.17'\n", "meta/runtime.yml": '---\nrequires_ansible: ">=2.18.0"\n'}, "2.17"),
         (rules.secrets, {"tools/a": "-----BEGIN OPENSSH " + "PRIVATE KEY-----\n" + "b" * 70}, "tools/a"),
         (

@@ -16,7 +16,16 @@ import pytest
 
 from gates import kit
 
-PINS = ("requirements-dev.txt", "requirements.yml", "galaxy.yml", "tools/bootstrap", "tools/apt-packages.txt", "tools/collections-bundle.txt", "pyproject.toml")
+PINS = (
+    "requirements-dev.txt",
+    "requirements.yml",
+    "galaxy.yml",
+    "tools/bootstrap",
+    "tools/apt-packages.txt",
+    "tools/collections-tests.yml",
+    "tools/collections-bundle.txt",
+    "pyproject.toml",
+)
 """What decides which versions of the tools are used."""
 
 inputs = pytest.mark.inputs
