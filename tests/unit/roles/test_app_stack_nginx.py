@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import http.client
 import itertools
 import json
@@ -31,6 +32,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.quetrex.platform.plugins.filter.bearer_digest import bearer_digest
 from lab import pki, rendering
@@ -437,6 +441,54 @@ def test_any_token_that_a_header_can_carry_is_compared_exactly(tmp_path: Path) -
 def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
     with pytest.raises(AnsibleFilterError, match="app_stack_runner_token: no header can carry it"):
         bearer_digest(token)
+
+
+# --- authenticated origin pulls -------------------------------------------------------------------
+
+
+def pull_certificate(folder: Path, authority: tuple[Path, Path]) -> Path:
+    """A client's certificate of an authority, with its key, in one file."""
+    key, ca_key = ec.generate_private_key(ec.SECP256R1()), serialization.load_pem_private_key(authority[0].read_bytes(), None)
+    issuer, moment = x509.load_pem_x509_certificate(authority[1].read_bytes()), datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "origin pull")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(issuer.subject).public_key(key.public_key()).serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(moment - datetime.timedelta(hours=1)).not_valid_after(moment + datetime.timedelta(days=9))
+    its_key = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(its_key), critical=False)
+    made = builder.sign(ca_key, hashes.SHA256())  # type: ignore[arg-type]
+    place = folder / f"{issuer.serial_number}.pem"
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    place.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return place
+
+
+def test_a_new_authority_beside_the_old_one(tmp_path: Path) -> None:
+    """While both stand in the file, the edge is let in with a certificate of either, also where both have one name, and nobody else."""
+    made = []
+    for name in ("old", "new", "other"):
+        (tmp_path / name).mkdir()
+        made.append(pki.authority(tmp_path / name, "origin-pull.example.net"))
+    place = tmp_path / "server"
+    place.mkdir()
+    (place / "edge-client-ca.pem").write_text("".join(authority[1].read_text() for authority in made[:2]))
+    net = f"127.{number() + 5}"
+
+    def status(client: Path | None) -> int:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if client:
+            context.load_cert_chain(client)
+        # not from 127.0.0.1, which is the server itself
+        plain = socket.create_connection((f"{net}.0.1", 8443), timeout=10, source_address=(f"{net}.9.9", 0))
+        connection = http.client.HTTPSConnection(NAME, context=context, timeout=10)
+        connection.sock = context.wrap_socket(plain, server_hostname=NAME)
+        with contextlib.closing(connection):
+            connection.request("GET", "/", headers={"Host": NAME, "CF-Connecting-IP": "198.51.100.1"})
+            return connection.getresponse().status
+
+    with running(place, number() + 5, app_stack_edge_client_ca="-----BEGIN CERTIFICATE-----\n", app_stack_edge_cidrs=[f"{net}.9.9/32"]):
+        found = [status(pull_certificate(tmp_path, authority)) for authority in made] + [status(None)]
+    assert found == [200, 200, 400, 403]
 
 
 # --- maintenance: what the role platform_maintenance adds -------------------------------------------
