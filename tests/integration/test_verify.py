@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from lab import bad_day
 from lab.faults import Fault, injected
 from lab.platform import Platform, Run
 
@@ -117,17 +118,43 @@ def test_monitors_and_heartbeat(platform: Platform) -> None:
 UNLIKE_THE_LAB = {"auditd runs", "its rules are loaded", "AppArmor is on", "containers have AppArmor's profile"}
 
 
+def rows(platform: Platform, *words: str) -> tuple[Run, dict[str, str]]:
+    """The playbook, and the state of each row."""
+    run = platform.play("first_day", *words)
+    return run, {title: state for state, title in re.findall(r"^ *- *'?(DIFFERENT|right|not asked) +(\S.*?)'?$", run.output, re.MULTILINE)}
+
+
 @pytest.mark.long
 def test_first_day(platform: Platform) -> None:
     """Every row is asked or says how to ask; what differs is what a container cannot be; nothing is changed."""
-    run = platform.play("first_day")
-    found = {title: state for state, title in re.findall(r"^ *- *'?(DIFFERENT|right|not asked) +(\S.*?)'?$", run.output, re.MULTILINE)}
+    run, found = rows(platform)
     assert {title for title, state in found.items() if state == "DIFFERENT"} <= UNLIKE_THE_LAB, run.explain()
     asked = {"the edge lets this machine through", "the zone is active", "visitors get a certificate", "the Cloudflare token may do everything"}
     asked |= {"a certificate's id is its serial number", "a second look at the monitors changes nothing", "the tier is sold at the location"}
     asked |= {"kernel settings are in force", "a user cannot read the metadata", "the origin pulls' authority lasts 90 days"}
     assert {title: found.get(title) for title in asked} == dict.fromkeys(asked, "right"), run.explain()
     assert run.changed == 0
+
+
+@pytest.mark.long
+def test_first_day_on_a_bad_day(platform: Platform) -> None:
+    """Each row that the lab can make different is named, with what it breaks and what to do, and the exit code tells; nothing is changed."""
+    token = platform.facts["apis"]["cloudflare"]["token"]
+    with bad_day.switched_on(bad_day.different(platform.lab)) as expected:
+        assert platform.eventually(lambda: platform.status("/api/health") == 403)
+        run, found = rows(platform, "-e", f"first_day_read_only_token={token}")
+    expected |= {"a token that only reads is found out"}
+    assert {title: found.get(title) for title in expected} == dict.fromkeys(expected, "DIFFERENT"), run.explain()
+    assert {title for title, state in found.items() if state == "DIFFERENT"} <= expected | UNLIKE_THE_LAB, run.explain()
+    assert (run.code, run.changed) == (2, 0)
+    with bad_day.switched_on(bad_day.unready(platform.lab)) as expected:
+        assert platform.eventually(lambda: platform.status("/api/health") != 200)
+        run, found = rows(platform)
+    assert {title: found.get(title) for title in expected} == dict.fromkeys(expected, "DIFFERENT"), run.explain()
+    assert platform.eventually(lambda: platform.status("/api/health") == 200)
+    # nothing is left
+    again = rows(platform)[1]
+    assert {title for title, state in again.items() if state == "DIFFERENT"} <= UNLIKE_THE_LAB
 
 
 def test_no_secret_is_in_a_report(platform: Platform, faulty: tuple[Verdict, list[Fault], dict[str, Any]], clean: Verdict) -> None:
