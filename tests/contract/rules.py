@@ -74,9 +74,28 @@ def spec_equals_defaults(role: Path) -> list[str]:
     ]
 
 
+def results(role: Path) -> set[str]:
+    """Names that the README gives as results for plays and roles after this one."""
+    readme = role / "README.md"
+    table = re.search(r"^\| result \|.*\n\|[-|]+\n((?:\|.*\n?)+)", readme.read_text(), re.MULTILINE) if readme.exists() else None
+    return set(re.findall(r"^\| `(\w+)`", table[1], re.MULTILINE)) if table else set()
+
+
+def results_are_documented(role: Path) -> list[str]:
+    """What a role leaves behind under a public name stands in its README, and what stands there is set."""
+    made = set(read_yaml(role / "vars" / "main.yml") or {})
+    for path in role.glob("tasks/*.yml"):
+        for mapping in _mappings(read_yaml(path)):
+            made |= {mapping["register"]} if isinstance(mapping.get("register"), str) else set()
+            made |= set(mapping.get("ansible.builtin.set_fact") or {})
+    public = {name for name in made if name.startswith(f"{role.name}_")} - set(options(role))
+    found = [f"{role.name}: {name} is set and is no result in the README; document it, or begin it with __" for name in sorted(public - results(role))]
+    return found + [f"{role.name}: nothing sets {name}, a result in the README" for name in sorted(results(role) - public)]
+
+
 def names_carry_the_role(role: Path) -> list[str]:
     names = list(read_yaml(role / "defaults" / "main.yml") or {})
-    internal = list(read_yaml(role / "vars" / "main.yml") or {})
+    internal = [name for name in read_yaml(role / "vars" / "main.yml") or {} if name not in results(role)]
     return [
         *(f"{role.name}: default {name} has to begin with {role.name}_" for name in names if not name.startswith(f"{role.name}_")),
         *(f"{role.name}: variable {name} has to begin with __{role.name}_" for name in internal if not name.startswith(f"__{role.name}_")),
@@ -126,6 +145,14 @@ def readme_examples_are_complete(role: Path) -> list[str]:
     return found
 
 
+def readme_has_an_example(role: Path) -> list[str]:
+    """A play that uses the role; tests/unit/test_examples.py has Ansible check its syntax."""
+    readme = role / "README.md"
+    used = rf"^```yaml\n- hosts:(?:(?!```)[\s\S])*(?:role: |roles: \[|name: )quetrex\.platform\.{role.name}\b"
+    found = readme.exists() and re.search(used, readme.read_text(), re.MULTILINE)
+    return [] if found else [f"{role.name}: README.md has no example, a play that uses the role"]
+
+
 def _wanting(default: str, given: set[str]) -> set[str]:
     """Shared settings that a default cannot do without."""
     optional = set(re.findall(r"\b(platform_\w+)[\w.]*\s*(?:\|\s*default|is defined)", default))
@@ -137,6 +164,8 @@ ROLE_RULES: list[Rule] = [
     readme_examples_are_complete,
     spec_equals_defaults,
     names_carry_the_role,
+    results_are_documented,
+    readme_has_an_example,
     shared_settings_only_in_defaults,
     spec_has_version,
 ]
@@ -209,6 +238,20 @@ def unknown_roles(root: Path) -> list[str]:
     for path in task_files(root):
         names = [name for name in named_roles(read_yaml(path)) if "{{" not in name and name not in known]
         found += [f"{path.relative_to(root)}: no role {name}" for name in names if name.startswith("quetrex.platform.") or "." not in name]
+    return found
+
+
+def private_names_of_others(root: Path) -> list[str]:
+    """`__<role>_*` belongs to that role alone; what others read is a result in its README."""
+    names = sorted((role.name for role in roles(root)), key=len, reverse=True)
+    private = re.compile(rf"(?<!\w)__({'|'.join(names)})_\w+") if names else None
+    patterns = ("roles/*/*/**/*.yml", "roles/*/*/**/*.j2", "playbooks/**/*.yml", "molecule/**/*.yml", "examples/**/*.yml")
+    found = []
+    for path in sorted({path for pattern in patterns for path in root.glob(pattern)}) if private else []:
+        where = path.relative_to(root)
+        own = where.parts[1] if where.parts[0] == "roles" else ""
+        used = {match[0] for match in private.finditer(path.read_text()) if match[1] != own}
+        found += [f"{where}: reads {name}, which is private to its role" for name in sorted(used)]
     return found
 
 
@@ -540,6 +583,7 @@ TREE_RULES: list[Rule] = [
     check_mode_starts_nothing,
     awx_templates,
     unknown_roles,
+    private_names_of_others,
     unknown_settings,
     bad_playbook_names,
     playbooks_that_ask_nobody_whose,

@@ -202,8 +202,8 @@ __awx_controller_schedule_catalogue: {}
 __awx_controller_steps: []
 """
 ROLE = {
-    "roles/seeded/README.md": "# seeded\n\nSomething is seeded.\n",
-    "roles/seeded/defaults/main.yml": "---\nplanted_depth: 1\n",
+    "roles/seeded/README.md": "# seeded\n\nSomething is seeded.\n\n```yaml\n- hosts: all\n  roles: [quetrex.platform.seeded]\n```\n",
+    "roles/seeded/defaults/main.yml": "---\nseeded_depth: 1\n",
     "roles/seeded/meta/argument_specs.yml": '---\nargument_specs: {main: {version_added: "1.0.0", options: {seeded_depth: {type: int}}}}\n',
     "roles/seeded/tasks/main.yml": "---\n- name: Seed\n  ansible.builtin.debug:\n    msg: '{{ seeded_depth }}'\n",
 }
@@ -224,11 +224,18 @@ def test_a_good_role_and_module_pass(tmp_path: Path) -> None:
             rules.readme_examples_are_complete,
             {
                 "roles/seeded/README.md": "# seeded\n\nSomething is seeded.\n\n```yaml\n- hosts: all\n  roles: [quetrex.platform.seeded]\n```\n",
-                "roles/seeded/defaults/main.yml": "---\nplanted_depth: '{{ platform_depth }}'\n",
+                "roles/seeded/defaults/main.yml": "---\nseeded_depth: '{{ platform_depth }}'\n",
             },
             "seeded_depth",
         ),
-        (rules.spec_equals_defaults, {"roles/seeded/defaults/main.yml": "---\nplanted_depth: 1\nplanted_more: 2\n"}, "seeded_more"),
+        (rules.readme_has_an_example, {"roles/seeded/README.md": "# seeded\n\nSomething is seeded.\n"}, "no example"),
+        (rules.results_are_documented, {"roles/seeded/vars/main.yml": "---\nseeded_size: 1\n"}, "seeded_size is set and is no result"),
+        (
+            rules.results_are_documented,
+            {"roles/seeded/README.md": "# seeded\n\nSomething is seeded.\n\n| result | what |\n|---|---|\n| `seeded_size` | a size |\n"},
+            "nothing sets seeded_size",
+        ),
+        (rules.spec_equals_defaults, {"roles/seeded/defaults/main.yml": "---\nseeded_depth: 1\nseeded_more: 2\n"}, "seeded_more"),
         (rules.spec_equals_defaults, {"roles/seeded/defaults/main.yml": "---\n{}\n"}, "seeded_depth"),
         (rules.names_carry_the_role, {"roles/seeded/defaults/main.yml": "---\ndepth: 1\n"}, "depth"),
         (rules.shared_settings_only_in_defaults, {"roles/seeded/tasks/main.yml": "---\n- debug: msg={{ platform_domain }}\n"}, "platform_domain"),
@@ -259,6 +266,11 @@ def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("rule", "files", "says"),
     [
+        (
+            rules.private_names_of_others,
+            {**ROLE, "playbooks/seed.yml": "---\n- hosts: all\n  tasks:\n    - ansible.builtin.debug: {var: __seeded_size}\n"},
+            "playbooks/seed.yml: reads __seeded_size",
+        ),
         (rules.origin_of_the_platform, {"roles/seeded/README.md": "# seeded\n\nAs the platform's\ndocument says.\n"}, "platform's document"),
         (rules.paths_not_expanded, {"roles/seeded/vars/main.yml": '---\na: "{{ 1 if platform_state_dir is file else 2 }}"\n'}, "vars/main.yml:2"),
         (

@@ -14,7 +14,7 @@ import yaml
 from lab import rendering
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
-SERVER = {"hcloud_ipv4": "192.0.2.7", "hcloud_ipv6": "2001:db8::7", "__app_release_run": {"stdout": '{"current": {"version": "1.2.3"}}'}}
+SERVER = {"hcloud_ipv4": "192.0.2.7", "hcloud_ipv6": "2001:db8::7", "app_release_run": {"stdout": '{"current": {"version": "1.2.3"}}'}}
 GIVEN = {
     "platform_hosts": "others",
     "groups": {"others": ["web1"], "platform_servers": ["stranger"]},
@@ -70,6 +70,6 @@ def test_scale_tells_of_another_address(after: str, told: bool) -> None:
 @pytest.mark.parametrize(("left", "told"), [([], False), (["server q-app in ash"], True)])
 def test_recover_tells_of_another_address(left: list[str], told: bool) -> None:
     one = task("platform_recovery", "DEPLOY_HOST")
-    given = {"__platform_recovery_left": left, "__platform_recovery_location": "hel1"}
+    given = {"__platform_recovery_left": left, "platform_recovery_place": "hel1"}
     assert rendering.value(ROLES / "platform_recovery", one["when"], given) is told
     assert any("hel1" in rendering.text(ROLES / "platform_recovery", line, given) for line in one["ansible.builtin.debug"]["msg"])
