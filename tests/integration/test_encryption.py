@@ -52,10 +52,20 @@ class Sealed(Mortal):
 
 
 @pytest.fixture(scope="module")
-def sealed(new_lab: NewLab) -> Iterator[Sealed]:
-    """A platform of its own, with something on its volume."""
+def made(new_lab: NewLab) -> Iterator[tuple[Sealed, Run]]:
+    """A platform of its own that was made with the key and has something on its volume, and the run that made it."""
     with new_lab("enc") as lab:
-        yield Sealed(lab)
+        platform = Sealed(lab)
+        platform.give(platform_volume_key=WORDS)
+        built = platform.done("site", "--diff")
+        platform.on_server(f"echo {CONTENT} > {WORKSPACE}/{NAME}; echo 'SET cached {CACHED}' | {' '.join(redis_cli(platform))}")
+        yield platform, built
+
+
+@pytest.fixture
+def sealed(made: tuple[Sealed, Run]) -> Sealed:
+    """That platform. Tests leave it serving, with the key it has in the inventory."""
+    return made[0]
 
 
 def holds(image: Path, words: str) -> bool:
@@ -73,12 +83,10 @@ def holds(image: Path, words: str) -> bool:
     return False
 
 
-def test_first_and_second_run(sealed: Sealed) -> None:
+def test_first_and_second_run(made: tuple[Sealed, Run]) -> None:
     """It is made with the key and a second run changes nothing."""
-    sealed.give(platform_volume_key=WORDS)
-    built = sealed.done("site", "--diff")
+    sealed, built = made
     assert WORDS not in built.output
-    sealed.on_server(f"echo {CONTENT} > {WORKSPACE}/{NAME}; echo 'SET cached {CACHED}' | {' '.join(redis_cli(sealed))}")
     assert sealed.state() == [CONTENT, CACHED]
     again = sealed.done("site", "--diff")
     assert again.changed == 0, again.explain()

@@ -39,6 +39,34 @@ def growing(new_lab: NewLab) -> Iterator[Growing]:
         yield Growing(lab)
 
 
+@pytest.fixture
+def image(growing: Growing) -> int:
+    """The vendor's id of the golden image, which is made when there is none."""
+    if not growing.api.images.get_all(type=["snapshot"]):
+        built = growing.play("image_build")
+        assert built.code == 0, built.explain()
+    (found,) = growing.api.images.get_all(type=["snapshot"])
+    return int(str(found.id))
+
+
+@pytest.fixture(scope="module")
+def serving(growing: Growing) -> Growing:
+    """A platform that serves the old release."""
+    built = growing.play("site")
+    assert built.code == 0, built.explain()
+    growing.leave_words()
+    return growing
+
+
+@pytest.fixture
+def big(serving: Growing) -> Growing:
+    """The same on a server of the tier `scale`."""
+    if serving.type != "cpx41":
+        done = serving.play("scale", "-e", "platform_tier=scale", "-e", "platform_scale_mode=in_place")
+        assert done.code == 0, done.explain()
+    return serving
+
+
 def secrets(platform: Platform) -> set[str]:
     """Everything that must not be in an image: tokens, passwords, and a line of each private key."""
     facts = platform.facts
@@ -93,9 +121,8 @@ def test_image_has_no_secret(growing: Growing) -> None:
     assert [path.name for path in (upper / "srv").rglob("*")] == []
 
 
-def test_image_not_kept(growing: Growing) -> None:
+def test_image_not_kept(growing: Growing, image: int) -> None:
     """An image that cannot be kept costs nothing and leaves the previous one."""
-    (before,) = growing.api.images.get_all(type=["snapshot"])
     told = growing.told("golden_image")
     faults(growing, "hetzner", {"effect": {"domain": "action", "command": "create_image", "code": "action_failed"}})
     try:
@@ -105,86 +132,84 @@ def test_image_not_kept(growing: Growing) -> None:
     assert failed.code != 0
     assert "make a snapshot of quetrex-lab-image" in " ".join(failed.output.split()), failed.explain()
     assert {kind: list(rows) for kind, rows in growing.account().items()} == {kind: [] for kind in KINDS[:4]}
-    assert [one.id for one in growing.api.images.get_all(type=["snapshot"]) if one.status == "available"] == [before.id]
+    assert [one.id for one in growing.api.images.get_all(type=["snapshot"]) if one.status == "available"] == [image]
     assert growing.told("golden_image") == told
 
 
-def test_server_from_image(growing: Growing) -> None:
+def test_server_from_image(growing: Growing, image: int) -> None:
     """A new server starts from it and is as the roles want it."""
     built = growing.play("site")
     assert built.code == 0, built.explain()
-    (image,) = growing.api.images.get_all(type=["snapshot"])
     used = growing.api.servers.get_by_id(growing.server).image
     assert used is not None
-    assert used.id == image.id
+    assert used.id == image
     assert [name for name in built.changed_tasks if "Install" in name and "docker" in name] == []
     again = growing.play("site")
     assert (again.code, again.changed) == (0, 0), again.explain()
 
 
-def test_scale_check_mode(growing: Growing) -> None:
+def test_scale_check_mode(serving: Growing) -> None:
     """A look beforehand says the way and touches nothing."""
-    before, asked = growing.account(), len(growing.exchanges("hetzner"))
-    looked = growing.play("scale", "--check", "-e", "platform_tier=scale", "-e", "platform_scale_mode=replace")
+    before, asked = serving.account(), len(serving.exchanges("hetzner"))
+    looked = serving.play("scale", "--check", "-e", "platform_tier=scale", "-e", "platform_scale_mode=replace")
     assert looked.code == 0, looked.explain()
     assert "SCALE to scale (cpx41): replace" in " ".join(looked.output.split())
-    assert growing.account() == before
-    assert writes(growing, asked) == []
+    assert serving.account() == before
+    assert writes(serving, asked) == []
 
 
-def test_up_in_place_under_load(growing: Growing) -> None:
-    growing.leave_words()
-    server, address = growing.server, growing.address
-    with crowd(growing) as seen:
-        done = growing.play("scale", "-e", "platform_tier=scale", "-e", "platform_scale_mode=in_place")
+def test_up_in_place_under_load(serving: Growing) -> None:
+    server, address = serving.server, serving.address
+    with crowd(serving) as seen:
+        done = serving.play("scale", "-e", "platform_tier=scale", "-e", "platform_scale_mode=in_place")
         assert done.code == 0, done.explain()
-        assert until(lambda: growing.status("/api/health") == 200, 60, step=0.5)
+        assert until(lambda: serving.status("/api/health") == 200, 60, step=0.5)
     print(f"in place: {seen.gap:.1f} s without an answer, {len(seen.lost)} lost of {len(seen.lost) + len(seen.answers)}")
-    assert (growing.server, growing.type) == (server, "cpx41")
-    assert growing.address == address
-    assert growing.kept_words() == ("kept", "kept")
+    assert (serving.server, serving.type) == (server, "cpx41")
+    assert serving.address == address
+    assert serving.kept_words() == ("kept", "kept")
     assert seen.gap < 120
-    again = growing.play("site", "-e", "platform_tier=scale")
+    again = serving.play("site", "-e", "platform_tier=scale")
     assert (again.code, again.changed) == (0, 0), again.explain()
 
 
-def test_switchover_failed(growing: Growing) -> None:
+def test_switchover_failed(big: Growing) -> None:
     """A hand over that fails leaves everything with the old server."""
-    server, records = growing.server, growing.records()
+    server, records = big.server, big.records()
     no = {"status": 422, "body": {"error": {"code": "invalid_input", "message": "injected"}}}
-    faults(growing, "hetzner", {"match": {"method": "POST", "path": "/volumes/[0-9]+/actions/attach"}, "effect": no, "times": 1})
-    failed = growing.play("scale", "-e", "platform_tier=starter", "-e", "platform_scale_mode=replace")
+    faults(big, "hetzner", {"match": {"method": "POST", "path": "/volumes/[0-9]+/actions/attach"}, "effect": no, "times": 1})
+    failed = big.play("scale", "-e", "platform_tier=starter", "-e", "platform_scale_mode=replace")
     assert failed.code != 0
     assert "The former server serves again, with everything as it was" in " ".join(failed.output.split()), failed.explain()
-    assert (growing.status("/api/health"), growing.server, growing.type, growing.records()) == (200, server, "cpx41", records)
-    assert growing.kept_words() == ("kept", "kept")
+    assert (big.status("/api/health"), big.server, big.type, big.records()) == (200, server, "cpx41", records)
+    assert big.kept_words() == ("kept", "kept")
 
 
-def test_replace_killed(growing: Growing) -> None:
+def test_replace_killed(big: Growing) -> None:
     """Down by a second server killed half way and repeated."""
-    first, key = growing.server, growing.on_server("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
+    first, key = big.server, big.on_server("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
     words = ["-e", "platform_tier=starter", "-e", "platform_scale_mode=replace"]
-    asked = len(growing.exchanges("hetzner"))
-    with crowd(growing) as seen:
-        with growing.lab.path("log", "scale-killed.txt").open("ab") as log:
-            child = subprocess.Popen(growing.command("scale", *words), cwd=CHECKOUT, env=growing.environment, stdout=log, stderr=log, start_new_session=True)
-            moved = until(lambda: any("/detach" in str(one["path"]) for one in growing.exchanges("hetzner")[asked:]), 600, step=0.3)
+    asked = len(big.exchanges("hetzner"))
+    with crowd(big) as seen:
+        with big.lab.path("log", "scale-killed.txt").open("ab") as log:
+            child = subprocess.Popen(big.command("scale", *words), cwd=CHECKOUT, env=big.environment, stdout=log, stderr=log, start_new_session=True)
+            moved = until(lambda: any("/detach" in str(one["path"]) for one in big.exchanges("hetzner")[asked:]), 600, step=0.3)
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
         assert moved
-        done = growing.play("scale", *words)
+        done = big.play("scale", *words)
         assert done.code == 0, done.explain()
-        assert until(lambda: growing.status("/api/health") == 200, 60, step=0.5)
+        assert until(lambda: big.status("/api/health") == 200, 60, step=0.5)
     print(f"replaced, killed half-way and repeated: {seen.gap:.1f} s without an answer, {len(seen.lost)} lost of {len(seen.lost) + len(seen.answers)}")
-    assert growing.server != first
-    assert growing.type == "cpx31"
-    assert growing.kept_words() == ("kept", "kept")
-    assert growing.on_server("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1] == key
-    assert growing.eventually(lambda: not Machines(growing.lab).running(first), 30)
-    again = growing.play("scale", "-e", "platform_scale_release=true")
+    assert big.server != first
+    assert big.type == "cpx31"
+    assert big.kept_words() == ("kept", "kept")
+    assert big.on_server("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1] == key
+    assert big.eventually(lambda: not Machines(big.lab).running(first), 30)
+    again = big.play("scale", "-e", "platform_scale_release=true")
     assert again.code == 0, again.explain()
-    assert {kind: len(rows) for kind, rows in growing.account().items()} == {"servers": 1, "volumes": 1, "primary_ips": 2, "firewalls": 1}
-    same = growing.play("site")
+    assert {kind: len(rows) for kind, rows in big.account().items()} == {"servers": 1, "volumes": 1, "primary_ips": 2, "firewalls": 1}
+    same = big.play("site")
     assert (same.code, same.changed) == (0, 0), same.explain()
 
 
@@ -220,15 +245,6 @@ def changed_at(growing: Growing, api: str, since: int) -> set[str]:
     """What was written at a vendor, as paths without numbers."""
     paths = (str(one["path"]) for one in growing.exchanges(api)[since:] if one["method"] != "GET")
     return {re.sub(r"/[0-9a-f]{32}|/[0-9]{5,}|/[a-z]{20}(?=/)", "/*", path) for path in paths}
-
-
-@pytest.fixture(scope="module")
-def serving(growing: Growing) -> Growing:
-    """A platform that serves the old release."""
-    built = growing.play("site")
-    assert built.code == 0, built.explain()
-    growing.leave_words()
-    return growing
 
 
 def test_rehearsal_twice(serving: Growing) -> None:
