@@ -418,6 +418,21 @@ def quoted_messages(root: Path) -> list[str]:
     return [f"docs/troubleshooting.md: nothing says {row!r}" for row in rows if row not in said] if rows else ["docs/troubleshooting.md: no table of messages"]
 
 
+MANAGERS = re.compile(r"\b(?:ifup|ifdown|ifquery|networkd|netplan|NetworkManager|nmcli|resolvconf)\b|\bnetworking\.service\b|/etc/network/")
+
+
+def interface_managers(root: Path) -> list[str]:
+    """What sets up a server's interfaces is the vendor's image's business: no role, module or playbook relies on it, and the lab has another."""
+    files = [path for folder in ("roles", "plugins", "playbooks") for path in (root / folder).rglob("*") if path.suffix in (".yml", ".py", ".j2", ".sh")]
+    return [
+        f"{path.relative_to(root)}: names {match[0]!r}"
+        for path in sorted(files)
+        for line in path.read_text(errors="replace").splitlines()
+        if not line.startswith("-w ")  # what auditd watches need not be there
+        for match in MANAGERS.finditer(line)
+    ]
+
+
 ORIGIN = re.compile(r"\b(?:the|platform'?s?)\s+document(?:'s)?\b", re.IGNORECASE)
 
 
@@ -577,6 +592,7 @@ def avoided_words(root: Path) -> list[str]:
 
 TREE_RULES: list[Rule] = [
     origin_of_the_platform,
+    interface_managers,
     avoided_words,
     quoted_messages,
     documented_variables,

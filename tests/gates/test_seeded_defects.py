@@ -272,6 +272,7 @@ def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path)
             "playbooks/seed.yml: reads __seeded_size",
         ),
         (rules.origin_of_the_platform, {"roles/seeded/README.md": "# seeded\n\nAs the platform's\ndocument says.\n"}, "platform's document"),
+        (rules.interface_managers, {"roles/seeded/vars/main.yml": "---\na: [systemctl, restart, networking.service]\n"}, "networking.service"),
         (rules.paths_not_expanded, {"roles/seeded/vars/main.yml": '---\na: "{{ 1 if platform_state_dir is file else 2 }}"\n'}, "vars/main.yml:2"),
         (
             rules.truths_of_words,
