@@ -19,6 +19,8 @@ from .lexer import Unreadable, cut, tokens, words
 from .script import Refused, Statement, Step
 
 _NAME = re.compile(r"(?P<version>[0-9]+)_(?P<name>.*)\.sql", re.DOTALL)
+# Also templates (x.sql.j2), and what other tools call their files
+_LIKE_SQL = re.compile(r"\.(?:sql|psql|pgsql|ddl)\b", re.IGNORECASE)
 # A transaction of the file's own, which is run in ours: with or without these words the file says the same.
 _OWN_TRANSACTION = {
     ("BEGIN",), ("BEGIN", "WORK"), ("BEGIN", "TRANSACTION"), ("START", "TRANSACTION"),
@@ -118,16 +120,15 @@ def read_folder(folder: str) -> list[Migration]:
 
 
 def passed_over(folders: list[str]) -> list[str]:
-    """Files that look like SQL and will not run: in a sub-folder, or with another suffix. The CLI passes them over, too."""
+    """Files that look like SQL and will not run: in a sub-folder, with another suffix, or behind a link to nowhere. The CLI passes them over, too."""
     found: list[str] = []
     for folder in folders:
         with os.scandir(folder) as entries:
             listed = sorted(entries, key=lambda entry: entry.name)
         for entry in listed:
             if entry.is_dir():
-                below = sorted(str(path) for path in Path(entry.path).rglob("*") if path.is_file() and ".sql" in path.name.lower())
-                found += below
-            elif ".sql" in entry.name.lower() and not entry.name.endswith(".sql"):
+                found += sorted(str(path) for path in Path(entry.path).rglob("*") if not path.is_dir() and _LIKE_SQL.search(path.name))
+            elif _LIKE_SQL.search(entry.name) and not (entry.name.endswith(".sql") and entry.is_file()):
                 found.append(entry.path)
     return found
 

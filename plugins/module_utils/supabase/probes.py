@@ -4,8 +4,9 @@
 # ruff: noqa: S608 - names of the catalogue, quoted
 """Whatever a role of the API was granted, tried once as that role: policies that recurse and functions nobody may call show only then.
 
-Tables and views are planned, not read (EXPLAIN): PostgreSQL applies the policies and checks every privilege before the first row. Functions are called
-with NULL for every argument, in a transaction that is read only and rolled back.
+Tables and views are planned, not read (EXPLAIN): PostgreSQL applies the policies and checks every privilege before the first row. Only the sequence behind
+a column is asked for afterwards, so the catalogue says whether it may be. Functions are called, also those that are granted to everybody, in a transaction
+that is read only and rolled back: with NULL for every argument, or where that would not run the body (STRICT) with something harmless.
 """
 
 from __future__ import annotations
@@ -38,17 +39,31 @@ ORDER BY 1, 2
 """
 _FUNCTIONS = """
 SELECT r.rolname, format('%%I.%%I', n.nspname, p.proname),
-  coalesce((SELECT string_agg('NULL::' || format_type(t.oid, NULL), ', ' ORDER BY t.number)
-    FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY AS t (oid, number)), ''),
+  coalesce((SELECT string_agg(CASE WHEN p.provariadic <> 0 AND t.number = p.pronargs THEN 'VARIADIC ' ELSE '' END || CASE WHEN p.proisstrict THEN
+      CASE WHEN y.typcategory = 'N' THEN '''1''' WHEN y.typcategory = 'B' THEN '''false''' WHEN y.typcategory = 'A' THEN '''{}'''
+        WHEN y.typname IN ('json', 'jsonb') THEN '''{}''' WHEN y.typname = 'uuid' THEN '''00000000-0000-0000-0000-000000000000'''
+        WHEN y.typcategory = 'D' THEN '''2000-01-01''' WHEN y.typcategory = 'S' THEN '''''' ELSE 'NULL' END ELSE 'NULL' END
+      || '::' || format_type(t.oid, NULL), ', ' ORDER BY t.number)
+    FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY AS t (oid, number) JOIN pg_type y ON y.oid = t.oid), ''),
   format('%%I.%%I(%%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid))
-FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN LATERAL aclexplode(p.proacl) a ON a.privilege_type = 'EXECUTE'
-  JOIN pg_roles r ON r.oid = a.grantee
-WHERE n.nspname = ANY(%(schemas)s) AND p.prokind = 'f' AND p.provariadic = 0 AND r.rolname = ANY(%(roles)s)
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace CROSS JOIN pg_roles r
+WHERE n.nspname = ANY(%(schemas)s) AND p.prokind = 'f' AND r.rolname = ANY(%(roles)s) AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
   AND pg_has_role(current_user, r.oid, 'MEMBER') AND has_schema_privilege(r.oid, n.oid, 'USAGE')
   AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
   AND NOT EXISTS (SELECT FROM unnest(p.proargtypes::oid[]) AS t (oid) JOIN pg_type y ON y.oid = t.oid WHERE y.typtype = 'p')
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 ORDER BY 1, 4
+"""
+# Sequences of a column's default whose owner alone may draw from them, where a role may insert. An identity column needs no privilege.
+_SEQUENCES = """
+SELECT DISTINCT r.rolname, format('%%I.%%I', n.nspname, c.relname), format('permission denied for sequence %%I', s.relname)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attrdef d ON d.adrelid = c.oid
+  JOIN pg_depend e ON e.classid = 'pg_attrdef'::regclass AND e.objid = d.oid AND e.refclassid = 'pg_class'::regclass
+  JOIN pg_class s ON s.oid = e.refobjid AND s.relkind = 'S' CROSS JOIN pg_roles r
+WHERE n.nspname = ANY(%(schemas)s) AND c.relkind IN ('r', 'p') AND r.rolname = ANY(%(roles)s)
+  AND pg_has_role(current_user, r.oid, 'MEMBER') AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+  AND has_any_column_privilege(r.oid, c.oid, 'INSERT') AND NOT has_sequence_privilege(r.oid, s.oid, 'USAGE, UPDATE')
+ORDER BY 1, 2
 """
 
 
@@ -77,6 +92,8 @@ def find(database: Database, schemas: list[str]) -> list[tuple[str, str]]:
         if plans and _attempt(database, role, "; ".join(probe.sql for probe in plans)) is not None:
             found += _failing(database, plans)
         found += _failing(database, [probe for probe in own if probe.is_call])
+    rows = database.run(_SEQUENCES, {"schemas": schemas, "roles": list(ROLES)})
+    found += [(Probe(role, name, "INSERT", ""), error) for role, name, error in rows]
     return _by_object(found)
 
 

@@ -66,11 +66,20 @@ def test_versions_of_any_width_run_in_the_clis_order(tmp_path: Path) -> None:
 
 
 def test_files_that_are_passed_over_are_named(tmp_path: Path) -> None:
-    for name in ("20260101000000_a.sql", "20260101000001_b.SQL", "20260101000002_c.sql.j2", "deep/er/20260101000003_d.sql", "deep/notes.md", "README.md"):
+    for name in (
+        "20260101000000_a.sql",
+        "20260101000001_b.SQL",
+        "20260101000002_c.sql.j2",
+        "deep/er/20260101000003_d.sql",
+        "deep/notes.md",
+        "README.md",
+        "e.pgsql",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "20260101000004_f.sql").symlink_to(tmp_path / "nowhere.sql")
     names = [path.removeprefix(f"{tmp_path}/") for path in passed_over([str(tmp_path)])]
-    assert names == ["20260101000001_b.SQL", "20260101000002_c.sql.j2", "deep/er/20260101000003_d.sql"]
+    assert names == ["20260101000001_b.SQL", "20260101000002_c.sql.j2", "20260101000004_f.sql", "deep/er/20260101000003_d.sql", "e.pgsql"]
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def apply(target: Target, folders: list[str], *, check: bool, **more: Any) -> Re
 TABLE = """CREATE TABLE public.{name} (id int PRIMARY KEY, owner uuid DEFAULT auth.uid()); ALTER TABLE public.{name} ENABLE ROW LEVEL SECURITY;
 GRANT SELECT ON public.{name} TO authenticated;\n"""
 OWN = "CREATE POLICY own ON public.{name} FOR SELECT TO authenticated USING ((SELECT auth.uid()) = owner);\n"
+GONE = "AS 'BEGIN RETURN (SELECT count(*) FROM public.gone); END'"
 # What was planted -> the files, and what the refusal says
 MISTAKES: dict[str, tuple[dict[str, str], str]] = {
     "policies that recurse": (
@@ -95,6 +96,26 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
             "GRANT EXECUTE ON FUNCTION public.x(int) TO authenticated",
         },
         'grant_unusable: public.x(a integer) (authenticated, EXECUTE: relation "public.gone" does not exist',
+    ),
+    "a function that everybody may call": (
+        {"1_x.sql": f"CREATE FUNCTION public.x() RETURNS bigint LANGUAGE plpgsql {GONE}; GRANT EXECUTE ON FUNCTION public.x() TO PUBLIC"},
+        'grant_unusable: public.x() (anon, EXECUTE: relation "public.gone" does not exist',
+    ),
+    "a function that does not run with NULL": (
+        {
+            "1_x.sql": f"CREATE FUNCTION public.x(a int, b uuid, c jsonb, d text, e date, VARIADIC f text[]) RETURNS bigint STRICT LANGUAGE plpgsql {GONE};"
+            "GRANT EXECUTE ON FUNCTION public.x TO authenticated",
+        },
+        'text[]) (authenticated, EXECUTE: relation "public.gone" does not exist',
+    ),
+    "a sequence that nobody may draw from": (
+        {
+            "1_x.sql": "CREATE TABLE public.x (id bigserial PRIMARY KEY, n bigint GENERATED ALWAYS AS IDENTITY, owner uuid DEFAULT auth.uid());"
+            "ALTER TABLE public.x ENABLE ROW LEVEL SECURITY; GRANT SELECT, INSERT ON public.x TO authenticated;"
+            + OWN.format(name="x")
+            + "CREATE POLICY new ON public.x FOR INSERT TO authenticated WITH CHECK ((SELECT auth.uid()) = owner)"
+        },
+        "grant_unusable: public.x (authenticated, INSERT: permission denied for sequence x_id_seq)",
     ),
     "a table without row level security": ({"1_x.sql": "CREATE TABLE public.x (id int); GRANT SELECT ON public.x TO anon"}, "1_x: rls_disabled: public.x"),
     "a grant that gives subscriptions away": ({"1_x.sql": "GRANT UPDATE ON public.profiles TO authenticated"}, "1_x: A user cannot change her subscription"),
