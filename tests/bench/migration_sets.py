@@ -125,7 +125,7 @@ COMMENT ON TABLE public.item_{n} IS 'number {n}';
 
     @staticmethod
     def client_cpu(said: list[str]) -> float:
-        return statistics.mean(json.loads(text.strip().splitlines()[-1])[2] for text in said)
+        return float(statistics.mean(json.loads(text.strip().splitlines()[-1])[2] for text in said))
 
     def apply_measured(self, database: str) -> str:
         return str(self.run([sys.executable, "-c", OURS, str(self.cluster.port), database, str(self.ours), "applied"]))

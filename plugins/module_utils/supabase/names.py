@@ -52,7 +52,7 @@ class Named:
 def search_path(statement: Statement, before: str) -> str:
     """The schema in which a name without one is made behind this statement."""
     node = None if statement.is_rows else statement.tree
-    if grammar.kind(node) != "VariableSetStmt" or node.name != "search_path":
+    if node is None or grammar.kind(node) != "VariableSetStmt" or node.name != "search_path":
         return before
     given = [str(getattr(item.val, "sval", "")) for item in node.args or () if hasattr(item, "val")]
     return next((name for name in given if name and name != "$user"), "public")
