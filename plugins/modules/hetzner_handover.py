@@ -108,6 +108,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import Plan, converge
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
@@ -145,26 +146,36 @@ def plan(current: Current, pair: Pair, params: dict[str, t.Any]) -> list[Step]:
     return parts[part]()
 
 
+def words(step: Step) -> str:
+    """Return a step as people read it."""
+    return step.text
+
+
 def hand_over(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Look, plan, do, and again until nothing is left."""
     params = module.params
     pair = Pair(params["name"], {str(key): str(value) for key, value in params["labels"].items()}, params["next_role"], params["old_role"])
-    current, done = fetch(client, pair), list[str]()
-    for _round in range(ROUNDS):
-        steps = plan(current, pair, params)
-        done += [step.text for step in steps]
-        if not steps or module.check_mode:
-            break
-        apply(client, steps, params["action_budget"])
-        current = fetch(client, pair)
-    else:
-        raise HetznerError("action_failed", f"still not done after {ROUNDS} rounds: {done[-1]}")
+
+    def write(todo: Plan[Current]) -> None:
+        apply(client, list(todo.steps), params["action_budget"])
+
+    outcome = converge(
+        lambda: fetch(client, pair),
+        lambda current: Plan(current, plan(current, pair, params)),
+        write,
+        check=module.check_mode,
+        vendor=client.vendor,
+        rounds=ROUNDS,
+        shown=stage,
+        told=words,
+    )
+    current = outcome.after
     return {
-        "changed": bool(done),
+        "changed": outcome.changed,
         "stage": stage(current),
         "servers": {part: {key: summary(row)[key] for key in SHOWN} for part, row in current.servers.items()},
         "volume": current.volume["id"] if current.volume else None,
-        "steps": done,
+        "steps": [words(step) for step in outcome.steps],
     }
 
 

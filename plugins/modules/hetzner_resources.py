@@ -163,12 +163,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import Plan, converge
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner import server as servers
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Answer, Client
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.ownership import IDENTITY
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.resources import ROUNDS, Current, Step, Wanted, apply, drift, fetch, plan
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.resources import Current, Step, Wanted, apply, drift, fetch, plan
 
 SHOWN = ("firewall", "ipv4", "ipv6", "volume")
 
@@ -189,34 +189,38 @@ def keep(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     def server() -> Answer | None:
         return servers.find(client, whose)
 
-    before = current = fetch(client, wanted, server)
-    steps = plan(current, wanted)
-    done = [step.text for step in steps]
-    for _round in range(0 if module.check_mode else ROUNDS):
-        if not steps:
-            break
-        apply(client, steps, module.params["action_budget"])
-        current = fetch(client, wanted, server)
-        steps = plan(current, wanted)
-        done += [step.text for step in steps if step.text not in done]
-    if steps and not module.check_mode:
-        raise HetznerError("not_settled", f"still to do after {ROUNDS} rounds: {'; '.join(step.text for step in steps)}")
-    result = {kind: current[kind] for kind in SHOWN}
+    def write(todo: Plan[Current]) -> None:
+        apply(client, list(todo.steps), module.params["action_budget"])
+
+    outcome = converge(
+        lambda: fetch(client, wanted, server),
+        lambda current: Plan(current, plan(current, wanted)),
+        write,
+        check=module.check_mode,
+        vendor=client.vendor,
+        shown=shown,
+        told=words,
+    )
+    current, done = outcome.after, list(dict.fromkeys(map(words, outcome.steps)))
+    old = shown(outcome.before)
     return {
-        "changed": bool(done),
-        **result,
+        "changed": outcome.changed,
+        **shown(current),
         "other_addresses": current["others"],
         "steps": done,
         "drift": drift(current, wanted),
-        "diff": _diff(before, current, steps, done),
+        "diff": {"before": old, "after": {**old, "planned": done} if module.check_mode else shown(current)} if done else {},
     }
 
 
-def _diff(before: Current, after: Current, planned: list[Step], done: list[str]) -> dict[str, t.Any]:
-    if not done:
-        return {}
-    old = {kind: before[kind] for kind in SHOWN}
-    return {"before": old, "after": {**old, "planned": done} if planned else {kind: after[kind] for kind in SHOWN}}
+def words(step: Step) -> str:
+    """Return a step as people read it."""
+    return step.text
+
+
+def shown(current: Current) -> dict[str, t.Any]:
+    """Return the resources of one platform that a result shows."""
+    return {kind: current[kind] for kind in SHOWN}
 
 
 def main() -> None:

@@ -17,7 +17,6 @@ from .client import Answer, Client
 from .errors import HetznerError
 from .ownership import belongs_to_another, of_name, of_role
 
-ROUNDS = 4
 """Create, then protect and name; one more for a lost answer, one to see that all is done."""
 SECOND_LOOK = 2.0
 
