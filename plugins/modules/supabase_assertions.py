@@ -104,6 +104,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import run
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import promises
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database
@@ -128,16 +129,18 @@ def examine(parameters: dict[str, Any]) -> promises.Verdict:
 
 def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
-    try:
+    told: dict[str, Any] = {"expectations": [], "findings": []}
+
+    def work() -> dict[str, Any]:
         verdict = examine(module.params)
-    except Failure as error:
-        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, expectations=[], findings=[])
-    told: dict[str, Any] = {"changed": False, "expectations": verdict.results, "findings": verdict.findings}
-    if verdict.warnings:
-        module.warn("\n".join(verdict.warnings))
-    if verdict.complaints:
-        module.fail_json(msg="\n".join(verdict.complaints), failure={"code": "not_met", "details": verdict.names}, **told)
-    module.exit_json(msg=f"{len(verdict.results)} expectations met, {len(verdict.findings) or 'nothing'} found by the lints.", **told)
+        told.update(changed=False, expectations=verdict.results, findings=verdict.findings)
+        if verdict.warnings:
+            module.warn("\n".join(verdict.warnings))
+        if verdict.complaints:
+            raise Failure("\n".join(verdict.complaints), "not_met", details=verdict.names)
+        return {"msg": f"{len(verdict.results)} expectations met, {len(verdict.findings) or 'nothing'} found by the lints.", **told}
+
+    run(module, work, lambda: told)
 
 
 if __name__ == "__main__":

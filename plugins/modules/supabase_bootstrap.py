@@ -54,25 +54,27 @@ failure:
     details: {description: What the code needs to know., type: dict, returned: always}
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import run
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import bootstrap
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, made, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 
 
 def main() -> None:
     module = AnsibleModule(connection_spec(), supports_check_mode=True)
-    try:
+
+    def work() -> dict[str, Any]:
         with Database(target(module.params, "supabase_bootstrap")) as database:
             wanted = bootstrap.missing(database)
             if not module.check_mode:
                 bootstrap.make(database, wanted)
-    except Failure as error:
-        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, made=[])
-    made = list(wanted)
-    module.exit_json(changed=bool(made), made=made, diff={"before": "", "after": "".join(f"{item}\n" for item in made)})
+        return made(wanted)
+
+    run(module, work, lambda: {"made": []})
 
 
 if __name__ == "__main__":

@@ -117,10 +117,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import run
 from ansible_collections.quetrex.platform.plugins.module_utils.run_command import RunCommand
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import archive, export
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 
 
 def argument_spec() -> dict[str, Any]:
@@ -140,7 +140,7 @@ def told(manifest: dict[str, Any]) -> dict[str, Any]:
     return {"tables": rows, **{name: manifest[name] for name in ("left_behind", "source", "created")}}
 
 
-def run(command: RunCommand, parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
+def work(command: RunCommand, parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     if parameters["state"] == "finished":
         done = archive.finish(command, Path(parameters["path"]), parameters["recipients"], parameters["keep"], only_look=check)
         return {"changed": bool(done["sealed"] or done["removed"]), "path": parameters["path"], **done}
@@ -159,10 +159,7 @@ def run(command: RunCommand, parameters: dict[str, Any], *, check: bool) -> dict
 
 def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
-    try:
-        module.exit_json(**run(module.run_command, module.params, check=module.check_mode))
-    except Failure as error:
-        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details})
+    run(module, lambda: work(module.run_command, module.params, check=module.check_mode))
 
 
 if __name__ == "__main__":

@@ -85,9 +85,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import run
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import access
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.account import api_of, api_spec
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.project import Change, Wanted
 
 
@@ -113,11 +113,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True, required_one_of=[("ref", "name")], mutually_exclusive=[("ref", "name")])
     given = module.params
     wanted = Wanted(ref=given["ref"], name=given["name"], organization=given["organization"])
-    try:
-        change = access.converge(api_of(given), wanted, given["networks"], present=given["state"] == "present", check=module.check_mode)
-    except Failure as error:
-        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details})
-    module.exit_json(**result(change))
+    present, check = given["state"] == "present", module.check_mode
+    run(module, lambda: result(access.converge(api_of(given), wanted, given["networks"], present=present, check=check)))
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import run
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.account import api_of, api_spec
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
@@ -107,10 +108,7 @@ def not_taken(still: bool | None) -> Failure:
 
 def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
-    try:
-        module.exit_json(changed=converge(module.params, check=module.check_mode))
-    except Failure as error:
-        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details})
+    run(module, lambda: {"changed": converge(module.params, check=module.check_mode)})
 
 
 if __name__ == "__main__":

@@ -224,10 +224,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import run
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import keys, project, project_info, sessions
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.account import api_of, api_spec
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.management import Api
 
 
@@ -327,21 +327,22 @@ def main() -> None:
     changes: list[project.Change] = []
     warnings: list[str] = []
     told: dict[str, Any] = {}
-    failure: Failure | None = None
-    try:
+
+    def work() -> dict[str, Any]:
         api = api_of(module.params, wanted.password)
         found = project.converge(api, wanted, check=module.check_mode, changes=changes, warnings=warnings)
         # What is being made at this moment has no address yet.
         if found and "database" in found:
-            told = addresses(api, found, module.params, warnings) if wanted.wait or module.params["keys"] else {}
-            warnings += too_many(api, found, module.params, told)
-    except Failure as error:
-        failure = error
-    for said in warnings:
-        module.warn(said)
-    if failure:
-        module.fail_json(msg=failure.message, failure={"code": failure.code, "details": failure.details}, **result(None, changes))
-    module.exit_json(**result(found, changes), **told)
+            told.update(addresses(api, found, module.params, warnings) if wanted.wait or module.params["keys"] else {})
+            warnings.extend(too_many(api, found, module.params, told))
+        return ended(found, **told)
+
+    def ended(found: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
+        for said in warnings:
+            module.warn(said)
+        return {**result(found, changes), **more}
+
+    run(module, work, lambda: ended(None))
 
 
 if __name__ == "__main__":

@@ -93,6 +93,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import run
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import project, project_info
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.account import api_of, api_spec
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
@@ -122,10 +123,7 @@ def examine(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True, required_one_of=[("ref", "name")], mutually_exclusive=[("ref", "name")])
-    try:
-        module.exit_json(changed=False, **examine(module.params, check=module.check_mode))
-    except Failure as error:
-        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details})
+    run(module, lambda: {"changed": False, **examine(module.params, check=module.check_mode)})
 
 
 if __name__ == "__main__":

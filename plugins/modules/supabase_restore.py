@@ -83,9 +83,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import run
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import restore
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 
 
 def argument_spec() -> dict[str, Any]:
@@ -100,12 +100,13 @@ def argument_spec() -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     given, report = module.params, restore.Report()
-    try:
+
+    def work() -> dict[str, Any]:
         wanted = {"replace": given["replace"], "bin_dir": given["bin_dir"], "check": module.check_mode}
         restore.load(module.run_command, target(given, "supabase_restore"), given["path"], report, **wanted)
-    except Failure as error:
-        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, **asdict(report))
-    module.exit_json(**asdict(report))
+        return asdict(report)
+
+    run(module, work, lambda: asdict(report))
 
 
 if __name__ == "__main__":

@@ -101,10 +101,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import run
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import runner_configs
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 
 WRITTEN = {"hetzner_server_id": "server_id", "hetzner_server_ip": "server_ip", "hetzner_region": "region", "status": "status"}
 
@@ -153,11 +153,7 @@ def _changed(database: Database, parameters: dict[str, Any], rows: list[dict[str
 
 def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
-    try:
-        result = keep(module.params, check=module.check_mode)
-    except Failure as error:
-        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details})
-    module.exit_json(**result)
+    run(module, lambda: keep(module.params, check=module.check_mode))
 
 
 if __name__ == "__main__":

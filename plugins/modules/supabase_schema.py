@@ -247,6 +247,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import run
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import drift, promises
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
@@ -327,14 +328,15 @@ def _text(lines: list[str]) -> str:
 def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True, required_if=[("state", "adopted", ["adopt_version"])])
     report = Report()
-    try:
+
+    def work() -> dict[str, Any]:
         diff = bool(module._diff)  # noqa: SLF001 - the only way to ask
         converge(target(module.params, "supabase_schema"), wanted(module.params), report, check=module.check_mode, diff=diff)
         if module.params["drift"] and module.params["state"] == "verified":
             refuse_drift(module.params, report)
-    except Failure as error:
-        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, **result(module, report))
-    module.exit_json(**result(module, report))
+        return result(module, report)
+
+    run(module, work, lambda: result(module, report))
 
 
 if __name__ == "__main__":

@@ -65,11 +65,12 @@ failure:
 """
 
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import run
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import scratch
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 
 
 def main() -> None:
@@ -82,16 +83,17 @@ def main() -> None:
     module = AnsibleModule(spec, supports_check_mode=True)
     folder, started = Path(module.params["path"]), module.params["state"] == "started"
     changed = scratch.running(folder) != started or (not started and folder.exists())
-    try:
+
+    def work() -> dict[str, Any]:
         if changed and not module.check_mode:
             if started:
                 scratch.start(module.run_command, folder, module.params["major"], module.params["bin_dir"])
             else:
                 scratch.remove(module.run_command, folder)
-    except Failure as error:
-        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details})
-    connection = {"host": str(folder), "port": 5432, "user": scratch.USER, "database": "postgres", "sslmode": "disable"}
-    module.exit_json(changed=changed, **({"connection": connection} if started else {}))
+        connection = {"host": str(folder), "port": 5432, "user": scratch.USER, "database": "postgres", "sslmode": "disable"}
+        return {"changed": changed, **({"connection": connection} if started else {})}
+
+    run(module, work)
 
 
 if __name__ == "__main__":

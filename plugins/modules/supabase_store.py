@@ -64,17 +64,21 @@ failure:
     details: {description: What the code needs to know., type: dict, returned: always}
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import run
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import notes, store
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
+from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, made, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 
 
 def main() -> None:
     module = AnsibleModule({**connection_spec(), "state": {"type": "str", "choices": ["present", "verified"], "default": "present"}}, supports_check_mode=True)
-    try:
+
+    def work() -> dict[str, Any]:
         with Database(target(module.params, "supabase_store")) as database:
             wanted = store.missing(database)
             if wanted and module.params["state"] == "verified":
@@ -83,10 +87,9 @@ def main() -> None:
                 wanted |= notes.moved(database)
             if not module.check_mode:
                 store.make(database, wanted)
-    except Failure as error:
-        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details}, made=[])
-    made = list(wanted)
-    module.exit_json(changed=bool(made), made=made, diff={"before": "", "after": "".join(f"{item}\n" for item in made)})
+        return made(wanted)
+
+    run(module, work, lambda: {"made": []})
 
 
 if __name__ == "__main__":

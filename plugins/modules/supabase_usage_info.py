@@ -91,10 +91,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.module import run
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import usage
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.arguments import connection_spec, target
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database, SqlError
-from ansible_collections.quetrex.platform.plugins.module_utils.supabase.errors import Failure
 
 # No such table, column or schema; not allowed.
 _NOT_THERE = {"42P01", "42703", "3F000", "42501"}
@@ -149,10 +149,7 @@ def examine(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
-    try:
-        module.exit_json(changed=False, **examine(module.params, check=module.check_mode))
-    except Failure as error:
-        module.fail_json(msg=error.message, failure={"code": error.code, "details": error.details})
+    run(module, lambda: {"changed": False, **examine(module.params, check=module.check_mode)})
 
 
 if __name__ == "__main__":

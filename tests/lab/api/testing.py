@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -56,3 +57,8 @@ def serving(app: ASGIApp) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(20)
+
+
+def failure_of(result: dict[str, Any]) -> tuple[Any, Any]:
+    """Code and details of a failed module's result."""
+    return result["failure"]["code"], result["failure"]["details"]

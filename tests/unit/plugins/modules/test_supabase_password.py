@@ -12,6 +12,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.quetrex.platform.plugins.modules import supabase_password
+from lab.api.testing import failure_of
 
 if TYPE_CHECKING:
     from lab.supabase.cluster import Cluster
@@ -76,7 +77,7 @@ def test_a_reset_that_did_nothing_is_said_and_locks_nobody_out(capfd: pytest.Cap
     management.fault({"effect": {"domain": "password_ignored"}})
     login = {"port": pooled.port, "user": f"postgres.{pooled.ref}", "former_password": pooled.password, "wait_timeout": 20}
     result = run(capfd, management, pooled.cluster, SECOND, **login)
-    assert result["failure"] == {"code": "not_taken", "details": {"former_works": True}}
+    assert failure_of(result) == ("not_taken", {"former_works": True})
     assert "The former password still works" in result["msg"]
     tried = [outcome == "ok" for _mode, outcome in pooled.pooler.logins]
     assert (tried, 80 <= management.now - began <= 150) == ([True] + [False] * 5 + [True], True)
@@ -99,7 +100,7 @@ def test_direct_host_sees_two_wrong_ones(capfd: pytest.CaptureFixture[str], mana
     management.fault({"effect": {"domain": "password_ignored"}})
     began = management.now
     result = run(capfd, management, asking, SECOND, former_password=management.password if former else None)
-    assert result["failure"] == {"code": "not_taken", "details": {"former_works": None}}
+    assert failure_of(result) == ("not_taken", {"former_works": None})
     refused = (asking.path.parent / f"{asking.path.name}.log").read_text().count("FATAL:  password authentication failed")
     assert (refused, management.now - began < 60) == (2, True)
 

@@ -13,6 +13,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.quetrex.platform.plugins.modules import supabase_project
+from lab.api.testing import failure_of
 from lab.supabase import strict
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def test_nobody_takes_another_environments_addresses_out(capfd: pytest.CaptureFi
     before = dict(there["restrictions"])
     for check in (True, False):
         refused = run(capfd, management, check=check, ref=management.ref, ssl_enforced=True, **staging)
-        assert refused["failure"] == {"code": "foreign_networks", "details": {"networks": ["198.51.100.1/32", "2001:db8::1/128"]}}
+        assert failure_of(refused) == ("foreign_networks", {"networks": ["198.51.100.1/32", "2001:db8::1/128"]})
         assert "platform_supabase_foreign_networks): keep leaves it, remove takes it out" in refused["msg"]
         assert (there["restrictions"], there["ssl"], (tmp_path / "staging.json").exists()) == (before, False, False)
 
@@ -211,7 +212,7 @@ def test_open_database_stays_open(capfd: pytest.CaptureFixture[str], management:
     management.cluster.execute(f"{releases} ('quetrex', 'staging'), ('quetrex', 'staging-rehearsal'), ('quetrex', 'production')")
     try:
         refused = run(capfd, management, **wanted)
-        assert refused["failure"] == {"code": "foreign_networks", "details": {"others": ["quetrex/production"]}}
+        assert failure_of(refused) == ("foreign_networks", {"others": ["quetrex/production"]})
         assert there["restrictions"] == {"v4": [], "v6": []}
         named = {**wanted, "name": "quetrex", "allowed_networks": ["0.0.0.0/0", "::/0"], "owner": {"platform": "quetrex", "environment": "preview"}}
         del named["ref"]
@@ -252,7 +253,7 @@ def test_newer_keys_come_first_and_legacy_ones_are_warned_of(capfd: pytest.Captu
 
     there["legacy_keys"] = False
     refused = run(capfd, management, ref=management.ref, expected_keys=legacy)
-    assert refused["failure"] == {"code": "disabled_keys", "details": {"keys": ["anon", "service_role"]}}
+    assert failure_of(refused) == ("disabled_keys", {"keys": ["anon", "service_role"]})
     refused = run(capfd, management, ref=management.ref, keys=True)
     assert (refused["failure"]["code"], "publishable key and secret key" in refused["msg"]) == ("no_keys", True)
     there["keys"] = newer

@@ -14,6 +14,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.quetrex.platform.plugins.modules import supabase_schema
+from lab.api.testing import failure_of
 
 if TYPE_CHECKING:
     from lab.supabase.testing import MakeScratch, RunPlaybook, Scratch
@@ -79,7 +80,7 @@ def test_a_failure_says_how_far_it_got(capfd: pytest.CaptureFixture[str], databa
     result = run(capfd, database, folder)
     assert (result["failed"], result["changed"], [item["version"] for item in result["ran"]]) == (True, True, ["20260101000000"])
     assert result["msg"].startswith('20260103000000_bad, line 2: column "nothing" does not exist')
-    assert result["failure"] == {"code": "migration_failed", "details": {"version": "20260103000000", "sqlstate": "42703", "line": 2, "attempts": 1}}
+    assert failure_of(result) == ("migration_failed", {"version": "20260103000000", "sqlstate": "42703", "line": 2, "attempts": 1})
 
 
 def test_before_a_switch_a_migration_only_adds_unless_told(capfd: pytest.CaptureFixture[str], database: Scratch, migrations: Write) -> None:

@@ -15,6 +15,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase import catalog, store
 from ansible_collections.quetrex.platform.plugins.module_utils.supabase.database import Database, Target
 from ansible_collections.quetrex.platform.plugins.modules import supabase_store
+from lab.api.testing import failure_of
 
 if TYPE_CHECKING:
     from lab.supabase.testing import MakeScratch, Scratch
@@ -43,7 +44,7 @@ def test_check_make_again(capfd: pytest.CaptureFixture[str], scratch: MakeScratc
     database, user = scratch(kind), dict[str, Any](user="supabase_admin" if kind == "bare" else "postgres")
     before = lines(database, **user)
     wanted = ["schema quetrex_platform", "table quetrex_platform.releases"]
-    assert run(capfd, database, state="verified", **user)["failure"] == {"code": "no_store", "details": {"lacking": wanted}}
+    assert failure_of(run(capfd, database, state="verified", **user)) == ("no_store", {"lacking": wanted})
     assert run(capfd, database, check=True, **user)["made"] == wanted
     assert run(capfd, database, **user)["made"] == wanted
     assert run(capfd, database, **user)["changed"] is False
@@ -104,4 +105,4 @@ def test_a_table_that_is_not_the_platforms_is_refused(capfd: pytest.CaptureFixtu
     database = scratch("new")
     database.sql("CREATE SCHEMA quetrex_platform; CREATE TABLE quetrex_platform.releases (title text)")
     refused = run(capfd, database)
-    assert refused["failure"] == {"code": "clash", "details": {"objects": ["table quetrex_platform.releases"]}}
+    assert failure_of(refused) == ("clash", {"objects": ["table quetrex_platform.releases"]})
