@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.quetrex.platform.plugins.module_utils.api import policy
 from lab.api import hetzner
 from lab.api.kit import wrap
 from lab.api.testing import ScratchLab, serving
@@ -25,7 +24,7 @@ WANTED: dict[str, Any] = {"name": "app", "labels": LABELS, "types": ["cpx31", "c
 
 
 @dataclass
-class Clock(policy.Clock):
+class Clock:
     """Time that passes only while somebody sleeps."""
 
     elapsed: float = 0.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
@@ -100,7 +100,7 @@ def run_hetzner(hetzner: HetznerApi, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     monkeypatch.setattr(AnsibleModule, "exit_json", end)
     monkeypatch.setattr(AnsibleModule, "fail_json", lambda module, msg, **result: end(module, msg=msg, failed=True, **result))
-    monkeypatch.setattr(hetzner_arguments, "Client", lambda token, url: Client(token, url, clock=hetzner.clock))
+    monkeypatch.setattr(hetzner_arguments, "Client", lambda token, url: Client(token, url, clock=cast("Clock", hetzner.clock)))
 
     def call(name: str, /, *, check: bool = False, bare: bool = False, **arguments: Any) -> dict[str, Any]:
         full = name if name.startswith("platform_") else f"hetzner_{name}"
