@@ -26,7 +26,7 @@ PORTS = {
     "dns": 53,
 }
 PATHS = {"hetzner": "/v1", "cloudflare": "/client/v4"}
-EDGE, DATABASE, VISITORS, SERVERS = 1, 2, 3, 4
+EDGE, DATABASE, VISITORS, SERVERS, BALANCERS = 1, 2, 3, 4, 8
 
 
 class LabError(Exception):
@@ -35,7 +35,7 @@ class LabError(Exception):
 
 @dataclass(frozen=True)
 class Lab:
-    """One local cloud. `prefix` is a /20: third group 0 control plane, 1 edge, 2 database, 3 visitors, 4-7 servers."""
+    """One local cloud. `prefix` is a /20: third group 0 control plane, 1 edge, 2 database, 3 visitors, 4-7 servers, 8 balancers."""
 
     name: str = "lab"
     prefix: IPv4Network = field(default=IPv4Network("10.213.0.0/20"))

@@ -1,17 +1,16 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Load balancers: what is balanced where, data only. Nothing is forwarded, and nobody's health is known."""
+"""Load balancers: what is balanced where. In a lab a real HAProxy forwards and judges the targets; without machines nobody's health is known."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
 from typing import Any
 
-from . import catalogue, persistent
+from . import catalogue, persistent, wiring
 from .basics import Answer, by_id, find_location, rename, view_action
 from .errors import ApiError, invalid
-from .extras import reserved_addresses
 from .gate import Call
 from .networks import leave, pick_address
 from .query import listing, selects
@@ -123,25 +122,29 @@ def view_balancer(project: Project, balancer: Resource) -> Resource:
 
 
 def _view_target(project: Project, balancer: Resource, target: Resource) -> Resource:
-    health = [{"listen_port": one["listen_port"], "status": "unknown"} for one in balancer["services"]]
     if target["type"] == "ip":
-        return {"type": "ip", "ip": target["ip"], "health_status": health}
+        return {"type": "ip", "ip": target["ip"], "health_status": _health(project, balancer, wiring.target_name(target))}
     if target["type"] == "server":
-        return _view_server(project, target["server"]["id"], target["use_private_ip"], health)
+        return _view_server(project, balancer, target["server"]["id"], target["use_private_ip"])
     chosen = selects(target["label_selector"]["selector"])
     servers = [one["id"] for one in project.all("servers") if chosen(one["labels"])]
     return {
         "type": "label_selector",
         "label_selector": target["label_selector"],
-        "targets": [_view_server(project, one, target["use_private_ip"], health) for one in servers],
+        "targets": [_view_server(project, balancer, one, target["use_private_ip"]) for one in servers],
         "use_private_ip": target["use_private_ip"],
     }
 
 
-def _view_server(project: Project, server: int, private: bool, health: list[Resource]) -> Resource:
-    inside = next((one["ip"] for one in project.get("servers", server)["private_net"]), None)
-    ip = inside if private else persistent.machine_addresses(project, server)[0]
+def _view_server(project: Project, balancer: Resource, server: int, private: bool) -> Resource:
+    ip = wiring.target_address(project, balancer, server, private)
+    health = _health(project, balancer, f"s{server}")
     return {"type": "server", "server": {"id": server, "ip": ip or ""}, "health_status": health, "use_private_ip": private}
+
+
+def _health(project: Project, balancer: Resource, target: str) -> list[Resource]:
+    known = project.world.hardware.health(balancer["id"])
+    return [{"listen_port": one["listen_port"], "status": known.get((one["listen_port"], target), "unknown")} for one in balancer["services"]]
 
 
 def list_balancers(call: Call) -> Answer:
@@ -193,8 +196,10 @@ def create_balancer(call: Call) -> Answer:
         "ingoing_traffic": None,
     }
     balancer = project.add("load_balancers", new)
-    four, six = reserved_addresses(2, balancer["id"])
-    balancer["public_net"] |= {"ipv4": {"ip": four, "dns_ptr": persistent.usual_pointer(four)}, "ipv6": {"ip": f"{six}1", "dns_ptr": None}}
+    used = {one.get("_number") for each in project.world.projects() for one in each.all("load_balancers")}
+    balancer["_number"] = next(number for number in range(len(used) + 1) if number not in used)
+    four, six = project.world.hardware.balancer_addresses(balancer["_number"])
+    balancer["public_net"] |= {"ipv4": {"ip": four, "dns_ptr": persistent.usual_pointer(four)}, "ipv6": {"ip": six, "dns_ptr": None}}
     try:
         if body["network"]:
             _join(project, balancer, body["network"], None, None)

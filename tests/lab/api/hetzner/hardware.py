@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from lab.config import Lab
 
+    from .world import World
+
 Rules = Sequence[Mapping[str, Any]] | None
 
 
@@ -84,6 +86,15 @@ class Hardware(Protocol):
 
     def detach_volume(self, server: int, volume: int) -> None:
         """Pull a volume out."""
+
+    def balancer_addresses(self, number: int) -> tuple[str, str]:
+        """Return the IPv4 and IPv6 address of load balancer number `number`, counted from 0."""
+
+    def wire(self, world: World) -> None:
+        """Make private networks and load balancers as the state has them."""
+
+    def health(self, balancer: int) -> Mapping[tuple[int, str], str]:
+        """Return what a load balancer's checks say of each target, by listening port and name of the target."""
 
 
 class NullHardware:
@@ -178,6 +189,17 @@ class NullHardware:
         """Note the call."""
         self.calls.append(("detach_volume", server, volume))
 
+    def balancer_addresses(self, number: int) -> tuple[str, str]:
+        """Return addresses of the documentation's ranges."""
+        return f"198.18.128.{number + 1}", f"2001:db8:2:{number:x}::1"
+
+    def wire(self, world: World) -> None:
+        """Connect nothing."""
+
+    def health(self, balancer: int) -> Mapping[tuple[int, str], str]:
+        """Know nothing."""
+        return {}
+
 
 class LabHardware:
     """The machines of a lab."""
@@ -198,6 +220,7 @@ class LabHardware:
         self.set_addresses = self._machines.set_addresses
         self.snapshot = self._machines.snapshot
         self.detach_volume = self._machines.detach_volume
+        self._wired: Any = None
 
     def ipv4(self, number: int) -> str:
         """Return address number `number` of the lab's pool."""
@@ -213,12 +236,13 @@ class LabHardware:
 
     def power_on(self, server: int) -> None:
         """Start with the firewall in front: its cable may be a new one, for which nothing is filtered yet."""
-        from lab import net
+        from lab import net, private
 
         if not self._machines.running(server):
             addresses = json.loads(self._folder(server, "server.json").read_text(encoding="utf-8"))["addresses"]
             net.set_carrier(self._lab, f"s{server}", connected=True)
             net.add_namespace(self._lab, f"s{server}", addresses)
+            private.connect(self._lab, f"s{server}")
             kept = self._folder(server, "firewall.json")
             net.set_firewall(self._lab, f"s{server}", json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else None)
         self._machines.power_on(server)
@@ -261,3 +285,28 @@ class LabHardware:
         from lab import disks
 
         self._machines.attach_volume(server, volume, disks.volume_file(self._lab, volume))
+
+    def balancer_addresses(self, number: int) -> tuple[str, str]:
+        """Return addresses of the lab's pool."""
+        from lab.balancer import addresses
+
+        return addresses(self._lab, number)
+
+    def wire(self, world: World) -> None:
+        """Declare networks first: a balancer may be a member."""
+        from lab import balancer, private
+
+        from . import wiring
+
+        wanted = wiring.networks(world), wiring.balancers(world)
+        if wanted == self._wired or (self._wired is None and not any(wanted)):
+            return
+        private.declare(self._lab, wanted[0])
+        balancer.declare(self._lab, wanted[1])
+        self._wired = wanted
+
+    def health(self, balancer: int) -> Mapping[tuple[int, str], str]:
+        """Return what HAProxy says."""
+        from lab import balancer as real
+
+        return real.health(self._lab, balancer)

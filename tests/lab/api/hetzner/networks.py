@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private networks: data only, no packets."""
+"""Private networks: who is in which, with what address. wiring.py makes them real in a lab."""
 
 from __future__ import annotations
 

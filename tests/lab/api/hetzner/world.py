@@ -88,6 +88,10 @@ class World:
         data = self.store.data["projects"].setdefault(name, {kind: {} for kind in KINDS})
         return Project(self, name, data)
 
+    def projects(self) -> list[Project]:
+        """Return all projects."""
+        return [self.project(name) for name in self.store.data["projects"]]
+
     def next_id(self) -> int:
         """Return an id never used before."""
         self.store.data["next_id"] += 1
@@ -157,6 +161,7 @@ class World:
         finally:
             if self.changed:
                 self.store.save()
+                self.hardware.wire(self)
 
 
 @dataclass
