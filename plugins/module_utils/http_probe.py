@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
 import re
@@ -15,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Optional
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import urlsplit
+
+from .api.transport import Proxy, proxy_of
 
 TLS_VERSIONS = {"1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1, "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 # What to do where the edge challenges whoever asks, instead of asking the server.
@@ -125,30 +125,18 @@ def certificate_facts(sock: ssl.SSLSocket) -> dict[str, Any]:
     }
 
 
-def proxy_for(question: Question, host: str, scheme: str) -> Optional[str]:
+def proxy_for(question: Question, host: str, scheme: str) -> Optional[Proxy]:
     """The proxy that the environment names for a question. One that goes to a chosen address has none."""
-    if question.connect_to or proxy_bypass(host):
-        return None
-    return getproxies().get(scheme)
-
-
-def proxy_parts(proxy: str) -> tuple[str, int, dict[str, str]]:
-    """Host and port of a proxy, and the headers by which it knows its user."""
     try:
-        through = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-        name, port = through.hostname or "", through.port or 80
+        return None if question.connect_to else proxy_of(host, scheme)
     except ValueError as error:
         raise ProbeError("invalid_input", "the proxy that the environment names is no address: https_proxy, http_proxy", final=True) from error
-    word = f"{unquote(through.username or '')}:{unquote(through.password or '')}"
-    headers = {"Proxy-Authorization": f"Basic {base64.b64encode(word.encode()).decode()}"} if through.username else {}
-    return name, port, headers
 
 
-def tunnel(proxy: str, host: str, port: int, timeout: float) -> socket.socket:
+def tunnel(proxy: Proxy, host: str, port: int, timeout: float) -> socket.socket:
     """A connection to a host through a proxy. Raises OSError."""
-    name, proxy_port, headers = proxy_parts(proxy)
-    connection = http.client.HTTPConnection(name, proxy_port, timeout=timeout)
-    connection.set_tunnel(host, port, headers)
+    connection = http.client.HTTPConnection(proxy.host, proxy.port, timeout=timeout)
+    connection.set_tunnel(host, port, proxy.headers)
     try:
         connection.connect()
     except http.client.HTTPException as error:
@@ -164,7 +152,7 @@ def connect(question: Question, host: str, port: int, secure: bool) -> socket.so
         if proxy and secure:
             sock = tunnel(proxy, host, port, question.timeout)
         else:
-            sock = socket.create_connection(proxy_parts(proxy)[:2] if proxy else (question.connect_to or host, port), timeout=question.timeout)
+            sock = socket.create_connection(proxy[:2] if proxy else (question.connect_to or host, port), timeout=question.timeout)
     except socket.gaierror as error:
         raise ProbeError("name_not_found", f"{'the proxy' if proxy else question.connect_to or host} has no address: {error.strerror}") from error
     except OSError as error:
@@ -212,7 +200,7 @@ def ask(question: Question) -> Answer:
         headers = {"User-Agent": "quetrex-platform-probe", "Connection": "close", **question.headers}
         proxy = None if secure else proxy_for(question, host, "http")
         if proxy:
-            path, headers = question.url, {**proxy_parts(proxy)[2], **headers}
+            path, headers = question.url, {**proxy.headers, **headers}
         connection.request(question.method, path, headers=headers)
         response = connection.getresponse()
         found: dict[str, str] = {}

@@ -18,6 +18,14 @@ from .transport import Request, Response, Transport
 Secrets = t.Sequence[t.Optional[str]]
 
 
+class Attempt(t.NamedTuple):
+    """How long one attempt may take to connect and to be answered, and whether it must not use a connection that was kept."""
+
+    connect: float
+    answer: float
+    fresh: bool
+
+
 class Client:
     """Requests to one API. `deadline` bounds all of them together, in seconds."""
 
@@ -68,7 +76,7 @@ class Client:
             raise Failure(f"{self.vendor} {request}: no time left.", code="deadline")
         with self._count:
             self.requests += 1
-        return self.exchange(request, min(left, self.policy.connect), min(left, self.policy.answer), fresh)
+        return self.exchange(request, Attempt(min(left, self.policy.connect), min(left, self.policy.answer), fresh))
 
     def _rest(self, request: Request, attempt: int, trouble: Trouble, until: float) -> None:
         """Wait before the next attempt, or give up when that would take too long."""
@@ -104,11 +112,11 @@ class Client:
     def before(self) -> None:
         """Called before each attempt."""
 
-    def exchange(self, request: Request, connect: float, answer: float, fresh: bool) -> t.Any:
+    def exchange(self, request: Request, attempt: Attempt) -> t.Any:
         """One attempt: what was answered, Trouble for what may pass, Failure for a refusal."""
         if self._transport is None:
             raise NotImplementedError
-        return self.read(request, self._transport.exchange(request, connect=connect, answer=answer, fresh=fresh))
+        return self.read(request, self._transport.exchange(request, connect=attempt.connect, answer=attempt.answer, fresh=attempt.fresh))
 
     def read(self, request: Request, response: Response) -> t.Any:
         """What an answer says."""

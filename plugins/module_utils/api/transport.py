@@ -13,6 +13,7 @@ import ssl
 import sys
 import threading
 import typing as t
+from types import MappingProxyType
 from urllib.parse import SplitResult, unquote, urlencode, urlsplit
 
 from .errors import Failure
@@ -30,6 +31,7 @@ class Request(t.NamedTuple):
     query: Query = ()
     body: t.Any = None
     repeatable: bool | None = None
+    headers: t.Mapping[str, str] = MappingProxyType({})
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -97,13 +99,13 @@ class Transport:
         """
         query = f"{'&' if '?' in request.path else '?'}{urlencode(request.query, doseq=True)}" if request.query else ""
         data = None if request.body is None else json.dumps(request.body).encode()
-        headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
+        kind = {} if data is None else {"Content-Type": "application/json"}
         if fresh:
             self._drop()
         connection = self._connected(connect)
         try:
             connection.sock.settimeout(answer)
-            connection.request(request.method, f"{self.url.path}{request.path}{query}", data, headers)
+            connection.request(request.method, f"{self.url.path}{request.path}{query}", data, {**self._headers, **kind, **request.headers})
             got = connection.getresponse()
             body = got.read()
         except (OSError, http.client.HTTPException) as error:

@@ -74,15 +74,15 @@ class Client(api.Client):
         answer: Answer | None = self.ask(Request(method, path, query, body, repeatable))
         return answer or {}
 
-    def exchange(self, request: Request, connect: float, answer: float, fresh: bool) -> Answer:
+    def exchange(self, request: Request, attempt: api.Attempt) -> Answer:
         """One request by the SDK. The token is what was passed, whatever a .netrc says, and a redirect is not followed."""
         import requests
         from hcloud import APIException
 
         seen: list[requests.Response] = []
-        given = {"params": list(request.query), "json": request.body, "timeout": (connect, answer), "allow_redirects": False}
+        given = {"params": list(request.query), "json": request.body, "timeout": (attempt.connect, attempt.answer), "allow_redirects": False}
         try:
-            found = (self._new() if fresh else self._sdk).request(
+            found = (self._new() if attempt.fresh else self._sdk).request(
                 request.method, request.path, auth=_as_it_is, hooks={"response": lambda response, **_more: seen.append(response)}, **given
             )
         except APIException as error:

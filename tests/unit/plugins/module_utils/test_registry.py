@@ -10,6 +10,7 @@ import json
 
 import pytest
 
+from ansible_collections.quetrex.platform.plugins.module_utils.api.policy import Clock
 from ansible_collections.quetrex.platform.plugins.module_utils.http_probe import Answer, ProbeError, Question
 from ansible_collections.quetrex.platform.plugins.module_utils.registry import Image, Login, parse, problem, problems
 
@@ -71,14 +72,44 @@ def test_the_login_is_shown_to_its_own_registry_only() -> None:
     assert [question.headers.get("Authorization") for question in registry.asked] == [None]
 
 
+class Waiting(Clock):
+    """Time that passes only while somebody sleeps."""
+
+    elapsed = 0.0
+
+    def now(self) -> float:
+        return self.elapsed
+
+    def sleep(self, seconds: float) -> None:
+        self.elapsed += seconds
+
+
 @pytest.mark.parametrize(("status", "words"), [(404, "does not have team/app 2"), (429, "answers HTTP 429"), (500, "answers HTTP 500"), (200, "")])
 def test_other_answers(status: int, words: str) -> None:
-    assert words in problem("ghcr.io/team/app:2", LOGIN, Registry("basic", BASIC, status))
+    clock = Waiting()
+    assert words in problem("ghcr.io/team/app:2", LOGIN, Registry("basic", BASIC, status), clock)
+    assert (clock.elapsed > 2) == (status in (429, 500))
+    assert clock.elapsed <= 5
+
+
+def test_a_hiccup_is_waited_for() -> None:
+    """One refused connection and one 503 are not taken for a registry without the image."""
+    registry, calls = Registry("basic", BASIC), list[Question]()
+
+    def flaky(question: Question) -> Answer:
+        calls.append(question)
+        if len(calls) == 1:
+            raise ProbeError("connect_failed", "no connection")
+        return Answer(503, {}, "", None, "192.0.2.1") if len(calls) == 2 else registry(question)
+
+    assert problem("ghcr.io/team/app:2", LOGIN, flaky, Waiting()) == ""
 
 
 def test_a_registry_that_is_not_reached_is_named_once() -> None:
     def away(_question: Question) -> Answer:
         raise ProbeError("connect_failed", "no connection to ghcr.io port 443")
 
-    assert problems(["ghcr.io/a:1", "ghcr.io/b:1"], LOGIN, away) == ["this machine does not reach the registry ghcr.io: no connection to ghcr.io port 443"]
+    assert problems(["ghcr.io/a:1", "ghcr.io/b:1"], LOGIN, away, Waiting()) == [
+        "this machine does not reach the registry ghcr.io: no connection to ghcr.io port 443"
+    ]
     assert problems([], LOGIN, away) == []
