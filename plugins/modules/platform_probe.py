@@ -33,6 +33,11 @@ options:
     type: list
     elements: str
     default: []
+  services:
+    description: Further addresses that have to answer, by name. One that ends with a slash may answer anything but an error of the server.
+    type: dict
+    default: {}
+    version_added: "1.1.0"
   origins:
     description: Addresses of the origin.
     type: list
@@ -105,6 +110,7 @@ def main() -> None:
         "ca_path": {"type": "path"},
         "version": {"type": "str", "default": ""},
         "redirected": {"type": "list", "elements": "str", "default": []},
+        "services": {"type": "dict", "default": {}},
         "origins": {"type": "list", "elements": "str", "default": []},
         "open_ports": {"type": "list", "elements": "int", "default": [22]},
         "maintenance": {"type": "bool", "default": False},

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from ansible_collections.quetrex.platform.plugins.module_utils.services.parse import parse
 from ansible_collections.quetrex.platform.plugins.plugin_utils.checks import (
     Check,
     address,
@@ -287,6 +288,8 @@ SETTINGS: dict[str, Setting] = {
     "platform_supabase_foreign_networks": Setting(one_of("refuse", "keep", "remove")),
     "platform_app_environment": Setting(all_of(environment, no_secret, not_reserved)),
     "platform_app_secrets": Setting(all_of(secret_environment, not_public, not_reserved)),
+    # judged as a whole in wrong_values, a line a problem
+    "platform_services": Setting(lambda _value: None),
     "platform_uptime_provider": Setting(one_of("uptimerobot", "betterstack")),
     "platform_uptime_api_token": Setting(secret("UptimeRobot: Integrations & API > main API key; Better Stack: API tokens > uptime", token=True)),
     "platform_uptime_api_url": Setting(url),
@@ -355,7 +358,8 @@ def wrong_values(given: Mapping[str, Any], renamed: Optional[Mapping[str, str]] 
     """The same for what is given alone: a playbook that needs few settings runs without the others."""
     found = [unknown(name, RENAMED if renamed is None else renamed) for name in sorted(given) if name not in SETTINGS]
     judged = ((name, setting.check(given[name])) for name, setting in SETTINGS.items() if name in given)
-    return found + [f"{name} {problem}" for name, problem in judged if problem]
+    services = parse(given.get("platform_services", {}), str(given.get("platform_domain", "")))[1]
+    return [*found, *(f"{name} {problem}" for name, problem in judged if problem), *(f"platform_services {problem}" for problem in services)]
 
 
 def problems(given: Mapping[str, Any], unreadable: Optional[Mapping[str, str]] = None, renamed: Optional[Mapping[str, str]] = None) -> list[str]:

@@ -166,7 +166,7 @@ def cloud_init_schema(lab: Lab, suite: str = "trixie") -> Path:
 HOST_PACKAGES = [
     *("ca-certificates", "curl", "logrotate", "python3-psycopg2", "systemd-timesyncd", "tzdata", "unattended-upgrades"),
     *("apparmor", "auditd", "debsums", "libpam-pwquality", "nftables", "python3-cryptography"),
-    *("docker.io", "docker-cli", "docker-compose"),
+    *("docker.io", "docker-cli", "docker-compose", "busybox-static"),
 ]
 _PREPARE = """
 root=$1 compiled=$2; shift 2

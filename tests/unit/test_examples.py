@@ -13,6 +13,8 @@ from typing import Any
 import ansible_collections
 import yaml
 
+from ansible_collections.quetrex.platform.plugins.module_utils.services.parse import READERS, parse
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -74,3 +76,20 @@ def test_the_execution_environment_names_tested_versions() -> None:
         places = [Path(folder, *name.split("."), "MANIFEST.json") for folder in ansible_collections.__path__]
         manifest = next(place for place in places if place.is_file())
         assert json.loads(manifest.read_text())["collection_info"]["version"] == version, name
+
+
+def services() -> str:
+    return (ROOT / "docs/services.md").read_text()
+
+
+def test_the_guide_on_services_works_as_printed() -> None:
+    """A worker, a job and a second application: copied from the page, nothing is wrong with them."""
+    (block,) = re.findall(r"```yaml\n(.*?)```", services(), re.DOTALL)
+    found, wrong = parse(yaml.safe_load(block)["platform_services"], "example.com")
+    assert wrong == []
+    assert [one.name for one in found] == ["admin", "nightly", "worker"]
+
+
+def test_the_guide_on_services_names_every_key() -> None:
+    rows = re.findall(r"^\| (`.*?) \|", services(), re.MULTILINE)
+    assert {key for row in rows for key in re.findall(r"`(\w+)`", row)} == set(READERS)

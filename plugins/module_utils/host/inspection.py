@@ -202,10 +202,12 @@ def _wanted(run: RunProgram, places: Places) -> Json:
         service.get("container_name", name): {"image": _plain(service.get("image", "")), "labels": service.get("labels") or {}}
         for name, service in services.items()
     }
-    current = _json(_text(f"{places.state}/releases.json"), {}).get("current") or {}
-    if current:
-        colour, config = current.get("colour"), current.get("config")
-        wanted[f"platform-web-{colour}"] = {"image": _plain(current.get("image", "")), "labels": {"platform.config": config} if config else {}}
+    record = _json(_text(f"{places.state}/releases.json"), {})
+    for name, track in {"web": record, **(record.get("services") or {})}.items():
+        current = track.get("current") or {}
+        if current.get("colour"):  # a job has none, and no container between its runs
+            labels = {"platform.config": current["config"]} if current.get("config") else {}
+            wanted[f"platform-{name}-{current['colour']}"] = {"image": _plain(current.get("image", "")), "labels": labels}
     images = sorted({item["image"] for item in wanted.values() if item["image"]})
     ids = {}
     for image in _json(run(["docker", "image", "inspect", *images])[1], []) if images else []:

@@ -35,6 +35,7 @@ class Probe(t.NamedTuple):
     ca_path: str | None = None
     version: str = ""
     redirected: tuple[str, ...] = ()
+    services: t.Mapping[str, str] = {}
     origins: tuple[str, ...] = ()
     open_ports: tuple[int, ...] = (22,)
     ports: tuple[int, ...] = PORTS
@@ -68,6 +69,7 @@ def checks(probe: Probe) -> list[Check]:
         Check("TLS 1.2", f"{site}/", Expected(page.status), "1.2"),
     ]
     home = Expected((301, 308), {"location": f"^{re.escape(site)}/"})
+    found += [Check(name, url, Expected(tuple(range(200, 500))) if url.endswith("/") else Expected()) for name, url in probe.services.items()]
     return found + [Check(f"the redirect of {name}", f"https://{name}/", home) for name in probe.redirected]
 
 

@@ -25,7 +25,13 @@ READ: dict[str, list[tuple[str, str, dict[str, Any], Any]]] = {
         (
             "roles/app_release/vars/main.yml",
             "__app_release_images",
-            {"app_release_action": "deploy", "app_release_what": "web", "app_release_inventory_image": "inventory"},
+            {
+                "app_release_action": "deploy",
+                "app_release_what": "web",
+                "app_release_inventory_image": "inventory",
+                "__app_release_own": False,
+                "__app_release_service_words": [],
+            },
             ["inventory"],
         )
     ],

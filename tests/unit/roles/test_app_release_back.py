@@ -25,7 +25,7 @@ class Nginx(Server):
     """A server whose nginx takes its time: some looks until the old workers hear of a reload, some more until they have ended."""
 
     def __init__(self, deaf: int = 0, busy: int = 0) -> None:
-        self.settings = cast(Settings, SimpleNamespace())
+        self.settings = cast(Settings, SimpleNamespace(service="web", public=True))
         self.deaf, self.busy, self.reloaded = deaf, busy, False
         self.time, self.did = 0.0, list[str]()
 

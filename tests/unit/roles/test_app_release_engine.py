@@ -383,7 +383,7 @@ def test_a_reboot_starts_no_image_that_a_deploy_would_refuse(fake: Fake) -> None
     record = fake.record()
     assert record.web.current
     foreign = replace(record.web.current, image=image(7, "evil.example.com/web"))
-    Server.save_record(fake, record.having(record.web.add(foreign), runner=False))
+    Server.save_record(fake, record.having(record.web.add(foreign), "web"))
     fake.containers.clear()
     fake.did.clear()
     code, result = run(fake, "ensure")
@@ -539,4 +539,4 @@ def test_a_damaged_record_on_the_volume_bricks_nothing(fake: Fake) -> None:
 
 def test_every_outcome_has_a_code_of_its_own() -> None:
     codes = {outcome.name: outcome.code for outcome in Outcome}
-    assert codes == {"done": 0, "failed": 1, "locked": 3, "refused": 4, "unclean": 5, "partly": 6, "unknown": 7}
+    assert codes == {"done": 0, "failed": 1, "locked": 3, "refused": 4, "unclean": 5, "partly": 6, "unknown": 7, "job_failed": 8}

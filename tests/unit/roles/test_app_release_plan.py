@@ -13,7 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 
-from quetrex_release.plan import Container, Observed, choose, config_hash, make_plan, other
+from quetrex_release.plan import Container, Observed, Way, choose, config_hash, make_plan, other
 from quetrex_release.record import DIGEST, Record, Release, Track, canonical, repository
 
 OLD, NEW, NEWER = (f"web@sha256:{digit * 64}" for digit in "abc")
@@ -135,7 +135,7 @@ def test_pruning_spares_the_current_release_and_the_one_before() -> None:
 
 
 def test_migrations_run_before_anything_of_the_new_release() -> None:
-    steps = make_plan(Observed(), NEW, "c", migrate=True).steps
+    steps = make_plan(Observed(), NEW, "c", Way(migrate=True)).steps
     assert steps[:3] == ("pull", "migrate", "start")
 
 
@@ -155,8 +155,8 @@ def test_an_image_with_a_tag_is_the_one_without() -> None:
 
 
 def test_a_record_survives_its_file() -> None:
-    made = Record().having(track(OLD, NEW, inventory=OLD), runner=False)
-    made = made.having(Track().add(Release("", NEWER, "", "", "2026-01-01T00:00:00Z")), runner=True)
+    made = Record().having(track(OLD, NEW, inventory=OLD), "web")
+    made = made.having(Track().add(Release("", NEWER, "", "", "2026-01-01T00:00:00Z")), "runner")
     assert Record.parse(json.loads(json.dumps(made.plain()))) == made
     assert made.serial == 2
     assert Record.parse({}) == Record()
@@ -170,7 +170,7 @@ def test_a_record_from_before_serials_is_read() -> None:
 
 def test_a_later_record_tells_of_all_that_is_there() -> None:
     first, other_one = Record(track(OLD), Track(), 1), Record(track(NEW), Track(), 9)
-    later = first.having(first.web.add(Release("green", NEW, "c", "1", "2020-01-01T00:00:00Z")), runner=False)
+    later = first.having(first.web.add(Release("green", NEW, "c", "1", "2020-01-01T00:00:00Z")), "web")
     assert later.continues(first)
     assert not first.continues(first)
     assert not first.continues(later)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["lab.supabase.testing"]
 ROOT = Path(__file__).resolve().parents[3]
 FIRST, SECOND = (Release("blue", f"web@sha256:{digit * 64}", "c", "1", "2026-01-02T00:00:00Z") for digit in "12")
-MADE = Record().having(Track().add(FIRST), runner=False)
+MADE = Record().having(Track().add(FIRST), "web")
 RECORD = MADE.plain()
 
 
@@ -82,7 +82,7 @@ def test_without_a_database_there_is_no_store(tmp_path: Path) -> None:
 class Server:
     """The part of a server that keeps the record."""
 
-    settings = SimpleNamespace(known=lambda runner: {"web"})
+    settings = SimpleNamespace(known=lambda service: {"web"}, service="web", services={})
 
     def __init__(self, store: Store | None, record: Record, *, own: bool = False) -> None:
         self.store, self.kept, self.own = store, record, own
@@ -112,7 +112,7 @@ def test_a_new_server_goes_on_where_the_old_one_was(database: Scratch) -> None:
 
 def test_the_servers_own_record_wins_and_is_kept(database: Scratch) -> None:
     store(database).keep(RECORD)
-    later = MADE.having(MADE.web.add(SECOND), runner=False)
+    later = MADE.having(MADE.web.add(SECOND), "web")
     mine, server = engine(store(database), later)
     mine.adopt()
     assert server.kept == later
@@ -122,7 +122,7 @@ def test_the_servers_own_record_wins_and_is_kept(database: Scratch) -> None:
 
 def test_adoption_of_later_record(database: Scratch) -> None:
     """A later record is adopted only where the server has not written its own."""
-    later = MADE.having(MADE.web.add(SECOND), runner=False)
+    later = MADE.having(MADE.web.add(SECOND), "web")
     store(database).keep(later.plain())
     for own in (True, False):
         made, server = engine(store(database), MADE, own=own)
@@ -154,7 +154,7 @@ def test_a_reader_writes_nothing(database: Scratch, tmp_path: Path) -> None:
     assert reader.fetch() == RECORD
     made, server = engine(reader, Record())
     made.adopt()
-    server.save_record(MADE.having(MADE.web.add(SECOND), runner=False))
+    server.save_record(MADE.having(MADE.web.add(SECOND), "web"))
     assert "writes none" in str(made.publish())
     with pytest.raises(StoreError, match="read-only"), reader._cursor() as cursor:
         cursor.execute("UPDATE quetrex_platform.releases SET record = '{}'")

@@ -50,6 +50,16 @@ TOTAL = {"requests_per_second": 2000, "burst": 4000, "connections": 500, "upload
 RELEASED = threading.Event()
 HELD = threading.Semaphore(0)
 """One for each request that the application holds."""
+SERVICES = {
+    "admin": {
+        "image": f"registry.example.com/admin@sha256:{'0' * 64}",
+        "port": 3000,
+        "health": {"path": "/healthz"},
+        "public": [{"host": f"admin.{NAME}"}, {"path": "/v2/", "body_limit": "20m", "token": "AbCd" * 10}],
+        "limits": {"memory_mb": 256},
+    }
+}
+"""A second application: on a host name of its own, and on a path that wants a token."""
 INSIDE = {"requests_per_second": 20, "burst": 40, "connections": 5, "uploads": 2}
 
 
@@ -195,9 +205,10 @@ def running(folder: Path, number: int, extra: str = "", **variables: Any) -> Ite
     key, certificate = pki.authority(folder / "tls", NAME)
     certificate.rename(folder / "tls" / "origin.pem")
     key.rename(folder / "tls" / "origin.key")
-    (folder / "upstream" / "web.conf").write_text(f"server {net}.3.11:3000 max_fails=0;\n")
+    for name, port in (("web", 3000), *((name, 3001) for name in variables.get("app_stack_services", {}))):
+        (folder / "upstream" / f"{name}.conf").write_text(f"server {net}.3.11:{port} max_fails=0;\n")
     (folder / "nginx.conf").write_text(text_of(net, folder, **variables).replace("location / {", f"{extra}\n        location / {{", 1))
-    servers = [Stand((f"{net}.3.11", 3000), Upstream), Stand((f"{net}.2.10", 8080), Upstream)]
+    servers = [Stand((f"{net}.3.11", 3000), Upstream), Stand((f"{net}.3.11", 3001), Upstream), Stand((f"{net}.2.10", 8080), Upstream)]
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     words = [str(NGINX), "-c", str(folder / "nginx.conf"), "-p", str(folder), "-e", str(folder / "start.log"), "-g", "daemon off;"]
@@ -241,7 +252,7 @@ def number() -> int:
 def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     tokens = {"app_stack_runner_token": "AbCd" * 40, "app_stack_runner_former_token": 'old "w$rd\\'}
     limits = {"app_stack_visitor_limits": LIMITS, "app_stack_total_limits": TOTAL, "app_stack_runner_limits": INSIDE}
-    with running(tmp_path_factory.mktemp("nginx"), number(), **tokens, **limits) as world:
+    with running(tmp_path_factory.mktemp("nginx"), number(), **tokens, **limits, app_stack_services=SERVICES) as world:
         yield world
 
 
@@ -266,6 +277,24 @@ def test_an_answer_arrives_as_it_is_sent(world: World, kind: str) -> None:
             times.append(time.monotonic())
     assert len(times) == 4
     assert times[-1] - times[0] > 0.6, "all in one piece"
+
+
+def test_a_second_application_on_a_host_of_its_own(world: World) -> None:
+    """Told which one it is asked as; the first one is not asked, and an unknown path of it is its own business."""
+    answer = world.ask("/some/page", Host=f"admin.{NAME}")
+    assert (answer.status, answer.header("Host"), answer.header("X-Forwarded-Host")) == (200, [f"admin.{NAME}"], [f"admin.{NAME}"])
+    assert dict(answer.headers)["X-Frame-Options"] == "SAMEORIGIN"
+    log = (world.folder / "stdout").read_text().splitlines()
+    assert json.loads(log[-1])["upstream"].endswith(":3001")
+
+
+def test_a_path_of_a_second_application(world: World) -> None:
+    """With its own token, which goes no further, and its own limit for bodies."""
+    assert world.ask("/v2/items").status == 401
+    assert world.ask("/v2/items", Authorization="Bearer other").status == 401
+    answer = world.ask("/v2/items", method="POST", body=b"x" * (15 * 1024 * 1024), Authorization=f"Bearer {'AbCd' * 10}")
+    assert (answer.status, answer.seen["path"], "".join(answer.header("Authorization"))) == (200, "/v2/items", "")
+    assert world.ask("/v1/items").status == 200, "the rest is the web application's"
 
 
 def test_a_body_reaches_the_application_while_it_is_sent(world: World) -> None:

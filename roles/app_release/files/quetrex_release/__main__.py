@@ -14,11 +14,12 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from quetrex_release import jobs
 from quetrex_release.engine import Engine
 from quetrex_release.outcome import Outcome, ReleaseError, as_error
 from quetrex_release.record import DIGEST, Record, canonical
@@ -41,15 +42,19 @@ def parse(argv: list[str]) -> argparse.Namespace:
     deploy = commands.add_parser("deploy", help="make an image serve")
     deploy.add_argument("image", nargs="?", help="the web application's, by digest: name@sha256:…")
     deploy.add_argument("--runner", metavar="IMAGE", help="the runner's image, after the application's")
+    deploy.add_argument("--service", metavar="NAME=IMAGE", action="append", default=[], help="the image of one of the inventory's own services")
     deploy.add_argument("--check", action="store_true", help="only say what would be done")
     deploy.add_argument("--inventory", action="store_true", help="the images are an inventory's: keep later releases than these")
     deploy.add_argument("--resume", action="store_true", help="with --inventory: what was released last, whatever the inventory asks for")
     deploy.add_argument("--last", default=None, help="with --inventory, on a server without a record: what served last")
     back = commands.add_parser("rollback", help="make the image before the current one serve")
     back.add_argument("--runner", action="store_true", help="the runner's instead of the application's")
+    back.add_argument("--service", metavar="NAME", default="", help="one of the inventory's own services instead")
     back.add_argument("--check", action="store_true", help="only say what would be done")
     services = commands.add_parser("services", help="exchange nginx, Redis and the runner for what the compose file wants")
     services.add_argument("names", nargs="*", choices=[*BASE, []], help="only these")
+    job = commands.add_parser("job", help="run a job now, with its output as this command's")
+    job.add_argument("name", help="its name")
     commands.add_parser("status", help="say what serves")
     commands.add_parser("ensure", help="after a reboot: run what was released")
     return parser.parse_args(argv)
@@ -124,7 +129,19 @@ def status(server: Server) -> dict[str, Any]:
         **serves(server),
         "containers": containers,
         "runner": {"current": server.runner_image(), "previous": runner.image if runner else None},
+        **({"services": {name: status_of(server.of(name)) for name in server.settings.services}} if server.settings.services else {}),
     }
+
+
+def status_of(server: Server) -> dict[str, Any]:
+    """The same of one of the inventory's own services. A job that runs another one's image has no release of its own."""
+    track = server.record().track(server.settings.service)
+    found = {"current": track.image or None, "previous": track.previous.image if track.previous else None}
+    if server.settings.job:
+        return found | {"last": jobs.last(server)}
+    colour = server.serving()
+    runs = server.container(colour) if colour else None
+    return found | {"serving": colour, "running": bool(runs and runs.running), "healthy": bool(runs and runs.healthy)}
 
 
 def serves(server: Server) -> dict[str, Any]:
@@ -136,8 +153,9 @@ def serves(server: Server) -> dict[str, Any]:
 def preview(engine: Engine, image: str) -> dict[str, Any]:
     """What a deploy would do."""
     plan, _config = engine.plan(image)
-    found = {"changed": plan.changed, "image": image, "steps": list(plan.steps), "reason": plan.reason, "current": serves(engine.server)["current"]}
-    return found | {"refused": engine.refusal(image, plan)}
+    found = {"changed": plan.changed, "image": image, "steps": list(plan.steps), "reason": plan.reason}
+    current = {"current": serves(engine.server)["current"]} if engine.service == "web" else {}
+    return found | current | {"refused": engine.refusal(image, plan)}
 
 
 def by_digest(image: str) -> str:
@@ -149,53 +167,91 @@ def by_digest(image: str) -> str:
 
 @dataclass(frozen=True)
 class Wish:
-    """One image to be released: the application's or the runner's, for an inventory whose own image it need not be."""
+    """One image to be released of one service, for an inventory whose own image it need not be."""
 
     image: str
-    runner: bool = False
+    service: str = "web"
     inventory: str | None = None
     kept: str | None = None
 
 
 def wishes(engine: Engine, arguments: argparse.Namespace) -> list[Wish]:
     """The images to be released, the application's first. Nothing is begun while one of them would be refused."""
+    services = engine.settings.services
     if arguments.command == "rollback":
-        found = [Wish(by_digest(engine.rollback_image(arguments.runner)), arguments.runner)]
+        service = "runner" if arguments.runner else arguments.service or "web"
+        own_image([service], services)
+        found = [Wish(by_digest(engine.rollback_image(service)), service)]
     else:
-        named = [(by_digest(image), runner) for image, runner in ((arguments.image, False), (arguments.runner, True)) if image]
-        found = [wish(engine, image, runner, arguments) for image, runner in named]
+        others = [tuple(reversed(text.split("=", 1))) if "=" in text else ("", text) for text in arguments.service]
+        own_image([service for _image, service in others], services)
+        pairs = [(arguments.image, "web"), (arguments.runner, "runner"), *sorted(others, key=lambda pair: list(services).index(pair[1]))]
+        found = [wish(engine, by_digest(image), service, arguments) for image, service in pairs if image is not None]
     if not found:
-        raise ReleaseError("nothing_named", "Name the application's image, or the runner's with --runner, or both.")
+        raise ReleaseError("nothing_named", "Name the application's image, or the runner's with --runner, or both, or --service NAME=IMAGE.")
     for one in found if not arguments.check else ():
-        engine.permit(one.image, one.runner)
+        engine.permit(one.image, one.service)
     return found
 
 
-def wish(engine: Engine, image: str, runner: bool, arguments: argparse.Namespace) -> Wish:
+def own_image(names: Sequence[str], services: Mapping[str, Any]) -> None:
+    """Refuses services that are not there, or have no image of their own."""
+    for name in names:
+        if name in ("web", "runner") and len(names) == 1 and name not in services:
+            continue
+        if name not in services:
+            raise ReleaseError("unknown_service", f"{name!r} is no service of platform_services ({', '.join(services) or 'it has none'}).")
+        if followed := services[name].get("follows"):
+            raise ReleaseError("follows", f"{name} runs the image of {followed}: release or roll back {followed}, and {name} follows.")
+
+
+def wish(engine: Engine, image: str, service: str, arguments: argparse.Namespace) -> Wish:
     """What is to be released for an image that was named."""
     if not arguments.inventory:
-        return Wish(image, runner)
-    last = canonical(arguments.last) if arguments.last and not runner else None
-    chosen, kept = engine.choose(image, last, runner, arguments.resume)
+        return Wish(image, service)
+    last = canonical(arguments.last) if arguments.last and service == "web" else None
+    chosen, kept = engine.choose(image, last, service, arguments.resume)
     # what an inventory asks for and does not get is not what it asked for before
-    return Wish(chosen, runner, None if arguments.resume else image, kept)
+    return Wish(chosen, service, None if arguments.resume else image, kept)
+
+
+def followers(engine: Engine, images: Mapping[str, str]) -> list[Wish]:
+    """Services that run another one's image, which is the recorded one, or one of `images`."""
+    record, found = engine.server.record(), []
+    for name, told in engine.settings.services.items():
+        image = images.get(told.get("follows", "")) or record.track(told["follows"]).image if told.get("follows") and not told.get("job") else ""
+        found += [Wish(image, name)] if image else []
+    return found
 
 
 def foresee(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
     """What a deploy or a rollback would do."""
     result: dict[str, Any] = {"changed": False, "current": serves(engine.server)["current"], "kept": None}
-    for one in wishes(engine, arguments):
-        if one.runner:
+    wanted = wishes(engine, arguments)
+    for one in [*wanted, *followers(engine, {one.service: one.image for one in wanted})]:
+        if one.service == "runner":
             changed = engine.server.runner_image() != one.image
-            would = {"changed": changed, "image": one.image, "kept": one.kept, "refused": engine.refusal(one.image, runner=True) if changed else ""}
-            result |= {"changed": result["changed"] or would["changed"], "runner": would}
+            would = {"changed": changed, "image": one.image, "kept": one.kept, "refused": engine.refusal(one.image, service="runner") if changed else ""}
         else:
-            result |= preview(engine, one.image) | {"kept": one.kept}
+            would = preview(engine.of(one.service), one.image) | {"kept": one.kept}
+        result = merged(result, one.service, would)
+    if getattr(arguments, "inventory", False) and (gone := engine.server.gone()):
+        result |= {"changed": True, "removed": gone}
     return result
 
 
+def merged(result: dict[str, Any], service: str, done: dict[str, Any]) -> dict[str, Any]:
+    """The result with what was done for one more service: the application's at the top, the others' by name."""
+    changed = {"changed": result["changed"] or done["changed"]}
+    if service == "web":
+        return result | done | changed
+    if service == "runner":
+        return result | changed | {"runner": done}
+    return result | changed | {"services": {**result.get("services", {}), service: done}}
+
+
 def release(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
-    """A deploy or a rollback: the application first, then the runner. However it ends, what serves is published and returned."""
+    """A deploy or a rollback: the application first, then the runner and the others. However it ends, what serves is published and returned."""
     result: dict[str, Any] = {"changed": False, "kept": None}
     error: ReleaseError | None = None
     before: Record | None = None
@@ -203,8 +259,12 @@ def release(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
         engine.adopt()
         before = engine.server.record()
         for one in wishes(engine, arguments):
-            done = (engine.deploy_runner if one.runner else engine.deploy)(one.image, one.inventory) | {"kept": one.kept}
-            result = result | {"changed": result["changed"] or done["changed"], "runner": done} if one.runner else result | done
+            deploy = engine.deploy_runner if one.service == "runner" else engine.of(one.service).deploy
+            result = merged(result, one.service, deploy(one.image, one.inventory) | {"kept": one.kept})
+        for one in followers(engine, {}):
+            result = merged(result, one.service, engine.of(one.service).deploy(one.image))
+        if getattr(arguments, "inventory", False) and (gone := engine.retire()):
+            result |= {"changed": True, "removed": gone}
     except Exception as problem:  # noqa: BLE001  # whatever it is, what serves is reported
         error = as_error(problem)
     with shielded():
@@ -213,7 +273,7 @@ def release(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def ended(engine: Engine, result: dict[str, Any], error: ReleaseError | None, before: Record | None) -> dict[str, Any]:
     """What serves is remembered, published and returned. `before` is the record that the release began with."""
-    left = [part["left"] for part in (result, result.get("runner", {})) if "left" in part]
+    left = [part["left"] for part in (result, result.get("runner", {}), *result.get("services", {}).values()) if "left" in part]
     if error is None:
         try:
             Services(engine.server, say, engine.by).remember()
@@ -248,6 +308,8 @@ def perform(arguments: argparse.Namespace, server: Server) -> dict[str, Any]:
     if arguments.command == "status":
         return status(server)
     server.require_state()
+    if arguments.command == "job":
+        return jobs.run(server, arguments.name)
     if getattr(arguments, "check", False):
         return foresee(engine, arguments)
     with contextlib.ExitStack() as held:

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from quetrex_release.outcome import ReleaseError
-from quetrex_release.plan import Plan, choose, make_plan, other
-from quetrex_release.record import Record, Release, Track, repository
+from quetrex_release.plan import Plan, Way, choose, make_plan, other
+from quetrex_release.record import COLOURS, Record, Release, Track, repository
 from quetrex_release.server import BASE, STOPPED, Server
 from quetrex_release.services import Services
 from quetrex_release.steps import Step, Walk
@@ -23,8 +23,10 @@ from quetrex_release.store import StoreError
 BAD_ANSWERS = 3
 # A record, static files and Redis have to find room on the volume after the switch as well.
 LEAST_STATE_MB = 64
+# A service without a health check has to keep running for so long.
+SETTLE_SECONDS = 5
 # Steps that are the old colour's.
-OF_OLD = ("drain", "stop", "restore")
+OF_OLD = ("drain", "stop", "restore", "rest")
 
 
 class Engine:
@@ -39,23 +41,34 @@ class Engine:
     ) -> None:
         self.server, self.tell, self.by, self.shield = server, tell, by, shield
         self.settings = server.settings
+        self.service = server.settings.service
         self.version = ""
         # the record away from the server, as far as it is known
         self.kept: Record | None = None
 
+    def of(self, service: str) -> Engine:
+        """The same for one of the inventory's own services."""
+        return self if service == self.service else Engine(self.server.of(service), self.tell, self.by, self.shield)
+
     def plan(self, image: str) -> tuple[Plan, str]:
         """What a release of `image` would do, and the configuration it would have."""
+        if self.settings.job:
+            changed = self.server.record().track(self.service).image != image
+            return Plan(("pull", "record", "prune") if changed else (), "", None, "another image" if changed else "runs this image next"), ""
         config = self.server.config()
-        return make_plan(self.server.observe(), image, config, migrate=bool(self.settings.migrate)), config
+        way = Way(self.settings.release == "blue_green", self.settings.public, bool(self.settings.migrate))
+        return make_plan(self.server.observe(), image, config, way), config
 
     def deploy(self, image: str, inventory: str | None = None) -> dict[str, Any]:
         """Makes `image` serve; returns what was done. `inventory` is the image an inventory asked for."""
         plan, config = self.plan(image)
         self._check(plan, image)
-        walk = self._walk(lambda name: f"{name} {plan.old if name in OF_OLD else plan.colour}", plan.colour)
+        label = f"{self.service} " if self.service != "web" else ""
+        walk = self._walk(lambda name: f"{label}{name} {plan.old if name in OF_OLD else plan.colour}".strip(), plan.colour)
         steps = self._steps(plan, image, config, inventory)
-        self._go(walk, steps, {"image": image, "colour": plan.colour}, silent=not plan.changed)
-        track = self.server.record().web
+        of = {"service": self.service} if label else {}
+        self._go(walk, steps, {**of, "image": image, "colour": plan.colour}, silent=not plan.changed)
+        track = self.server.record().track(self.service)
         return {"changed": plan.changed, "reason": plan.reason, "steps": list(plan.steps), "seconds": walk.seconds, **_ends(track), **_left(walk)}
 
     def deploy_runner(self, image: str, inventory: str | None = None) -> dict[str, Any]:
@@ -64,7 +77,7 @@ class Engine:
         changed = self.server.runner_image() != image
         steps: list[Step] = []
         if changed:
-            self.permit(image, runner=True)
+            self.permit(image, "runner")
             self._check_disk()
             steps += [
                 Step("pull", partial(self.server.pull, image)),
@@ -73,32 +86,32 @@ class Engine:
         if changed or record.runner.image != image:
             release = Release("", image, "", "", self.server.now())
             steps += [
-                Step("record", partial(self._record, release, inventory, runner=True), partial(self._unrecord, record)),
-                Step("prune", partial(self._forget, image, runner=True), after=True),
+                Step("record", partial(self._record, release, inventory, "runner"), partial(self._unrecord, record)),
+                Step("prune", partial(self._forget, image, "runner"), after=True),
             ]
         elif inventory:
-            steps.append(Step("inventory", partial(self._note, inventory, runner=True), after=True))
+            steps.append(Step("inventory", partial(self._note, inventory, "runner"), after=True))
         walk = self._walk(lambda name: f"{name} runner", None)
         self._go(walk, steps, {"runner": image}, silent=not changed)
         previous = self.server.record().runner.previous
         return {"changed": changed, "image": image, "previous": previous.image if previous else None, **_left(walk)}
 
-    def rollback_image(self, runner: bool = False) -> str:
+    def rollback_image(self, service: str = "web") -> str:
         """The image before the current one."""
-        previous = self.server.record().track(runner).previous
+        previous = self.server.record().track(service).previous
         if not previous:
             raise ReleaseError("nothing_to_roll_back_to", "There is no earlier release of another image on record.")
         return previous.image
 
-    def choose(self, image: str, last: str | None, runner: bool = False, resume: bool = False) -> tuple[str, str | None]:
+    def choose(self, image: str, last: str | None, service: str = "web", resume: bool = False) -> tuple[str, str | None]:
         """The image an inventory's run has to release, and why it is another one than it asks for."""
-        return choose(self.server.record().track(runner), image, last, self.settings.known(runner), resume=resume)
+        return choose(self.server.record().track(service), image, last, self.settings.known(service), resume=resume)
 
-    def permit(self, image: str, runner: bool = False) -> None:
+    def permit(self, image: str, service: str = "web") -> None:
         """Refuses to start what is of no known repository, whoever or whatever names it."""
-        known = self.settings.known(runner)
+        known = self.settings.known(service)
         if repository(image) not in known:
-            setting = "app_release_runner_repositories" if runner else "app_release_repositories"
+            setting = {"web": "app_release_repositories", "runner": "app_release_runner_repositories"}.get(service, "app_release_service_repositories")
             names = ", ".join(sorted(known)) or "none"
             raise ReleaseError("unknown_repository", f"{image} is of none of the known repositories ({names}). Add its repository to {setting} and run site.")
 
@@ -114,7 +127,7 @@ class Engine:
         own = self.server.record()
         if self.kept is None or self.kept == Record() or self.server.own_record():
             return
-        if self.kept.continues(own) or not (own.web.history or own.runner.history):
+        if self.kept.continues(own) or not (own.web.history or own.runner.history or own.services):
             self.tell("the record of releases comes from the database")
             self.server.save_record(self.kept)
 
@@ -137,7 +150,8 @@ class Engine:
         if store is None:
             return None
         try:
-            return Record.parse(store.fetch()).of(self.settings.known(runner=False), self.settings.known(runner=True))
+            known = {name: self.settings.known(name) for name in self.settings.services}
+            return Record.parse(store.fetch()).of(self.settings.known("web"), self.settings.known("runner"), known)
         except StoreError as error:
             self.tell(f"the record in the database cannot be read: {error}")
         except (ValueError, RecursionError) as error:
@@ -149,18 +163,27 @@ class Engine:
         for name in BASE:
             if self.server.health(f"platform-{name}") in STOPPED:
                 self.server.docker("start", f"platform-{name}", check=False)
-        current = self.server.record().web.current
+        found = self.ensure_recorded()
+        others = {name: self.of(name).ensure_recorded() for name, told in self.settings.services.items() if not told.get("job")}
+        changed = found["changed"] or any(one["changed"] for one in others.values())
+        return {**found, "changed": changed, **({"services": others} if others else {})}
+
+    def ensure_recorded(self) -> dict[str, Any]:
+        """The recorded colour of this service runs, and visitors are led to it."""
+        current = self.server.record().track(self.service).current
         if not current:
             return {"changed": False, "reason": "nothing was released yet"}
         colour = current.colour
+        if colour not in COLOURS:
+            return {"changed": False, "reason": "a job, which runs at its times"}
         found = self.server.container(colour)
         if found is None:
-            self.permit(current.image)
+            self.permit(current.image, self.service)
             self.server.pull(current.image)
             self.server.start(colour, current.image, self.server.config())
         elif not found.running:
-            self.server.docker("start", f"platform-web-{colour}")
-        moved = self.server.serving() != colour
+            self.server.docker("start", self.server.name(colour))
+        moved = self.settings.public and self.server.serving() != colour
         if moved:
             self.tell(f"a release was interrupted: visitors go back to {colour}")
             self.server.audit({"at": self.server.now(), "by": self.by, "image": current.image, "colour": colour, "outcome": "undone_at_boot"})
@@ -169,6 +192,17 @@ class Engine:
         if left and left.running and not moved:
             self.server.stop(other(colour))
         return {"changed": moved or found is None or not found.running, "colour": colour}
+
+    def retire(self) -> list[str]:
+        """Services that have left the inventory are stopped and removed. Their folders on the volume stay."""
+        gone = self.server.gone()
+        for name in gone:
+            self.tell(f"{name} is removed; what it kept stays in {self.settings.state_dir}/services/{name}")
+            self.server.remove_service(name)
+            self.server.audit({"at": self.server.now(), "by": self.by, "service": name, "outcome": "removed"})
+        if gone:
+            self.server.save_record(self.server.record().without(gone))
+        return gone
 
     # One release
 
@@ -201,6 +235,7 @@ class Engine:
             Step("restore", partial(self._lead, plan.old)),
             Step("pull", partial(server.pull, image)),
             Step("migrate", partial(self._migrate, plan, image, config)),
+            Step("rest", partial(self._stop, plan.old), partial(self._wake, plan.old)),
             Step("start", partial(server.start, plan.colour, image, config), partial(server.remove, plan.colour)),
             Step("gate", partial(self._gate, plan.colour)),
             Step("preview", partial(self._preview, plan.colour)),
@@ -208,7 +243,7 @@ class Engine:
             Step("switch", partial(server.point, plan.colour), partial(self._switch_back, plan)),
             Step("reload", server.reload),
             Step("verify", partial(self._verify, plan.colour)),
-            Step("record", partial(self._record_web, plan.colour, image, config, inventory), partial(self._unrecord, server.record())),
+            Step("record", partial(self._record_colour, plan.colour, image, config, inventory), partial(self._unrecord, server.record())),
             Step("drain", self._drain, after=True),
             Step("stop", partial(self._stop, plan.old), after=True),
             Step("prune", partial(self._prune, image), after=True),
@@ -216,14 +251,17 @@ class Engine:
         table = {step.name: step for step in steps}
         found = [table[name] for name in plan.steps]
         if inventory and "record" not in plan.steps:
-            found.append(Step("inventory", partial(self._note, inventory), after=True))
+            found.append(Step("inventory", partial(self._note, inventory, self.service), after=True))
         return found
 
     def _check(self, plan: Plan, image: str) -> None:
         """Refuses before anything is touched; the new colour runs beside the old one for a while."""
-        if "start" not in plan.steps:
+        if not plan.steps or ("start" not in plan.steps and not self.settings.job):
             return
-        self.permit(image)
+        self.permit(image, self.service)
+        if "rest" in plan.steps or self.settings.job:
+            self._check_disk()
+            return
         used = self.server.used_mb(plan.old) if plan.old else 0
         memory, needed = self.server.memory_mb(), max(self.settings.least_memory_mb, used)
         if memory < needed:
@@ -240,13 +278,13 @@ class Engine:
         if state < LEAST_STATE_MB:
             raise ReleaseError("not_enough_disk", f"{state} MB are free in {self.settings.state_dir}, {LEAST_STATE_MB} MB are needed.")
 
-    def refusal(self, image: str, plan: Plan | None = None, *, runner: bool = False) -> str:
+    def refusal(self, image: str, plan: Plan | None = None, *, service: str = "web") -> str:
         """Why this would be refused now; empty when it would not."""
         try:
             if plan:
                 self._check(plan, image)
             else:
-                self.permit(image, runner)
+                self.permit(image, service)
                 self._check_disk()
         except ReleaseError as error:
             return str(error)
@@ -276,16 +314,20 @@ class Engine:
 
     def _gate(self, colour: str) -> None:
         """Healthy for Docker and several good answers in a row, within a deadline; at once over when the container dies."""
-        deadline, good = self.server.clock() + self.settings.gate_seconds, 0
+        began, good = self.server.clock(), 0
+        deadline, settled = began + self.settings.gate_seconds, began + (0 if self.settings.health else SETTLE_SECONDS)
         last = "no answer"
         while True:
             found = self.server.container(colour)
             if found is None or not found.running or found.restarts:
                 raise ReleaseError("exited", f"The new container ({colour}) ended instead of serving.")
-            status, self.version = self.server.direct(colour)
+            if self.settings.public:
+                status, self.version = self.server.direct(colour)
+                last = f"HTTP {status}" if status else "no answer"
+            else:  # Docker alone asks what has no address of its own
+                status, last = (200, "healthy") if found.healthy else (0, "not healthy")
             good = good + 1 if status == 200 else 0
-            last = f"HTTP {status}" if status else "no answer"
-            if good >= self.settings.gate_successes and found.healthy:
+            if good >= self.settings.gate_successes and found.healthy and self.server.clock() >= settled:
                 return
             if self.server.clock() >= deadline:
                 raise ReleaseError("never_healthy", f"The new container ({colour}) was not healthy within {self.settings.gate_seconds} s; last: {last}.")
@@ -307,12 +349,18 @@ class Engine:
 
     def _verify(self, colour: str) -> None:
         """The new colour answers through nginx, several times in a row."""
+        if not self.settings.verified:
+            return
+        own = not self.settings.verify_path
         wanted = f"{self.settings.addresses[colour]}:{self.settings.port}"
         deadline, good, bad = self.server.clock() + self.settings.verify_seconds, 0, 0
         while good < self.settings.gate_successes:
-            status, self.version, upstream = self.server.through_nginx()
-            good = good + 1 if (status, upstream) == (200, wanted) else 0
-            bad = bad + 1 if upstream == wanted and status != 200 else 0
+            status, version, upstream = self.server.through_nginx()
+            self.version = version if own else self.version
+            # a path that is not the health check's may want more than a GET
+            well = status == 200 or (not own and 0 < status < 500)
+            good = good + 1 if well and upstream == wanted else 0
+            bad = bad + 1 if upstream == wanted and not well else 0
             if bad >= BAD_ANSWERS or self.server.clock() >= deadline:
                 raise ReleaseError("broken_through_nginx", f"Healthy by itself, but through nginx: HTTP {status} from {upstream or 'nobody'}, wanted {wanted}.")
             self.server.wait(0.2)
@@ -327,40 +375,47 @@ class Engine:
         if colour:
             self.server.stop(colour)
 
+    def _wake(self, colour: str | None) -> None:
+        """What was stopped for a release that failed runs again."""
+        if colour:
+            self.tell(f"back to {colour}")
+            self.server.docker("start", self.server.name(colour))
+
     # The record
 
-    def _record_web(self, colour: str, image: str, config: str, inventory: str | None) -> None:
-        self._record(Release(colour, image, config, self.version, self.server.now()), inventory)
+    def _record_colour(self, colour: str, image: str, config: str, inventory: str | None) -> None:
+        self._record(Release(colour, image, config, self.version, self.server.now()), inventory, self.service)
 
-    def _record(self, release: Release, inventory: str | None, runner: bool = False) -> None:
+    def _record(self, release: Release, inventory: str | None, service: str) -> None:
         record = self.server.record()
-        track = record.track(runner).add(release)
-        self.server.save_record(record.having(replace(track, inventory=inventory or track.inventory), runner))
+        track = record.track(service).add(release)
+        self.server.save_record(record.having(replace(track, inventory=inventory or track.inventory), service))
 
     def _unrecord(self, before: Record) -> None:
         """A record that was written before its step failed says what does not serve."""
         if self.server.record() != before:
             self.server.save_record(before)
 
-    def _note(self, inventory: str, runner: bool = False) -> None:
+    def _note(self, inventory: str, service: str) -> None:
         """Keeps what the inventory asked for, so that a later deploy is known to be later."""
         record = self.server.record()
-        track = record.track(runner)
+        track = record.track(service)
         if track.inventory != inventory:
-            self.server.save_record(record.having(replace(track, inventory=inventory), runner))
+            self.server.save_record(record.having(replace(track, inventory=inventory), service))
 
     def _prune(self, image: str) -> None:
         """By label and digest: what neither serves nor is needed for a rollback. Nothing of anybody else's, nothing by age."""
-        for name in self.server.strays():
+        for name in self.server.strays() if not self.settings.job else ():
             self.server.remove_container(name)
-        self._forget(image)
-        self.server.prune_static(self.server.record().web.kept(self.settings.keep_releases))
+        self._forget(image, self.service)
+        if self.service == "web":
+            self.server.prune_static(self.server.record().web.kept(self.settings.keep_releases))
 
-    def _forget(self, image: str, runner: bool = False) -> None:
-        """Images of this one's repository that nobody needs; the application and the runner may share one."""
+    def _forget(self, image: str, service: str) -> None:
+        """Images of this one's repository that nobody needs; services may share one."""
         number, record = self.settings.keep_releases, self.server.record()
-        kept = {*record.web.kept(number), *record.runner.kept(number)}
-        for gone in record.track(runner).to_forget(number, self.server.images_of({repository(image)})):
+        kept = {name for track in (record.web, record.runner, *record.services.values()) for name in track.kept(number)}
+        for gone in record.track(service).to_forget(number, self.server.images_of({repository(image)})):
             if gone not in kept:
                 self.server.forget(gone)
 

@@ -13,23 +13,33 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from quetrex_release.__main__ import main
 from quetrex_release.record import DIGEST, repository
 
 PROGRAM = "/usr/local/sbin/platform-deploy"
-HELP = "Allowed: deploy [--check] [<web@sha256:…>] [--runner <runner@sha256:…>] | rollback [--runner] [--check] | status"
+HELP = (
+    "Allowed: deploy [--check] [<web@sha256:…>] [--runner <runner@sha256:…>] | deploy [--check] --service <name>=<image@sha256:…> | "
+    "rollback [--runner | --service <name>] [--check] | status"
+)
 
 
 class Refused(Exception):
     """Not one of the allowed commands."""
 
 
-def judge(words: Sequence[str], web: Sequence[str], runner: Sequence[str]) -> list[str]:
-    """The arguments of quetrex-release, when the words are one of the allowed commands."""
+def judge(words: Sequence[str], web: Sequence[str], runner: Sequence[str], services: Mapping[str, Sequence[str]] | None = None) -> list[str]:
+    """The arguments of quetrex-release, when the words are one of the allowed commands. `services`: repositories by name."""
+    others = services or {}
     match list(words):
+        case ["rollback", "--service", name] | ["rollback", "--service", name, "--check"] if name in others:
+            return list(words)
+        case ["deploy", "--check", "--service", text] | ["deploy", "--service", text]:
+            name, _sign, image = text.partition("=")
+            known(image, others.get(name, ()))
+            return list(words)
         case ["status"] | ["rollback"] | ["rollback", "--check"] | ["rollback", "--runner"] | ["rollback", "--runner", "--check"]:
             return list(words)
         case ["deploy", "--check", *rest] | ["deploy", *rest]:
@@ -62,7 +72,8 @@ def run(argv: Sequence[str], asked: str) -> int:
     if (marker := Path(PROGRAM + ".json")).exists():
         stack = Path(json.loads(marker.read_text())["stack"])
     told = json.loads((stack / "release.json").read_text())
-    return main(["--stack", str(stack), "--json", "--alone", *judge(argv, told["repositories"], told.get("runner_repositories", []))])
+    words = judge(argv, told["repositories"], told.get("runner_repositories", []), told.get("service_repositories", {}))
+    return main(["--stack", str(stack), "--json", "--alone", *words])
 
 
 if __name__ == "__main__":

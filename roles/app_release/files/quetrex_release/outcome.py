@@ -16,7 +16,8 @@ class Outcome(Enum):
     locked = 3, "Nothing was changed."
     refused = 4, "Nothing was changed."
     unclean = 5, "The release serves; cleaning up failed. Run the same command again."
-    partly = 6, "The application's release serves; the runner's failed, and the runner from before runs."
+    partly = 6, "The application's release serves; the runner's or another service's failed, and what ran there before runs."
+    job_failed = 8, "Nothing that serves was changed."
     unknown = 7, "Going back failed as well: look at `quetrex-release status` and `docker ps` on the server."
 
     @property

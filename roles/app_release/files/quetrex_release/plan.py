@@ -61,7 +61,19 @@ def other(colour: str | None) -> str:
     return COLOURS[1] if colour == COLOURS[0] else COLOURS[0]
 
 
-def make_plan(observed: Observed, image: str, config: str, *, migrate: bool = False) -> Plan:
+@dataclass(frozen=True)
+class Way:
+    """How a service is released: `beside` what serves, or after it was stopped; `public`: nginx leads visitors to it."""
+
+    beside: bool = True
+    public: bool = True
+    migrate: bool = False
+
+
+BLUE_GREEN = Way()
+
+
+def make_plan(observed: Observed, image: str, config: str, way: Way = BLUE_GREEN) -> Plan:
     """The steps to have `image` with `config` serve.
 
     An interrupted release shows as an upstream that is not the recorded colour: it is finished when it is what is wanted
@@ -74,16 +86,22 @@ def make_plan(observed: Observed, image: str, config: str, *, migrate: bool = Fa
         if wanted:
             return Plan(("switch", "reload", "verify", "record", "drain", "stop"), serving, other(serving), "an interrupted release is finished")
         if recorded and observed.container(recorded).running:
-            return _release(observed, recorded, ("restore",), "an interrupted release is undone first", migrate)
+            return _release(observed, recorded, ("restore",), "an interrupted release is undone first", way)
     if wanted and serving:
         left = observed.container(other(serving)).running
-        return Plan(("drain", "stop") if left else (), serving, other(serving), "the old colour still runs" if left else "this release serves")
-    return _release(observed, serving, (), _reason(now, image, config) if serving else "first release", migrate)
+        last = ("drain", "stop") if way.public else ("stop",)
+        return Plan(last if left else (), serving, other(serving), "the old colour still runs" if left else "this release serves")
+    return _release(observed, serving, (), _reason(now, image, config) if serving else "first release", way)
 
 
-def _release(observed: Observed, serving: str | None, first: tuple[str, ...], reason: str, migrate: bool) -> Plan:
+def _release(observed: Observed, serving: str | None, first: tuple[str, ...], reason: str, way: Way) -> Plan:
     target = other(serving)
-    fetch = ("pull", "migrate") if migrate else ("pull",)
+    fetch = ("pull", "migrate") if way.migrate else ("pull",)
+    if not way.beside:
+        # also of a container that was stopped already: its undo starts it again
+        rest = ("rest",) if serving and serving in observed.containers else ()
+        lead = ("preview", "switch", "reload", "verify") if way.public else ()
+        return Plan((*first, *fetch, *rest, "start", "gate", *lead, "record", "prune"), target, serving, reason)
     last = ("drain", "stop") if serving and observed.container(serving).running else ()
     return Plan((*first, *fetch, "start", "gate", "preview", "keep", "switch", "reload", "verify", "record", *last, "prune"), target, serving, reason)
 

@@ -15,6 +15,7 @@ HISTORY = 50
 DIGEST = re.compile(r"[a-z0-9][a-z0-9.:_/-]*@sha256:[0-9a-f]{64}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 LONGEST = 400
+MOST_SERVICES = 100
 
 
 class RecordError(ValueError):
@@ -130,6 +131,8 @@ class Record:
     web: Track = field(default_factory=Track)
     runner: Track = field(default_factory=Track)
     serial: int = 0
+    # of the inventory's own services, by name
+    services: Mapping[str, Track] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, found: object) -> Record:
@@ -142,27 +145,38 @@ class Record:
         web, own = Track.parse(found, COLOURS), Track.parse(runner, ("",))
         # a record from before serials were counted
         serial = found.get("serial", len(web.history) + len(own.history))
+        others = found.get("services") or {}
+        if not isinstance(others, Mapping) or len(others) > MOST_SERVICES or not all(isinstance(value, Mapping) for value in others.values()):
+            raise RecordError("the services' part is no mapping of tracks, or too long")
         if not isinstance(serial, int) or isinstance(serial, bool) or not 0 <= serial < 2**53:
             raise RecordError("the serial is no number")
-        return cls(web, own, serial)
+        return cls(web, own, serial, {str(name)[:LONGEST]: Track.parse(value, (*COLOURS, "")) for name, value in others.items()})
 
     def plain(self) -> dict[str, Any]:
         """The same as JSON knows it."""
-        return {"schema": 2, "serial": self.serial, **self.web.plain(), "runner": self.runner.plain()}
+        others = {"services": {name: track.plain() for name, track in self.services.items()}} if self.services else {}
+        return {"schema": 2, "serial": self.serial, **self.web.plain(), "runner": self.runner.plain(), **others}
 
-    def track(self, runner: bool) -> Track:
-        """The application's part, or the runner's."""
-        return self.runner if runner else self.web
+    def track(self, service: str) -> Track:
+        """The part of one service; an empty one if nothing of it was released."""
+        return {"web": self.web, "runner": self.runner}.get(service) or self.services.get(service, Track())
 
-    def having(self, track: Track, runner: bool) -> Record:
+    def having(self, track: Track, service: str) -> Record:
         """The next record, with another part."""
-        return Record(self.web if runner else track, track if runner else self.runner, self.serial + 1)
+        parts = {service: track} if service in ("web", "runner") else {"services": {**self.services, service: track}}
+        return replace(self, serial=self.serial + 1, **parts)
 
-    def of(self, web: Collection[str], runner: Collection[str]) -> Record:
-        """Without releases from repositories other than these; refused when one of them serves."""
-        return replace(self, web=self.web.of(web, "the application's"), runner=self.runner.of(runner, "the runner's"))
+    def without(self, services: Collection[str]) -> Record:
+        """The next record, without services that are gone."""
+        return replace(self, serial=self.serial + 1, services={name: track for name, track in self.services.items() if name not in services})
+
+    def of(self, web: Collection[str], runner: Collection[str], services: Mapping[str, Collection[str]] | None = None) -> Record:
+        """Without releases from repositories other than these; refused when one of them serves. Services that nobody knows are left out."""
+        known = services or {}
+        others = {name: track.of(known[name], f"{name}'s") for name, track in self.services.items() if name in known}
+        return replace(self, web=self.web.of(web, "the application's"), runner=self.runner.of(runner, "the runner's"), services=others)
 
     def continues(self, earlier: Record) -> bool:
         """Whether this record tells of everything that the other one says serves, and of something later."""
-        pairs = ((self.web, earlier.web), (self.runner, earlier.runner))
+        pairs = ((self.web, earlier.web), (self.runner, earlier.runner), *((self.track(name), track) for name, track in earlier.services.items()))
         return self.serial > earlier.serial and all(before.current is None or before.current in later.history for later, before in pairs)

@@ -16,14 +16,15 @@ import ssl
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from quetrex_release.outcome import ReleaseError
 from quetrex_release.plan import Container, Observed, config_hash
-from quetrex_release.record import COLOURS, Record, canonical
+from quetrex_release.record import COLOURS, Record, canonical, repository
 from quetrex_release.store import Store
 
 NGINX = "platform-nginx"
@@ -33,12 +34,14 @@ BASE = ("redis", "runner", "nginx")
 FILES = ("compose.yml", ".env", "redis/redis.conf", "redis/users.acl", "runner/config.yml", "env/runner.env", "nginx/nginx.conf")
 IMAGES_KEPT = 2
 MIGRATION = "platform-migration"
+TIMED_OUT = 124
 STOPPED = ("exited", "created", "dead")
 # Serves while the other one is exchanged; a container of `compose run`, which `compose up` leaves alone.
 BRIDGE = "platform-nginx-bridge"
 PREVIEW_PORT = 8086
 # nginx starts its new workers and only then tells the old ones; a busy machine takes a moment for that.
 RELOAD_SECONDS = 15
+UNITS, JOB = Path("/etc/systemd/system"), "platform-job-"
 # What has to be mounted, and what is.
 FSTAB, MOUNTS = Path("/etc/fstab"), Path("/proc/self/mountinfo")
 
@@ -68,6 +71,21 @@ class Settings:
     known_runner_repositories: tuple[str, ...] = ()
     migrate: tuple[str, ...] = ()
     migrate_seconds: int = 600
+    # the service these are of: the web application, or one of the inventory's own
+    service: str = "web"
+    release: str = "blue_green"
+    public: bool = True
+    health: str = "http"
+    job: bool = False
+    follows: str = ""
+    image: str = ""
+    # what nginx is asked for after the switch, when that is not the health path; not at all where all of it wants a token
+    verify_path: str = ""
+    verified: bool = True
+    stop_seconds: int = 30
+    timeout: int = 3600
+    services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    service_repositories: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Settings:
@@ -76,11 +94,23 @@ class Settings:
         known = {name: value for name, value in (stack | release).items() if name in cls.__dataclass_fields__}
         return cls(**known | {"project_dir": Path(known["project_dir"]), "state_dir": Path(known["state_dir"])})
 
-    def known(self, runner: bool) -> frozenset[str]:
+    def of(self, service: str) -> Settings:
+        """The settings of one of the inventory's own services."""
+        if service == "web":
+            return self
+        told = {name: value for name, value in self.services[service].items() if name in self.__dataclass_fields__}
+        return changed(self, **{"static_path": "", "static_prefix": "", "migrate": (), **told, "service": service})
+
+    def known(self, service: str) -> frozenset[str]:
         """Repositories whose images may be started: the inventory's and those of the deploy key."""
-        if runner:
+        if service == "runner":
             return frozenset((*self.known_runner_repositories, *self.runner_repositories))
-        return frozenset((*self.known_repositories, *self.repositories))
+        if service == "web":
+            return frozenset((*self.known_repositories, *self.repositories))
+        told = self.services[service]
+        if told.get("follows"):
+            return self.known(told["follows"])
+        return frozenset((repository(told["image"]), *self.service_repositories.get(service, ())))
 
 
 class Server:
@@ -88,12 +118,20 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.upstream = settings.project_dir / "nginx" / "upstream" / "web.conf"
+        self.upstream = settings.project_dir / "nginx" / "upstream" / f"{settings.service}.conf"
         self.record_file = settings.state_dir / "releases.json"
         self.audit_file = settings.state_dir / "releases.log"
         self.static = settings.state_dir / "static"
         # on the system's disk: the last serial that this server wrote, whatever volume is mounted
         self.serial_file = settings.project_dir / "release-serial"
+
+    def of(self, service: str) -> Server:
+        """The same server, for the releases of one of the inventory's own services."""
+        return Server(self.settings.of(service))
+
+    def name(self, colour: str) -> str:
+        """The name of a colour's container."""
+        return f"platform-{self.settings.service}-{colour}"
 
     # Docker
 
@@ -115,7 +153,7 @@ class Server:
 
     def container(self, colour: str) -> Container | None:
         """A colour's container, or None."""
-        text = self.docker("container", "ls", "--all", "--quiet", "--filter", f"name=^platform-web-{colour}$").strip()
+        text = self.docker("container", "ls", "--all", "--quiet", "--filter", f"name=^{self.name(colour)}$").strip()
         if not text:
             return None
         found = json.loads(self.docker("container", "inspect", "--format", "{{json .}}", text))
@@ -124,21 +162,22 @@ class Server:
             image=canonical(config["Image"]),
             config=(config.get("Labels") or {}).get("platform.config", ""),
             running=bool(state["Running"]) and not state.get("Restarting"),
-            healthy=state.get("Health", {}).get("Status") == "healthy",
+            healthy=state.get("Health", {}).get("Status") == "healthy" if self.settings.health else bool(state["Running"]),
             restarts=int(found.get("RestartCount", 0)),
         )
 
     def observe(self) -> Observed:
         """The state a plan is made from."""
         containers = {colour: found for colour in COLOURS if (found := self.container(colour))}
-        current = self.record().web.current
+        current = self.record().track(self.settings.service).current
         return Observed(self.serving(), current.colour if current else None, containers)
 
     def config(self) -> str:
         """Identity of the configuration a colour would be started with now."""
-        services = json.loads(self.compose("config", "--format", "json"))["services"]
+        service = json.loads(self.compose("config", "--format", "json"))["services"][f"{self.settings.service}-{COLOURS[0]}"]
         folder = self.settings.project_dir / "web"
-        return config_hash(services[f"web-{COLOURS[0]}"], *(path.read_bytes() for path in sorted(folder.glob("*")) if path.is_file()))
+        reads = self.settings.service == "web" or any(str(mount.get("source", "")).startswith(f"{folder}/") for mount in service.get("volumes") or [])
+        return config_hash(service, *(path.read_bytes() for path in sorted(folder.glob("*")) if path.is_file() and reads))
 
     def pull(self, image: str) -> None:
         """Fetches the image unless it is here."""
@@ -148,20 +187,23 @@ class Server:
 
     def start(self, colour: str, image: str, config: str) -> None:
         """Starts one colour and nothing else; a stopped container of the same image and configuration is used again."""
-        env = {f"WEB_{colour.upper()}_IMAGE": image, "WEB_CONFIG_HASH": config}
-        self.compose("up", "--detach", "--no-deps", "--no-build", f"web-{colour}", env=env)
+        self.compose("up", "--detach", "--no-deps", "--no-build", f"{self.settings.service}-{colour}", env=self._chosen(colour, image, config))
+
+    def _chosen(self, colour: str, image: str, config: str) -> dict[str, str]:
+        word = self.settings.service.upper().replace("-", "_")
+        return {f"{word}_{colour.upper()}_IMAGE": image, f"{word}_CONFIG_HASH": config}
 
     def stop(self, colour: str) -> None:
         """Stops a colour and keeps it for a rollback."""
-        self.docker("stop", "--time", "30", f"platform-web-{colour}", check=False)
+        self.docker("stop", "--time", str(self.settings.stop_seconds), self.name(colour), check=False)
 
     def remove(self, colour: str) -> None:
         """Takes a failed colour away."""
-        self.docker("rm", "--force", f"platform-web-{colour}", check=False)
+        self.docker("rm", "--force", self.name(colour), check=False)
 
     def logs(self, colour: str) -> str:
         """The last lines a colour said."""
-        return self.docker("logs", "--tail", "25", f"platform-web-{colour}", check=False).strip()
+        return self.docker("logs", "--tail", "25", self.name(colour), check=False).strip()
 
     def forget(self, image: str) -> None:
         """Removes an image, unless a container still needs it."""
@@ -173,9 +215,37 @@ class Server:
         return sorted({line for line in lines if line.partition("@")[0] in repositories and line.partition("@")[2].startswith("sha256:")})
 
     def strays(self) -> list[str]:
-        """Containers with the application's label that are neither of the two colours: of older versions, or half made."""
-        names = self.docker("container", "ls", "--all", "--filter", "label=platform.part=web", "--format", "{{.Names}}", check=False).split()
-        return [name for name in names if name not in {f"platform-web-{colour}" for colour in COLOURS}]
+        """Containers with the service's label that are neither of the two colours: of older versions, or half made."""
+        label = "platform.part=web" if self.settings.service == "web" else f"platform.service={self.settings.service}"
+        names = self.docker("container", "ls", "--all", "--filter", f"label={label}", "--format", "{{.Names}}", check=False).split()
+        return [name for name in names if name not in {self.name(colour) for colour in COLOURS}]
+
+    def gone(self) -> list[str]:
+        """Services that have something here, and are none of the inventory's any more."""
+        told = '{{.Label "platform.service"}}'
+        found = set(self.docker("container", "ls", "--all", "--filter", "label=platform.service", "--format", told, check=False).split())
+        found |= {path.name.removeprefix(JOB).removesuffix(".timer") for path in UNITS.glob(f"{JOB}*.timer")}
+        found |= set(self.record().services)
+        return sorted(found - set(self.settings.services))
+
+    def remove_service(self, name: str) -> None:
+        """Its containers, network, timer and secrets go; its folders on the volume stay."""
+        timer = UNITS / f"{JOB}{name}.timer"
+        if timer.exists():
+            self._systemctl("disable", "--now", timer.name)
+        label = ("--filter", f"label=platform.service={name}")
+        for container in self.docker("container", "ls", "--all", *label, "--format", "{{.Names}}", check=False).split():
+            self.docker("stop", container, check=False)
+            self.docker("rm", "--force", container, check=False)
+        for path in (timer, timer.with_suffix(".service")):
+            path.unlink(missing_ok=True)
+        self._systemctl("daemon-reload")
+        self.docker("network", "rm", f"platform_{name}", check=False)
+        for path in (self.settings.project_dir / "env" / f"{name}.env", self.settings.project_dir / "nginx" / "upstream" / f"{name}.conf"):
+            path.unlink(missing_ok=True)
+
+    def _systemctl(self, *words: str) -> None:
+        subprocess.run(["systemctl", "--quiet", *words], capture_output=True, check=False, timeout=60)
 
     def remove_container(self, name: str) -> None:
         """Takes a container away."""
@@ -193,14 +263,31 @@ class Server:
     def migrate(self, colour: str, image: str, config: str) -> None:
         """Runs the application's own migrations in a container of the new image, beside the one that serves."""
         self.docker("rm", "--force", MIGRATION, check=False)
-        env = {f"WEB_{colour.upper()}_IMAGE": image, "WEB_CONFIG_HASH": config}
+        env = self._chosen(colour, image, config)
         words = ("compose", "--project-directory", str(self.settings.project_dir), "--profile", "release", "run", "--rm", "--no-deps", "--no-TTY")
+        name = f"{self.settings.service}-{colour}"
         try:
-            self.docker(*words, "--name", MIGRATION, f"web-{colour}", *self.settings.migrate, env=env, timeout=self.settings.migrate_seconds)
+            self.docker(*words, "--name", MIGRATION, name, *self.settings.migrate, env=env, timeout=self.settings.migrate_seconds)
         except ReleaseError as error:
             raise ReleaseError("migration_failed", "The migrations of the new image failed; nothing was switched.", str(error)) from error
         finally:
             self.docker("rm", "--force", MIGRATION, check=False)
+
+    def run_job(self, image: str) -> int:
+        """Exit code of one run of a job, whose output is ours."""
+        name = f"platform-{self.settings.service}"
+        self.docker("rm", "--force", name, check=False)  # of a run that was killed
+        self.pull(image)
+        words = ["docker", "--config", str(self.settings.project_dir / "docker"), "compose", "--project-directory", str(self.settings.project_dir)]
+        words += ["--profile", "release", "run", "--rm", "--no-deps", "--no-TTY", "--name", name, self.settings.service]
+        env = {**os.environ, f"{self.settings.service.upper().replace('-', '_')}_IMAGE": image}
+        try:
+            return subprocess.run(words, env=env, stdin=subprocess.DEVNULL, check=False, timeout=self.settings.timeout).returncode
+        except subprocess.TimeoutExpired:
+            return TIMED_OUT
+        finally:
+            self.docker("stop", name, check=False)
+            self.docker("rm", "--force", name, check=False)
 
     def label(self, container: str, name: str) -> str:
         """A container's label, empty without container or label."""
@@ -221,7 +308,7 @@ class Server:
         scratch = self.static / ".new"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
-        said = self.docker("cp", f"platform-web-{colour}:{self.settings.static_path}/.", str(scratch), check=False)
+        said = self.docker("cp", f"{self.name(colour)}:{self.settings.static_path}/.", str(scratch), check=False)
         names = [str(path.relative_to(scratch)) for path in scratch.rglob("*") if path.is_file() and not path.is_symlink()]
         if not names and said.strip():
             return  # an application without such files
@@ -392,7 +479,10 @@ class Server:
     # nginx
 
     def serving(self) -> str | None:
-        """The colour in nginx's upstream file."""
+        """The colour in nginx's upstream file; of a service that nginx does not know, the recorded one if it is there."""
+        if not self.settings.public:
+            current = self.record().track(self.settings.service).current
+            return current.colour if current and self.container(current.colour) else None
         with contextlib.suppress(FileNotFoundError):
             match = re.search(r"server ([0-9.]+):", self.upstream.read_text())
             return next((colour for colour, address in self.settings.addresses.items() if match and address == match.group(1)), None)
@@ -435,12 +525,16 @@ class Server:
     def preview(self, colour: str) -> tuple[int, str]:
         """Status and version of a colour through nginx, on the listener that only the server itself reaches."""
         connection = http.client.HTTPConnection("127.0.0.1", PREVIEW_PORT, timeout=5)
-        return ask(connection, self.settings.health_path, {"Host": self.settings.server_name, "X-Colour": colour})[:2]
+        return ask(connection, self.settings.health_path, {"Host": self.settings.server_name, "X-Colour": self.candidate(colour)})[:2]
+
+    def candidate(self, colour: str) -> str:
+        """A colour's name on that listener."""
+        return colour if self.settings.service == "web" else f"{self.settings.service}-{colour}"
 
     def through_nginx(self) -> tuple[int, str, str]:
         """Status, version and answering address as a visitor would get them."""
         name = self.settings.server_name
-        return ask(_Named("127.0.0.1", name), self.settings.health_path, {"Host": name})
+        return ask(_Named("127.0.0.1", name), self.settings.verify_path or self.settings.health_path, {"Host": name})
 
     # State
 
@@ -494,7 +588,7 @@ class Server:
 
     def used_mb(self, colour: str) -> int:
         """Memory a colour really uses, without what the kernel would give up; 0 when that cannot be told."""
-        text = self.docker("container", "inspect", "--format", "{{.State.Pid}}", f"platform-web-{colour}", check=False).strip()
+        text = self.docker("container", "inspect", "--format", "{{.State.Pid}}", self.name(colour), check=False).strip()
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{text if text.isdigit() else 0}/cgroup").read_text().splitlines():
                 _number, controllers, place = line.split(":", 2)

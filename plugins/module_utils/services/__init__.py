@@ -1,0 +1,4 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The services of a stack as an inventory describes them: the model, and what reads it."""

@@ -1,0 +1,336 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Releases of the inventory's own services: a worker that follows the web application, a second application, a job, and one that is gone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
+
+from quetrex_release import __main__ as program
+from quetrex_release import server as server_module
+from quetrex_release.forced import Refused, judge
+from quetrex_release.outcome import ReleaseError
+from quetrex_release.plan import Container, Observed, Way, make_plan
+from quetrex_release.record import Record
+from quetrex_release.server import Server, Settings
+from quetrex_release.store import Store
+
+WEB, ADMIN = "registry.example.com/app/web", "registry.example.com/app/admin"
+
+
+def image(number: int, name: str = WEB) -> str:
+    return f"{name}@sha256:{number:064x}"
+
+
+PRIVATE = {"release": "replace", "job": False, "image": "", "public": False, "health": "tcp"}
+SERVICES: dict[str, dict[str, Any]] = {
+    "worker": PRIVATE | {"follows": "web"},
+    "admin": PRIVATE
+    | {
+        "release": "blue_green", "follows": "", "image": image(1, ADMIN), "public": True, "health": "http", "health_path": "/h", "port": 3000,
+        "addresses": {"blue": "172.30.77.11", "green": "172.30.77.12"}, "server_name": "admin.x.test",
+    },
+    "nightly": PRIVATE | {"follows": "web", "job": True, "health": ""},
+}  # fmt: skip
+
+
+class Shelf(Server):
+    """A server whose containers are a table that all services share. `sick` names containers that never get healthy."""
+
+    def __init__(self, settings: Settings, shared: Shelf | None = None) -> None:
+        super().__init__(settings)
+        self.containers: dict[str, Container] = shared.containers if shared else {}
+        self.sick: set[str] = shared.sick if shared else set()
+        self.did: list[str] = shared.did if shared else []
+        self.time = 0.0
+        self.ends = shared.ends if shared else [0]
+
+    def of(self, service: str) -> Server:
+        return Shelf(self.settings.of(service), self)
+
+    @property
+    def store(self) -> Store | None:
+        return None
+
+    def docker(self, *words: str, env: dict[str, str] | None = None, check: bool = True, timeout: float = 600) -> str:
+        self.did.append(" ".join(words))
+        if words[0] == "start":
+            self.containers[words[1]] = replace(self.containers[words[1]], running=True, healthy=True)
+        if words[:2] == ("container", "ls"):
+            return "\n".join(name.removeprefix("platform-").rpartition("-")[0] for name in self.containers if "-web-" not in name)
+        return ""
+
+    def config(self) -> str:
+        return "c"
+
+    def container(self, colour: str) -> Container | None:
+        return self.containers.get(self.name(colour))
+
+    def pull(self, image: str) -> None:
+        self.did.append(f"pull {image}")
+
+    def start(self, colour: str, image: str, config: str) -> None:
+        self.did.append(f"up {self.name(colour)}")
+        well = image not in self.sick
+        self.containers[self.name(colour)] = Container(image, config, running=True, healthy=well)
+
+    def stop(self, colour: str) -> None:
+        self.did.append(f"stop {self.name(colour)}")
+        if self.name(colour) in self.containers:
+            self.containers[self.name(colour)] = replace(self.containers[self.name(colour)], running=False, healthy=False)
+
+    def remove(self, colour: str) -> None:
+        self.containers.pop(self.name(colour), None)
+
+    def remove_service(self, name: str) -> None:
+        self.did.append(f"gone {name}")
+        for one in [one for one in self.containers if one.startswith(f"platform-{name}-")]:
+            del self.containers[one]
+
+    def run_job(self, image: str) -> int:
+        self.did.append(f"run {image}")
+        return self.ends[0]
+
+    def reload(self) -> None:
+        self.did.append("reload")
+
+    def direct(self, colour: str) -> tuple[int, str]:
+        return (200 if self.containers[self.name(colour)].healthy else 500), "1"
+
+    def preview(self, colour: str) -> tuple[int, str]:
+        return 200, "1"
+
+    def through_nginx(self) -> tuple[int, str, str]:
+        return 200, "1", f"{self.settings.addresses[self.serving() or 'blue']}:3000"
+
+    def draining(self) -> int:
+        return 0
+
+    def keep_static(self, colour: str, image: str) -> None:
+        self.did.append(f"static of {self.settings.service}")
+
+    def strays(self) -> list[str]:
+        return []
+
+    def images_of(self, repositories: set[str]) -> list[str]:
+        return []
+
+    def memory_mb(self) -> int:
+        return 10_000
+
+    def disk_mb(self) -> int:
+        return 10_000
+
+    def state_mb(self) -> int:
+        return 10_000
+
+    def used_mb(self, colour: str) -> int:
+        return 0
+
+    def runner_image(self) -> str:
+        return ""
+
+    def good_is_current(self) -> bool:
+        return True
+
+    def wait(self, seconds: float) -> None:
+        self.time += seconds
+
+    def clock(self) -> float:
+        return self.time
+
+
+@pytest.fixture(name="shelf")
+def _shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """Everything was released once by a run of the inventory's."""
+    for name in ("stack/nginx", "state", "units"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("FSTAB", "MOUNTS"):
+        monkeypatch.setattr(server_module, name, tmp_path / name)
+    monkeypatch.setattr(server_module, "UNITS", tmp_path / "units")
+    settings = Settings(
+        project_dir=tmp_path / "stack", state_dir=tmp_path / "state", addresses={"blue": "172.30.0.11", "green": "172.30.0.12"}, port=3000,
+        health_path="/", server_name="x.test", drain_seconds=5, repositories=(WEB,), services=dict(SERVICES),
+    )  # fmt: skip
+    made = Shelf(settings)
+    assert run(made, "deploy", "--inventory", image(1), "--service", f"admin={image(1, ADMIN)}")[0] == 0
+    made.did.clear()
+    return made
+
+
+def run(shelf: Shelf, *words: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and answer of the program on this server."""
+    with pytest.MonkeyPatch.context() as patch:
+        said: list[str] = []
+        patch.setattr(program.Settings, "read", lambda folder: shelf.settings)
+        patch.setattr(program, "Server", lambda settings: shelf)
+        patch.setattr(program.signal, "signal", lambda number, handler: None)
+        patch.setattr("builtins.print", lambda *text, **more: said.append(str(text[0])) if not more else None)
+        code = program.main(["--json", *words])
+    return code, json.loads(said[-1])
+
+
+def running(shelf: Shelf, service: str) -> dict[str, str]:
+    """Colour -> image of what runs of a service."""
+    return {name.rpartition("-")[2]: one.image for name, one in shelf.containers.items() if name.startswith(f"platform-{service}-") and one.running}
+
+
+def test_everything_was_released(shelf: Shelf) -> None:
+    """The worker has the application's image; the second application has its own line to nginx."""
+    assert running(shelf, "worker") == {"blue": image(1)}
+    assert running(shelf, "admin") == {"blue": image(1, ADMIN)}
+    assert (shelf.settings.project_dir / "nginx/upstream/admin.conf").read_text() == "server 172.30.77.11:3000 max_fails=0;\n"
+    assert shelf.record().services["worker"].image == image(1)
+
+
+def test_the_same_again_changes_nothing(shelf: Shelf) -> None:
+    code, result = run(shelf, "deploy", "--inventory", image(1), "--service", f"admin={image(1, ADMIN)}")
+    assert (code, result["changed"], result["services"]["worker"]["changed"]) == (0, False, False)
+
+
+def test_a_worker_follows_a_release_and_a_rollback(shelf: Shelf) -> None:
+    """After the application serves; the old worker has ended by then, and is kept."""
+    code, result = run(shelf, "deploy", image(2))
+    assert (code, result["current"]["image"]) == (0, image(2))
+    assert running(shelf, "worker") == {"green": image(2)}
+    at = shelf.did.index
+    assert at("stop platform-worker-blue") < at("up platform-worker-green")
+    assert at("up platform-web-green") < at("up platform-worker-green")
+    assert run(shelf, "rollback")[0] == 0
+    assert running(shelf, "worker") == {"blue": image(1)}
+
+
+def test_a_sick_worker_gives_way_to_the_old_one(shelf: Shelf) -> None:
+    """The application's release stays; the answer says so."""
+    shelf.sick.add(image(2))
+    shelf.containers["platform-web-green"] = Container(image(2), "c", running=True, healthy=True)
+    shelf.start = lambda colour, image, config: shelf.containers.update({shelf.name(colour): Container(image, config, running=True, healthy=True)})  # type: ignore[method-assign]
+    code, result = run(shelf, "deploy", image(2))
+    assert (code, result["outcome"]) == (6, "partly"), result
+    assert result["current"]["image"] == image(2)
+    assert running(shelf, "worker") == {"blue": image(1)}
+    assert shelf.record().services["worker"].image == image(1)
+
+
+def test_a_second_application_by_name(shelf: Shelf) -> None:
+    """Released and rolled back; the first one is left alone."""
+    code, result = run(shelf, "deploy", "--service", f"admin={image(2, ADMIN)}")
+    assert (code, result["services"]["admin"]["changed"], result["changed"]) == (0, True, True)
+    assert running(shelf, "admin") == {"green": image(2, ADMIN)}
+    assert running(shelf, "web") == {"blue": image(1)}
+    assert "static of admin" in shelf.did
+    assert run(shelf, "rollback", "--service", "admin")[0] == 0
+    assert running(shelf, "admin") == {"blue": image(1, ADMIN)}
+
+
+def test_beforehand(shelf: Shelf) -> None:
+    """A deploy in check mode says what the worker would do, and does nothing."""
+    _code, result = run(shelf, "deploy", "--check", image(2))
+    assert result["services"]["worker"]["steps"] == ["pull", "rest", "start", "gate", "record", "prune"]
+    assert shelf.did == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["deploy", "--service", f"wroker={image(2)}"], "unknown_service"),
+        (["deploy", "--service", f"worker={image(2)}"], "follows"),
+        (["rollback", "--service", "worker"], "follows"),
+        (["deploy", "--service", f"admin={image(2)}"], "unknown_repository"),
+        (["deploy", "--service", "admin=latest"], "not_a_digest"),
+        (["job", "worker"], "unknown_service"),
+    ],
+)
+def test_refused(shelf: Shelf, words: list[str], code: str) -> None:
+    """Nothing is begun."""
+    status, result = run(shelf, *words)
+    assert (status, result["failure"]["code"]) == (4, code), result
+    assert not [line for line in shelf.did if line.startswith(("pull", "up"))]
+
+
+def test_after_a_reboot(shelf: Shelf) -> None:
+    """What was recorded runs again, and nothing else; visitors of an interrupted release go back."""
+    shelf.containers["platform-worker-blue"] = replace(shelf.containers["platform-worker-blue"], running=False)
+    shelf.of("admin").point("green")
+    assert run(shelf, "ensure")[0] == 0
+    assert running(shelf, "worker") == {"blue": image(1)}
+    assert shelf.of("admin").serving() == "blue"
+
+
+def test_a_job_runs_what_was_released_last(shelf: Shelf) -> None:
+    run(shelf, "deploy", image(2))
+    code, result = run(shelf, "job", "nightly")
+    assert (code, result["image"]) == (0, image(2))
+    assert shelf.did[-1] == f"run {image(2)}"
+    assert run(shelf, "status")[1]["services"]["nightly"]["last"]["code"] == 0
+
+
+def test_a_job_that_fails_says_so(shelf: Shelf) -> None:
+    """By its exit code, which makes its unit a failed one."""
+    shelf.ends[0] = 3
+    code, result = run(shelf, "job", "nightly")
+    assert (code, result["outcome"]) == (8, "job_failed")
+    assert "exit code 3" in result["msg"]
+    assert run(shelf, "status")[1]["services"]["nightly"]["last"]["code"] == 3
+
+
+def test_one_run_of_a_job_at_a_time(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    again: list[int] = []
+    monkeypatch.setattr(Shelf, "run_job", lambda self, image: again.append(run(shelf, "job", "nightly")[0]) or 0)
+    assert run(shelf, "job", "nightly")[0] == 0
+    assert again == [3]
+
+
+def test_a_service_that_left_the_inventory_goes(shelf: Shelf) -> None:
+    """Its folder on the volume stays, and is named; a deploy between two runs of site removes nothing."""
+    del shelf.settings.services["worker"]
+    run(shelf, "deploy", image(2))
+    assert running(shelf, "worker")
+    code, result = run(shelf, "deploy", "--inventory", image(2), "--service", f"admin={image(1, ADMIN)}")
+    assert (code, result["removed"], result["changed"]) == (0, ["worker"], True)
+    assert not running(shelf, "worker")
+    assert "worker" not in shelf.record().services
+    assert "removed" not in run(shelf, "deploy", "--inventory", image(2), "--service", f"admin={image(1, ADMIN)}")[1]
+
+
+def test_the_record_survives_its_writing(shelf: Shelf) -> None:
+    record = shelf.record()
+    assert Record.parse(json.loads(json.dumps(record.plain()))) == record
+    foreign = record.of({WEB}, set(), {"worker": {WEB}})
+    assert set(foreign.services) == {"worker"}, "what no inventory knows is left out"
+
+
+def test_an_interrupted_replacement_is_finished() -> None:
+    """Killed between the stop of the old one and the record of the new one."""
+    seen = Observed("blue", "blue", {"blue": Container(image(1), "c"), "green": Container(image(2), "c", running=True, healthy=True)})
+    plan = make_plan(seen, image(2), "c", Way(beside=False, public=False))
+    assert (plan.colour, plan.steps) == ("green", ("pull", "rest", "start", "gate", "record", "prune"))
+
+
+def test_what_the_deploy_key_may_ask_for() -> None:
+    """A service by name, and an image of its repository alone."""
+    services = {"admin": [ADMIN]}
+    for words in (["deploy", "--service", f"admin={image(2, ADMIN)}"], ["rollback", "--service", "admin", "--check"]):
+        assert judge(words, [WEB], [], services) == words
+    for words in (
+        ["deploy", "--service", f"admin={image(2)}"],
+        ["deploy", "--service", f"other={image(2, ADMIN)}"],
+        ["rollback", "--service", "other"],
+        ["job", "x"],
+    ):
+        with pytest.raises(Refused):
+            judge(words, [WEB], [], services)
+
+
+def test_no_service_of_an_unknown_name() -> None:
+    with pytest.raises(ReleaseError, match="platform_services"):
+        program.own_image(["x"], {})
