@@ -288,7 +288,7 @@ def parse(given: t.Any, domain: str = "", own_names: t.Iterable[str] = ()) -> tu
         return (), ["is no mapping; write a service an entry, its name first"]
     services, wrong = [], []
     for name, entry in given.items():
-        if entry is None:  # what an inventory further out has, and this one has not
+        if entry is None and name not in BUILT_IN:  # what an inventory further out has, and this one has not
             continue
         made, problems = _service(str(name), entry)
         services += [made] if made else []
@@ -299,7 +299,7 @@ def parse(given: t.Any, domain: str = "", own_names: t.Iterable[str] = ()) -> tu
 
 def _service(name: str, entry: t.Any) -> tuple[Service | None, list[str]]:
     if name in BUILT_IN:
-        return None, [f"is the platform's own; its settings are app_stack_{name}_* and app_stack_limits"]
+        return None, [f"is the platform's own, neither described nor removed here; its settings are app_stack_{name}_* and app_stack_limits"]
     if not re.fullmatch(NAME, name) or name.endswith(("-blue", "-green")):
         return None, ["use at most 12 small letters, digits and - as a name, beginning with a letter, and no colour at the end; a network is named after it"]
     if not isinstance(entry, t.Mapping):

@@ -101,6 +101,12 @@ def test_names(name: str) -> None:
     assert len(wrong(**{name: WORKER})) == 1
 
 
+def test_the_platforms_own_are_not_removed_here() -> None:
+    """An entry that is null means nothing to them, so it is refused rather than ignored."""
+    (line,) = wrong(runner=None)
+    assert "the platform's own" in line
+
+
 def test_a_circle_has_no_first_service() -> None:
     found = wrong(a={**WORKER, "depends_on": ["b"]}, b={**WORKER, "depends_on": ["c"]}, c={**WORKER, "depends_on": ["a"]})
     assert [line for line in found if "circle" in line], found
