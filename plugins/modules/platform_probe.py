@@ -25,7 +25,7 @@ options:
     description: File with the certificates to trust instead of the system's.
     type: path
   version:
-    description: The version that C(/api/health) has to name; any when empty.
+    description: The version that O(health_path) has to name; any when empty.
     type: str
     default: ""
   redirected:
@@ -33,6 +33,11 @@ options:
     type: list
     elements: str
     default: []
+  health_path:
+    description: The path of the application's health page.
+    type: str
+    default: /api/health
+    version_added: "1.1.0"
   services:
     description: Further addresses that have to answer, by name. One that ends with a slash may answer anything but an error of the server.
     type: dict
@@ -110,6 +115,7 @@ def main() -> None:
         "ca_path": {"type": "path"},
         "version": {"type": "str", "default": ""},
         "redirected": {"type": "list", "elements": "str", "default": []},
+        "health_path": {"type": "str", "default": "/api/health"},
         "services": {"type": "dict", "default": {}},
         "origins": {"type": "list", "elements": "str", "default": []},
         "open_ports": {"type": "list", "elements": "int", "default": [22]},

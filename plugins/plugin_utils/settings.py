@@ -288,6 +288,7 @@ SETTINGS: dict[str, Setting] = {
     "platform_supabase_foreign_networks": Setting(one_of("refuse", "keep", "remove")),
     "platform_app_environment": Setting(all_of(environment, no_secret, not_reserved)),
     "platform_app_secrets": Setting(all_of(secret_environment, not_public, not_reserved)),
+    "platform_web_health_path": Setting(matches(r"/[A-Za-z0-9_.~/-]*", "write the path of the application's health page, for example /api/health")),
     # judged as a whole in wrong_values, a line a problem
     "platform_services": Setting(lambda _value: None),
     "platform_uptime_provider": Setting(one_of("uptimerobot", "betterstack")),

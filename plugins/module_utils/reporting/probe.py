@@ -36,6 +36,7 @@ class Probe(t.NamedTuple):
     version: str = ""
     redirected: tuple[str, ...] = ()
     services: t.Mapping[str, str] = {}
+    health_path: str = "/api/health"
     origins: tuple[str, ...] = ()
     open_ports: tuple[int, ...] = (22,)
     ports: tuple[int, ...] = PORTS
@@ -62,7 +63,7 @@ def checks(probe: Probe) -> list[Check]:
     page = Expected((503,), {**HEADERS, **closed}) if probe.maintenance else Expected(headers=HEADERS)
     found = [
         Check("the maintenance page" if probe.maintenance else "the page", f"{site}/", page),
-        Check("the API", f"{site}/api/health", Expected(body_json=wanted), excused=probe.maintenance),
+        Check("the API", f"{site}{probe.health_path}", Expected(body_json=wanted), excused=probe.maintenance),
         Check("the runner", f"{site}/runner/health", Expected(), excused=probe.maintenance),
         Check("the redirect to HTTPS", f"http://{probe.domain}/", Expected((301,), {"location": f"^https://{re.escape(probe.domain)}/"})),
         Check("the refusal of TLS 1.1", f"{site}/", Expected(refused=True), "1.1"),
@@ -113,7 +114,7 @@ def _cache(probe: Probe, page: Answer | None, asker: Asker) -> list[Json]:
                     "detail": f"edge says {observed[-1] or 'nothing'}",
                 }
             )
-        kept = [state for state in (status("/api/health") for _attempt in range(2)) if state in ("HIT", "MISS", "EXPIRED", "STALE")]
+        kept = [state for state in (status(probe.health_path) for _attempt in range(2)) if state in ("HIT", "MISS", "EXPIRED", "STALE")]
         found.append({"name": "no cache for the API", "ok": not kept, "detail": f"edge says {kept[0]}" if kept else ""})
     except ProbeError as error:
         found.append({"name": "the cache", "ok": False, "detail": str(error)})

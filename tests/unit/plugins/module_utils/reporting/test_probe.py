@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.quetrex.platform.plugins.module_utils.http_probe import Answer, ProbeError, Question
-from ansible_collections.quetrex.platform.plugins.module_utils.reporting.probe import Probe, look
+from ansible_collections.quetrex.platform.plugins.module_utils.reporting.probe import Probe, checks, look
 
 GOOD = {
     "strict-transport-security": "max-age=31536000", "x-content-type-options": "nosniff", "x-frame-options": "DENY", "referrer-policy": "no-referrer",
@@ -84,3 +84,13 @@ def test_a_platform_in_maintenance_shows_its_maintenance_page() -> None:
     assert bad(probe(maintenance=True)) == ["the maintenance page", "TLS 1.2"], "visitors get in"
     assert bad(probe(closed=True)) == ["the page", "TLS 1.2"], "no server says so"
     assert [check["name"] for check in probe(maintenance=True, closed=True)["checks"] if check.get("excused")] == ["the API", "the runner"]
+
+
+def test_health_page_and_services_are_the_inventorys() -> None:
+    """A page of another framework, and whatever else is public: a health page answers 200, a path may want more than a GET."""
+    probe = Probe("example.com", health_path="/up", services={"admin": "https://admin.example.com/healthz", "api": "https://example.com/v2/"})
+    found = {one.url: one.expected.status for one in checks(probe)}
+    assert "https://example.com/api/health" not in found
+    assert found["https://example.com/up"] == found["https://admin.example.com/healthz"] == (200,)
+    assert 405 in found["https://example.com/v2/"]
+    assert 502 not in found["https://example.com/v2/"]
