@@ -188,6 +188,21 @@ def _pasted(source: str, own: Mapping[str, Any]) -> Iterator[str]:
                 yield from _unwritten(node, own)
 
 
+def inline(root: Path, exempt: frozenset[str]) -> list[str]:
+    """Programs of a shell that stand in a role's variables or tasks, where shellcheck does not read them. An option may be a program."""
+    found = []
+    for path in yaml_files(root):
+        where = path.relative_to(root)
+        if where.parts[0] != "roles" or where.parts[1] in exempt or where.parts[2] not in ("vars", "tasks", "handlers"):
+            continue
+        for program in _programs(read(path)):
+            parsed = tree(program)
+            parts = [node for output in parsed.find_all(nodes.Output) for node in output.nodes] if parsed else []
+            given = len(parts) == 1 and (_is_file_of_the_role(parts[0]) or (isinstance(parts[0], nodes.Name) and parts[0].name in PROGRAMS))
+            found += [] if given else [f"{where}: a program of a shell, {' '.join(program.split())[:40]!r}; put it into a file of the role"]
+    return sorted(set(found))
+
+
 def _is_file_of_the_role(node: nodes.Node) -> bool:
     """`lookup('ansible.builtin.file', 'reload.sh')`: a program of the role that stands in a file of its own, where shellcheck reads it."""
     if not (isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name) and node.node.name == "lookup"):

@@ -74,6 +74,24 @@ def spec_equals_defaults(role: Path) -> list[str]:
     ]
 
 
+SHOWN_LATER = frozenset({"app_stack", "app_release"})
+"""Roles whose files and activations still stand in their variables."""
+
+
+def vars_are_data(role: Path) -> list[str]:
+    """What a role writes and runs stands in its tasks; its variables are values."""
+    if role.name in SHOWN_LATER:
+        return []
+    found = set()
+    for path in sorted((role / "vars").glob("*.yml")):
+        for mapping in _mappings(read_yaml(path)):
+            acts = {"command", "activate", "validate", "check"} & {str(key) for key in mapping if isinstance(mapping[key], (str, list))}
+            found |= {f"{role.name}: vars/{path.name} has {', '.join(sorted(acts))}; what is run stands in the tasks"} if {"command"} & acts else set()
+            if "path" in mapping and {"content", "settings"} & set(mapping):
+                found.add(f"{role.name}: vars/{path.name} has the file {mapping['path']}; what is written stands in the tasks")
+    return sorted(found)
+
+
 def results(role: Path) -> set[str]:
     """Names that the README gives as results for plays and roles after this one."""
     readme = role / "README.md"
@@ -164,6 +182,7 @@ ROLE_RULES: list[Rule] = [
     readme_examples_are_complete,
     spec_equals_defaults,
     names_carry_the_role,
+    vars_are_data,
     results_are_documented,
     readme_has_an_example,
     shared_settings_only_in_defaults,
@@ -359,6 +378,15 @@ def truths_of_words(root: Path) -> list[str]:
     from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import kinds
 
     return expressions.untyped(root, kinds() | {name: str(option.get("type", "str")) for role in roles(root) for name, option in options(role).items()})
+
+
+INLINE = SHOWN_LATER | {"docker_engine"}
+"""Other words in docker_engine's program would restart the engine of every server that runs."""
+
+
+def inline_programs(root: Path) -> list[str]:
+    """Shell programs of roles are files, which shellcheck reads."""
+    return expressions.inline(root, INLINE)
 
 
 def pasted_words(root: Path) -> list[str]:
@@ -608,6 +636,7 @@ TREE_RULES: list[Rule] = [
     paths_not_expanded,
     truths_of_words,
     pasted_words,
+    inline_programs,
     pasted_values,
     versions_agree,
     secrets,

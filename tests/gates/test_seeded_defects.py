@@ -228,6 +228,8 @@ def test_a_good_role_and_module_pass(tmp_path: Path) -> None:
             },
             "seeded_depth",
         ),
+        (rules.vars_are_data, {"roles/seeded/vars/main.yml": "---\n__seeded_run: [{command: [ls], paths: []}]\n"}, "what is run"),
+        (rules.vars_are_data, {"roles/seeded/vars/main.yml": "---\n__seeded_files: [{path: /etc/x, content: y}]\n"}, "the file /etc/x"),
         (rules.readme_has_an_example, {"roles/seeded/README.md": "# seeded\n\nSomething is seeded.\n"}, "no example"),
         (rules.results_are_documented, {"roles/seeded/vars/main.yml": "---\nseeded_size: 1\n"}, "seeded_size is set and is no result"),
         (
@@ -266,6 +268,7 @@ def test_module_defect(rule: rules.Rule, module: str, says: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("rule", "files", "says"),
     [
+        (rules.inline_programs, {"roles/seeded/vars/main.yml": "---\n__seeded_list: [sh, -c, ls /]\n"}, "vars/main.yml: a program of a shell, 'ls /'"),
         (
             rules.private_names_of_others,
             {**ROLE, "playbooks/seed.yml": "---\n- hosts: all\n  tasks:\n    - ansible.builtin.debug: {var: __seeded_size}\n"},

@@ -5,7 +5,7 @@
 #
 # sh -c ready.sh STACK_DIR STATE_DIR: whether this server can be switched to maintenance. Changes nothing.
 set -eu
-if ! grep -q /srv/maintenance/ "$0/nginx/nginx.conf"; then
+if ! grep -qs /srv/maintenance/ "$0/nginx/nginx.conf"; then
   echo "nginx on this server does not know the maintenance page yet: run site first" >&2
   exit 1
 fi

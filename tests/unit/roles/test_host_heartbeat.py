@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-from lab import rendering
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "host_heartbeat"
 NAMES = ["plain", "with a blank", "it's", 'a "quote"', "$(touch pwned)", "a;touch pwned", "-n", "a\\b", "line\nend", "*"]
@@ -28,13 +25,20 @@ def test_sums_of_files_with_any_name(tmp_path: Path, watched: str) -> None:
     folder.mkdir()
     for name in NAMES:
         (folder / name).write_text(name)
-    given: dict[str, Any] = {"host_heartbeat_watched_files": [str(folder)] if watched == "whole folder" else [str(folder / name) for name in NAMES]}
-    taken = shell(rendering.value(ROLE, "__host_heartbeat_sum", given), tmp_path)
-    assert (taken.returncode, taken.stderr) == (0, "")
-    assert len(taken.stdout.splitlines()) == len(NAMES)
     sums = tmp_path / "sums"
-    sums.write_text(taken.stdout)
+    words = [str(sums), *([str(folder)] if watched == "whole folder" else [str(folder / name) for name in NAMES])]
+
+    def program(action: str) -> subprocess.CompletedProcess[str]:
+        text = (ROLE / "files" / "sums.sh").read_text()
+        return subprocess.run(["sh", "-c", text, action, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert program("check").returncode != 0, "nothing was taken yet"
+    taken = program("set")
+    assert (taken.returncode, taken.stderr) == (0, "")
+    assert len(sums.read_text().splitlines()) == len(NAMES)
+    assert program("check").returncode == 0
     assert shell(f"sha256sum --check --quiet {sums}", tmp_path).returncode == 0
     (folder / "it's").write_text("another")
     assert shell(f"sha256sum --check --quiet {sums}", tmp_path).stdout.count("FAILED") == 1
+    assert program("check").returncode != 0
     assert not list(tmp_path.rglob("pwned"))

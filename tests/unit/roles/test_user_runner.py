@@ -17,8 +17,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab import rendering
-
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "user_runner"
 
 
@@ -31,7 +29,8 @@ def test_no_account_has_the_containers_number() -> None:
 def test_a_workspace_changes_hands_once(tmp_path: Path) -> None:
     """With all that is in it, and nothing that a link in it names; the check that comes first finds a run that was cut short."""
     workspace, outside = tmp_path / "work space", tmp_path / "outside"
-    step = rendering.value(ROLE, "__user_runner_activate", {"user_runner_workspace": str(workspace), "user_runner_uid": "70001"})[0]
+    program = ["sh", "-c", (ROLE / "files" / "workspace.sh").read_text()]
+    step = {action: [*program, action, str(workspace), "70001"] for action in ("check", "set")}
 
     def ready() -> bool:
         return subprocess.run(step["check"], capture_output=True, check=False).returncode == 0
@@ -43,7 +42,7 @@ def test_a_workspace_changes_hands_once(tmp_path: Path) -> None:
     (workspace / "link").symlink_to(outside)
     subprocess.run(["chown", "-Rh", "1000:1000", str(workspace)], check=True)
     assert not ready()
-    subprocess.run(step["command"], check=True)
+    subprocess.run(step["set"], check=True)
     assert ready()
     assert {path.lstat().st_uid for path in [workspace, *workspace.rglob("*")]} == {70001}
     assert (outside.stat().st_uid, workspace.stat().st_mode & 0o777) == (0, 0o750)
