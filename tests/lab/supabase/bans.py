@@ -81,7 +81,7 @@ def main(log: str) -> None:
             *lines, rest = (rest + file.read()).split("\n")
             for address in counter.bans(lines, time.monotonic()):
                 run("nft", "add", "element", "inet", "bans", _SETS[6 if ":" in address else 4], f"{{ {address} }}")
-            time.sleep(0.05)
+            time.sleep(0.2)
 
 
 if __name__ == "__main__":
