@@ -93,6 +93,14 @@ _VIOLATIONS = Violations(ROOT / ".lab")
 NEEDS = {"postgres": {"clusters", "cluster"}, "play": {"playbook", "player"}, "lab": {"world"}}
 """What a test needs, by the fixtures it uses, directly or through others."""
 
+STARTED = {
+    **dict.fromkeys(("ansible", "ansible-doc", "ansible-galaxy", "ansible-inventory", "ansible-playbook"), "play"),
+    **dict.fromkeys(("initdb", "postgres", "pgbouncer"), "postgres"),
+    **dict.fromkeys(("nginx", "redis-server", "restic"), "service"),
+    **dict.fromkeys(("chromium", "chromium-headless-shell"), "browser"),
+}
+"""The mark of a test that starts a program; `make check` finds those that lack it."""
+
 PLAYED = ("plugins", "roles", "playbooks", "inventories", "examples", "tests/lab", "tests/conftest.py", "ansible.cfg", *PINS)
 """What a playbook run of a unit test can see beside the test."""
 
@@ -241,6 +249,28 @@ def same_umask() -> Iterator[None]:
     """What a test makes of the process's umask would decide about the files of all later ones."""
     yield
     assert os.umask(_UMASK) == _UMASK, "the test changed the umask of its process"
+
+
+_SEEN_STARTING = set[str]()
+
+
+def _watch(event: str, details: tuple[Any, ...]) -> None:
+    if event == "subprocess.Popen":
+        words = details[1] if isinstance(details[1], (list, tuple)) else [details[1]]
+        _SEEN_STARTING.update(Path(os.fsdecode(word)).name for word in words if isinstance(word, (str, bytes, os.PathLike)))
+
+
+if os.environ.get("TEST_QUICK"):
+    sys.addaudithook(_watch)
+
+
+@pytest.fixture(autouse=True)
+def marked_by_what_it_starts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What starts a program that takes seconds is marked, so that `make check` leaves it out."""
+    _SEEN_STARTING.clear()
+    yield
+    marks = {STARTED[name] for name in _SEEN_STARTING & STARTED.keys()}
+    assert [mark for mark in sorted(marks) if not request.node.get_closest_marker(mark)] == [], "mark the test, or its file (docs/testing.md)"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -263,10 +263,10 @@ def unknown_roles(root: Path) -> list[str]:
 def private_names_of_others(root: Path) -> list[str]:
     """`__<role>_*` belongs to that role alone; what others read is a result in its README."""
     names = sorted((role.name for role in roles(root)), key=len, reverse=True)
-    private = re.compile(rf"(?<!\w)__({'|'.join(names)})_\w+") if names else None
+    private = re.compile(rf"(?<!\w)__({'|'.join(names) or '(?!)'})_\w+")
     patterns = ("roles/*/*/**/*.yml", "roles/*/*/**/*.j2", "playbooks/**/*.yml", "molecule/**/*.yml", "examples/**/*.yml")
     found = []
-    for path in sorted({path for pattern in patterns for path in root.glob(pattern)}) if private else []:
+    for path in sorted({path for pattern in patterns for path in root.glob(pattern)}):
         where = path.relative_to(root)
         own = where.parts[1] if where.parts[0] == "roles" else ""
         used = {match[0] for match in private.finditer(path.read_text()) if match[1] != own}

@@ -29,7 +29,7 @@ SOURCE_GATES = [
     pytest.param(kit.ruff_format, marks=pytest.mark.quick, id="ruff_format"),
     pytest.param(kit.yamllint, marks=pytest.mark.quick, id="yamllint"),
     pytest.param(kit.shellcheck, marks=[inputs(), pytest.mark.quick], id="shellcheck"),
-    pytest.param(kit.changelog, marks=pytest.mark.quick, id="changelog"),
+    pytest.param(kit.changelog, marks=[inputs("changelogs", "galaxy.yml", "plugins", *KIT), pytest.mark.quick], id="changelog"),
     pytest.param(kit.workflows, marks=inputs("examples/github", ".github", "tests/gates/actionlint", *KIT), id="workflows"),
 ]
 

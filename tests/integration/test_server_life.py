@@ -233,7 +233,7 @@ def test_failed_first_boot(life: Life) -> None:
     """A first boot that failed is told and can be taken away."""
     before = life.state
     shared = life.platform.play("destroy", "-e", "platform_environment=broken")
-    assert (shared.code != 0, "also has the host key of quetrex-lab-app" in " ".join(shared.output.split())) == (True, True), shared.explain()
+    assert (shared.code != 0, "is of platform=quetrex,environment=lab" in " ".join(shared.output.split())) == (True, True), shared.explain()
     broken = ["-e", "platform_environment=broken", "-e", f"platform_state_dir={Path(life.facts['state_dir']).with_name('state-of-broken')}"]
     booted = life.run(*broken, "-e", '{"hetzner_server_packages": ["no-such-package-anywhere"], "hetzner_server_delete_protection": true}')
     words = " ".join(booted.output.split())

@@ -94,11 +94,11 @@ class ManagementServer:
 
 @pytest.fixture
 def management(tmp_path: Path, clusters: Callable[[Privileges], Cluster], monkeypatch: pytest.MonkeyPatch) -> Iterator[ManagementServer]:
-    from ansible_collections.quetrex.platform.plugins.module_utils.api import client
+    from ansible_collections.quetrex.platform.plugins.module_utils.api import client, policy
 
     made = ManagementServer(tmp_path, clusters("new"))
 
-    class Waiting(client.Clock):
+    class Waiting(policy.Clock):
         def now(self) -> float:
             return made.now
 

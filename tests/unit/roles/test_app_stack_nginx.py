@@ -41,7 +41,7 @@ from lab import pki, rendering
 from lab.stack import files
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-pytestmark = [pytest.mark.skipif(NGINX is None, reason="needs nginx")]
+pytestmark = [pytest.mark.service, pytest.mark.skipif(NGINX is None, reason="needs nginx")]
 NAME = "example.com"
 # what the machine's own nginx may be too old for, and is about neither headers nor limits
 NEWER = re.compile(r"^ *(http2 on|keepalive_min_timeout \w+);\n", re.MULTILINE)

@@ -20,7 +20,7 @@ TEMPLATE = Path(__file__).resolve().parents[3] / "roles" / "app_stack" / "templa
 PASSWORD = "it's p@ss/word#1"
 Ask = Callable[..., str]
 
-pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server on this machine")
+pytestmark = [pytest.mark.service, pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server on this machine")]
 
 
 @contextlib.contextmanager

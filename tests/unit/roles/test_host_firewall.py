@@ -20,7 +20,7 @@ from lab import rendering
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "host_firewall"
 READY = os.geteuid() == 0 and all(shutil.which(name, path="/usr/sbin:/sbin:/usr/bin:/bin") for name in ("ip", "nft"))
-pytestmark = [pytest.mark.skipif(not READY, reason="needs root, ip and nft")]
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(not READY, reason="needs root, ip and nft")]
 SHARED = {"platform_edge_cidrs": ["192.0.2.0/24"], "platform_ssh_cidrs": ["203.0.113.0/24"]}
 # Place -> its network; the server is .1 in each, what is there .10.
 PLACES = {"br-runner": "172.30.2", "br-web": "172.30.0", "docker0": "172.17.0", "outside": "203.0.113"}

@@ -34,6 +34,7 @@ from lab import offsite
 from lab.process import until
 
 PROGRAM = Path(__file__).parents[3] / "roles/platform_backup/files/platform-backup"
+pytestmark = pytest.mark.service
 RESTIC = shutil.which("restic") or ""
 
 # In restic's place: runs the real one, and kills it and the program that called it when the named command has left its trace in the repository.

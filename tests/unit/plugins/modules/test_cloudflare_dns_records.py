@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.module_utils.api import client
+from ansible_collections.quetrex.platform.plugins.module_utils.api import client, policy
 from lab.api.cloudflare.testing import CloudflareServer
 
 Run = Callable[..., dict[str, Any]]
@@ -59,7 +59,7 @@ def test_a_failover_comes_through_thirty_seconds_of_429(
     ids = set(cloudflare_api.zone["records"])
     slept: list[float] = []
 
-    class Healing(client.Clock):
+    class Healing(policy.Clock):
         def now(self) -> float:
             return sum(slept)
 
