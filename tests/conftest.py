@@ -267,9 +267,10 @@ if os.environ.get("TEST_QUICK"):
 @pytest.fixture(autouse=True)
 def marked_by_what_it_starts(request: pytest.FixtureRequest) -> Iterator[None]:
     """What starts a program that takes seconds is marked, so that `make check` leaves it out."""
-    _SEEN_STARTING.clear()
     yield
+    # also by fixtures of the file, which came before this one
     marks = {STARTED[name] for name in _SEEN_STARTING & STARTED.keys()}
+    _SEEN_STARTING.clear()
     assert [mark for mark in sorted(marks) if not request.node.get_closest_marker(mark)] == [], "mark the test, or its file (docs/testing.md)"
 
 

@@ -31,6 +31,9 @@ CASES: dict[str, tuple[str, list[str], str, str, set[str]]] = {
 }
 
 
+pytestmark = pytest.mark.play
+
+
 @pytest.fixture(scope="module")
 def derived(tmp_path_factory: pytest.TempPathFactory, collection_tree: Path) -> dict[str, Any]:
     """What the role's variables say in each case, from one play."""

@@ -249,6 +249,7 @@ def test_a_failure_is_an_error_with_its_reason(fleet: Fleet, effect: dict[str, A
         fleet.inventory()
 
 
+@pytest.mark.play
 @pytest.mark.parametrize("options", [{"api_endpoint": "http://127.0.0.1:9/v1", "retry_budget": 0}, {"status": ["asleep"]}])
 def test_a_failure_ends_the_command_with_no_setting_of_the_users(fleet: Fleet, collection_tree: Path, options: dict[str, Any]) -> None:
     folder = fleet.lab.root / "inventory"
@@ -370,6 +371,7 @@ def test_half_a_name_is_refused(fleet: Fleet, text: str) -> None:
         fleet.inventory()
 
 
+@pytest.mark.play
 def test_what_is_given_on_the_command_line_goes_first(fleet: Fleet, collection_tree: Path) -> None:
     fleet.order("ours", platform="quetrex", environment="other", role="app")
     settings(fleet, "{platform_name: quetrex, platform_environment: staging}")

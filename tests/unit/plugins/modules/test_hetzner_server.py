@@ -344,6 +344,7 @@ def test_a_key_that_is_none_and_a_wrong_token(hetzner: HetznerApi, run_hetzner: 
     assert "is not the address of an API" in run_hetzner("server", **WANTED, api_endpoint="ftp://x")["msg"]
 
 
+@pytest.mark.play
 def test_no_output_holds_the_token_or_the_user_data(hetzner: HetznerApi, collection_tree: Path, tmp_path: Path) -> None:
     secret = "host-key-9d2f1c"
     arguments = {**WANTED, "user_data": f"#cloud-config\n# {secret}", "api_token": hetzner.token, "api_endpoint": hetzner.url}

@@ -24,6 +24,7 @@ def run(capfd: pytest.CaptureFixture[str], path: Path, **arguments: Any) -> dict
     return result
 
 
+@pytest.mark.postgres
 def test_check_start_again_remove(capfd: pytest.CaptureFixture[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="pg") as base:
         path = Path(base) / "s"
