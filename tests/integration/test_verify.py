@@ -14,7 +14,9 @@ from xml.etree import ElementTree
 import pytest
 
 from lab import bad_day
+from lab.api.hetzner.hardware import LabHardware
 from lab.faults import Fault, injected
+from lab.machine import Machines
 from lab.platform import Platform, Run
 
 pytestmark = [pytest.mark.lab]
@@ -112,6 +114,43 @@ def test_monitors_and_heartbeat(platform: Platform) -> None:
         f"https://{platform.lab.domain}/runner/health": (60, True, True),
     }
     assert beat(platform)["ok"], reported(platform)
+
+
+@pytest.mark.long
+def test_maintenance(platform: Platform) -> None:
+    """Visitors get the maintenance page until it is switched off, through a second run of site and a restart, and verify says so without failing."""
+
+    def seen() -> list[int]:
+        path = platform.lab.path("controller", "maintenance-bypass")
+        secret = path.read_text().split()[0] if path.exists() else ""
+        return [platform.status("/"), platform.status("/api/health"), platform.status("/", "--header", f"X-Maintenance-Bypass: {secret}")]
+
+    def resting() -> set[bool]:
+        return {bool(item["paused"]) for item in json.loads(platform.lab.path("api", "monitors.json").read_text())["better"].values()}
+
+    look = platform.play("maintenance", "-e", "maintenance=on", "--check", "--diff")
+    assert (look.code, look.changed > 0, seen()[0], resting()) == (0, True, 200, {False}), look.explain()
+    try:
+        begun = platform.play("maintenance", "-e", "maintenance=on", "-e", "maintenance_reason=new schema")
+        assert (begun.code, seen(), resting()) == (0, [503, 200, 200], {True}), begun.explain()
+        assert platform.lab.path("controller", "maintenance-bypass").read_text().split()[0] not in begun.output
+        again = platform.play("maintenance", "-e", "maintenance=on")
+        assert (again.code, again.changed) == (0, 0), again.explain()
+        verdict = verify(platform)
+        assert (verdict.run.code, verdict.run.changed) == (0, 0), verdict.run.explain()
+        assert any("maintenance since" in one["what"] and one["detail"] == "new schema" for one in verdict.findings)
+        assert beat(platform)["ok"], reported(platform)
+        site = platform.play("site")
+        assert (site.code, site.changed, seen(), resting()) == (0, 0, [503, 200, 200], {True}), site.explain()
+        machines = Machines(platform.lab)
+        machines.shutdown(platform.server)
+        assert platform.eventually(lambda: not machines.running(platform.server), 60)
+        LabHardware(platform.lab).power_on(platform.server)
+        assert platform.eventually(lambda: seen() == [503, 200, 200], 90), seen()
+    finally:
+        ended = platform.play("maintenance", "-e", "maintenance=off")
+    assert (ended.code, seen(), resting()) == (0, [200, 200, 200], {False}), ended.explain()
+    assert platform.play("maintenance", "-e", "maintenance=off").changed == 0
 
 
 # What a server of the lab, which shares the machine's kernel, cannot be.
