@@ -15,6 +15,7 @@ import pytest
 from lab.supabase.cluster import SUPERUSER, Cluster, bin_dir
 
 
+@pytest.mark.postgres
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes a folder in /")
 def test_a_folder_made_later() -> None:
     """The checkout may lie below a folder of / that the machine did not have when the programs' root was made."""

@@ -103,6 +103,7 @@ def fills(place: Path, size: int, most: int) -> int | None:
     return None
 
 
+@pytest.mark.service
 @needs_root
 def test_a_full_workspace_fills_nothing_else(state: Path, tool: ModuleType) -> None:
     workspace = tool.Workspace(state, 100, OWNER)
