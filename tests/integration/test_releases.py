@@ -398,6 +398,7 @@ def workflow_step(platform: Platform, tmp_path: Path, action: str) -> None:
         "HOST": platform.server_ipv4,
         "ACTION": action,
         "WEB": images(platform)[NEW],
+        "SERVICE": "",
         "RUNNER": images(platform, "runner")[NEW],
         "RUNNER_TEMP": str(tmp_path),
         "GITHUB_STEP_SUMMARY": str(summary),

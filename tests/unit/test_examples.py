@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import ansible_collections
+import pytest
 import yaml
 
 from ansible_collections.quetrex.platform.plugins.module_utils.services.parse import READERS, parse
@@ -76,6 +79,29 @@ def test_the_execution_environment_names_tested_versions() -> None:
         places = [Path(folder, *name.split("."), "MANIFEST.json") for folder in ansible_collections.__path__]
         manifest = next(place for place in places if place.is_file())
         assert json.loads(manifest.read_text())["collection_info"]["version"] == version, name
+
+
+@pytest.mark.parametrize(
+    ("action", "service", "wanted"),
+    [
+        ("deploy", "", "deploy w@sha256:1 --runner r@sha256:2"),
+        ("deploy", "admin", "deploy --service admin=w@sha256:1"),
+        ("rollback", "", "rollback"),
+        ("rollback", "admin", "rollback --service admin"),
+        ("rollback-runner", "", "rollback --runner"),
+        ("status", "admin", "status"),
+    ],
+)
+def test_what_the_workflow_asks_for(tmp_path: Path, action: str, service: str, wanted: str) -> None:
+    """Of the deploy key, which knows these words alone."""
+    (script,) = (step["run"] for step in jobs()["release"]["steps"] if "ssh -i" in step.get("run", ""))
+    ssh = tmp_path / "ssh"
+    ssh.write_text('#!/bin/sh\nfor word; do :; done; printf %s "$word"\n')
+    ssh.chmod(0o755)
+    given = {"ACTION": action, "SERVICE": service, "WEB": "w@sha256:1", "RUNNER": "r@sha256:2", "HOST": "x", "KEY": "k", "KNOWN_HOSTS": "h"}
+    place = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "RUNNER_TEMP": str(tmp_path), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", script], env={**given, **place}, check=True, capture_output=True)
+    assert (tmp_path / "result.json").read_text() == wanted
 
 
 def services() -> str:
