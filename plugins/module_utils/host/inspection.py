@@ -302,10 +302,13 @@ def _lasts(seconds: float) -> Json:
 
 
 def releases(_run: RunProgram, places: Places) -> Json:
-    """What serves, what served before, and the last lines of the log, oldest first."""
+    """What serves, what served before, the last lines of the log, oldest first, and how each job ended last."""
     record = _json(_text(f"{places.state}/releases.json"), {})
     lines = [_json(line, {}) for line in _text(f"{places.state}/releases.log").splitlines()[-20:]]
-    return {"current": record.get("current"), "previous": record.get("previous"), "log": [line for line in lines if line]}
+    ended = {path.stem: _json(_text(str(path)), None) for path in sorted(Path(f"{places.state}/jobs").glob("*.json"))}
+    jobs = {name: last for name, last in ended.items() if isinstance(last, dict)}
+    found = {"current": record.get("current"), "previous": record.get("previous"), "log": [line for line in lines if line]}
+    return found | ({"jobs": jobs} if jobs else {})
 
 
 def backups(_run: RunProgram, places: Places) -> Json | None:

@@ -237,6 +237,11 @@ def _releases(overview: Overview) -> _Html:
     return _tag("section", _tag("h2", "Releases"), _tag("ul", _each(items[:12]), class_="todo"))
 
 
+def _run(last: Json, overview: Overview) -> str:
+    """When a job ran last, and how it ended."""
+    return f"{_ago(last.get('at'), overview.at)}, " + ("ended well" if last.get("code") == 0 else f"failed with exit code {last.get('code')}")
+
+
 def _dates(overview: Overview) -> _Html:
     pairs: list[tuple[str, str]] = []
     for one in overview.observed.get("servers") or []:
@@ -249,6 +254,7 @@ def _dates(overview: Overview) -> _Html:
             for item in observed.get("certificates") or []
             if isinstance(item, dict) and "days_left" in item
         ]
+        pairs += [(f"Last run of the job {job}", _run(last, overview)) for job, last in ((observed.get("releases") or {}).get("jobs") or {}).items()]
         if isinstance(observed.get("backups"), dict):
             pairs.append((f"Last backup of {one['name']}", _ago(observed["backups"].get("at") or observed["backups"].get("finished"), overview.at)))
     edge = (overview.observed.get("probe") or {}).get("certificate")

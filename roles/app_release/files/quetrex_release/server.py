@@ -241,7 +241,8 @@ class Server:
             path.unlink(missing_ok=True)
         self._systemctl("daemon-reload")
         self.docker("network", "rm", f"platform_{name}", check=False)
-        for path in (self.settings.project_dir / "env" / f"{name}.env", self.settings.project_dir / "nginx" / "upstream" / f"{name}.conf"):
+        project, jobs = self.settings.project_dir, self.settings.state_dir / "jobs"
+        for path in (project / "env" / f"{name}.env", project / "nginx" / "upstream" / f"{name}.conf", jobs / f"{name}.json", jobs / f"{name}.lock"):
             path.unlink(missing_ok=True)
 
     def _systemctl(self, *words: str) -> None:

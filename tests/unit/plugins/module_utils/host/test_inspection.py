@@ -192,3 +192,12 @@ def test_maintenance_is_on_the_volume(tmp_path: Path, text: str | None, seen: di
         (tmp_path / "maintenance").mkdir()
         (tmp_path / "maintenance" / "state.json").write_text(text)
     assert part("maintenance", Programs(), tmp_path) == seen
+
+
+def test_how_each_job_ended_last(tmp_path: Path) -> None:
+    """A file that is damaged is passed over."""
+    (tmp_path / "jobs").mkdir()
+    last = {"at": "2026-11-30T03:30:00Z", "code": 3, "seconds": 2.5}
+    (tmp_path / "jobs/nightly.json").write_text(json.dumps(last))
+    (tmp_path / "jobs/weekly.json").write_text("{")
+    assert part("releases", Programs(), tmp_path)["jobs"] == {"nightly": last}

@@ -71,6 +71,14 @@ def test_maintenance_is_the_headline() -> None:
         assert words in shown.text, words
 
 
+def test_how_jobs_ended_last() -> None:
+    observed = full()
+    observed["servers"][0]["inspection"]["releases"]["jobs"] = {"nightly": {"at": "2026-11-22T03:30:00Z", "code": 3}, "weekly": {"code": 0}}
+    shown = read(page(overview(observed)))
+    for words in ("Last run of the job nightly", "failed with exit code 3", "ended well"):
+        assert words in shown.text, words
+
+
 def test_full_resources_first() -> None:
     """What is full is told at the top and what has no limit has no bar."""
     observed = full()
