@@ -424,7 +424,7 @@ def awx_templates(root: Path) -> list[str]:
     if data is None:
         return []
     there, exempt = {path.stem for path in playbooks(root)}, set(data["__awx_controller_no_template"])
-    templates = {one["playbook"]: one for one in data["__awx_controller_templates"]}
+    templates = {one["playbook"]: one for one in data["__awx_controller_catalogue"]}
     found = [f"roles/awx_controller/vars/main.yml: no template for playbooks/{name}.yml" for name in sorted(there - set(templates) - exempt)]
     found += [f"roles/awx_controller/vars/main.yml: no playbook {name}" for name in sorted((set(templates) | exempt) - there)]
     named = [one["playbook"] for one in [*data["__awx_controller_schedule_catalogue"].values(), *data["__awx_controller_steps"]] if "playbook" in one]

@@ -196,7 +196,7 @@ def test_importer_defect(tmp_path: Path) -> None:
 
 SWITCH = "---\nargument_specs:\n  main:\n    options:\n      seeded_on:\n        type: bool\n"
 AWX = """---
-__awx_controller_templates: [{playbook: site}]
+__awx_controller_catalogue: [{playbook: site}]
 __awx_controller_no_template: []
 __awx_controller_schedule_catalogue: {}
 __awx_controller_steps: []

@@ -16,7 +16,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 ROOT = Path(__file__).resolve().parents[3]
-CATALOGUE = yaml.safe_load((ROOT / "roles/awx_controller/vars/main.yml").read_text())["__awx_controller_templates"]
+CATALOGUE = yaml.safe_load((ROOT / "roles/awx_controller/vars/main.yml").read_text())["__awx_controller_catalogue"]
 ASKED = sorted({question["variable"] for one in CATALOGUE for question in one.get("questions", [])})
 REFUSED = "<refused>"
 # Where the answer is read: file, the line's key, what else the expression needs, and what it gives without an answer.
@@ -39,6 +39,8 @@ READ: dict[str, list[tuple[str, str, dict[str, Any], Any]]] = {
         ("playbooks/logs.yml", "that", {}, True),
         ("playbooks/logs.yml", "__logs_container", {"__logs_colour": "blue"}, "platform-web-blue"),
     ],
+    "maintenance": [("playbooks/maintenance.yml", "that", {}, False)],
+    "maintenance_reason": [("playbooks/maintenance.yml", "platform_maintenance_reason", {}, "")],
     "runner_user_id": [("roles/user_runner/defaults/main.yml", "user_runner_user_id", {}, REFUSED)]
     + [
         (f"playbooks/runner_{verb}.yml", "platform_lock_name", {"platform_name": "q", "platform_environment": "e"}, "q-e-runner-")
