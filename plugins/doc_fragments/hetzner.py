@@ -21,6 +21,8 @@ options:
       - Address of the API.
       - Without it the environment variable E(HCLOUD_ENDPOINT) is used, then Hetzner's own address.
     type: str
+requirements:
+  - hcloud >= 2.8 on the controller
 notes:
-  - Runs on the controller. Only Python's standard library is needed.
+  - Runs on the controller. Requests are sent by the vendor's library; what is sent again, and when, is the collection's business.
 """

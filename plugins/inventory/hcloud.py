@@ -19,6 +19,8 @@ description:
   - The configuration file's name has to end with C(hcloud.yml) or C(hcloud.yaml).
 author:
   - Quetrex (@quetrex)
+requirements:
+  - hcloud >= 2.8
 extends_documentation_fragment:
   - constructed
   - inventory_cache
