@@ -44,9 +44,11 @@ _raw:
 from collections.abc import Mapping
 from typing import Any, Optional
 
+from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.quetrex.platform.plugins.plugin_utils import options
+from ansible_collections.quetrex.platform.plugins.plugin_utils.capacity import memory_problems
 from ansible_collections.quetrex.platform.plugins.plugin_utils.reading import read_settings
 from ansible_collections.quetrex.platform.plugins.plugin_utils.settings import problems, wrong_values
 
@@ -59,4 +61,12 @@ class LookupModule(LookupBase):
         given = variables or {}
         read, unreadable = read_settings(given, self._templar, terms)
         found = wrong_values(read) if self.get_option("given_only") else problems(read, unreadable)
+        found += memory_problems(read, *(self._value(given, name) for name in ("app_stack_limits", "app_stack_system_memory_mb")))
         return found + options.problems(options.given_for_roles(given), options.specifications())
+
+    def _value(self, given: Mapping[str, Any], name: str) -> Any:
+        """A role's variable as the inventory gives it; None where it does not, or cannot be read here."""
+        try:
+            return self._templar.template(given[name]) if self._templar else given[name]
+        except (KeyError, AnsibleError):
+            return None

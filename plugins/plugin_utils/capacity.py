@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, Quetrex
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the services of a platform fit into the server that its tier means, before one is bought. The role app_stack asks the server itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.plan import TIERS
+from ansible_collections.quetrex.platform.plugins.module_utils.services.parse import parse
+
+OWN_MB = {"web": 2048, "redis": 512, "runner": 3072, "nginx": 384}
+"""What app_stack_limits gives the platform's own services where the inventory does not; a contract test compares."""
+SYSTEM_MB = 1024
+
+
+def memory_problems(given: Mapping[str, Any], limits: Any = None, system_mb: Any = None) -> list[str]:
+    """One line when services of the inventory's own ask for more than is left of the tier's memory. What is wrong otherwise is said elsewhere."""
+    services, wrong = parse(given.get("platform_services", {}), str(given.get("platform_domain", "")))
+    size = TIERS.get(str(given.get("platform_tier")))
+    if not services or wrong or size is None:
+        return []
+    try:
+        own = {name: int(part["memory_mb"]) for name, part in limits.items()} if limits else dict(OWN_MB)
+        own["system"] = SYSTEM_MB if system_mb is None else int(system_mb)
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return []
+    wanted = own | {one.name: one.limits.memory_mb for one in services}
+    needed, there = sum(wanted.values()), int(size.memory * 1024)
+    if needed <= there:
+        return []
+    parts = ", ".join(f"{name} {memory}" for name, memory in wanted.items())
+    return [f"platform_services need {needed} MB with the platform's own ({parts}), a server of {given['platform_tier']} has {there}; raise it or lower limits"]
