@@ -119,7 +119,11 @@ class Shelf(Server):
         self.did.append(f"static of {self.settings.service}")
 
     def strays(self) -> list[str]:
-        return []
+        names = [name for name in self.containers if name.startswith(f"platform-{self.settings.service}-")]
+        return names if self.settings.job else []
+
+    def _systemctl(self, *words: str) -> None:
+        self.did.append(f"systemctl {' '.join(words)}")
 
     def images_of(self, repositories: set[str]) -> list[str]:
         return []
@@ -300,6 +304,22 @@ def test_a_service_that_left_the_inventory_goes(shelf: Shelf) -> None:
     assert not running(shelf, "worker")
     assert "worker" not in shelf.record().services
     assert "removed" not in run(shelf, "deploy", "--inventory", image(2), "--service", f"admin={image(1, ADMIN)}")[1]
+
+
+def test_a_service_that_becomes_a_job_and_back(shelf: Shelf) -> None:
+    """Nothing of its former kind goes on running, and check mode says what would go."""
+    words = ("deploy", "--inventory", image(1), "--service", f"admin={image(1, ADMIN)}")
+    shelf.settings.services["worker"] = SERVICES["nightly"]
+    assert run(shelf, *words[:1], "--check", *words[1:])[1]["removed"] == ["platform-worker-blue"]
+    assert run(shelf, *words)[1]["removed"] == ["platform-worker-blue"]
+    assert "rm --force platform-worker-blue" in shelf.did
+    del shelf.containers["platform-worker-blue"]
+    shelf.settings.services["worker"] = SERVICES["worker"]
+    timer = server_module.UNITS / "platform-job-worker.timer"
+    timer.write_text("")
+    assert run(shelf, *words)[1]["removed"] == ["platform-job-worker.timer"]
+    assert not timer.exists()
+    assert "systemctl disable --now platform-job-worker.timer" in shelf.did
 
 
 def test_the_record_survives_its_writing(shelf: Shelf) -> None:

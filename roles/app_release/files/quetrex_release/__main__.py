@@ -235,7 +235,8 @@ def foresee(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
         else:
             would = preview(engine.of(one.service), one.image) | {"kept": one.kept}
         result = merged(result, one.service, would)
-    if getattr(arguments, "inventory", False) and (gone := engine.server.gone()):
+    left = [one for name in engine.settings.services for one in engine.server.of(name).former_kind()]
+    if getattr(arguments, "inventory", False) and (gone := engine.server.gone() + left):
         result |= {"changed": True, "removed": gone}
     return result
 

@@ -202,6 +202,12 @@ class Engine:
             self.server.audit({"at": self.server.now(), "by": self.by, "service": name, "outcome": "removed"})
         if gone:
             self.server.save_record(self.server.record().without(gone))
+        for name in self.settings.services:
+            server = self.server.of(name)
+            if left := server.former_kind():
+                self.tell(f"{name} was of another kind: {', '.join(left)} goes")
+                server.remove_former_kind()
+                gone += left
         return gone
 
     # One release

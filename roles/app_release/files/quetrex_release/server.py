@@ -218,7 +218,7 @@ class Server:
         """Containers with the service's label that are neither of the two colours: of older versions, or half made."""
         label = "platform.part=web" if self.settings.service == "web" else f"platform.service={self.settings.service}"
         names = self.docker("container", "ls", "--all", "--filter", f"label={label}", "--format", "{{.Names}}", check=False).split()
-        return [name for name in names if name not in {self.name(colour) for colour in COLOURS}]
+        return [name for name in names if self.settings.job or name not in {self.name(colour) for colour in COLOURS}]
 
     def gone(self) -> list[str]:
         """Services that have something here, and are none of the inventory's any more."""
@@ -230,20 +230,40 @@ class Server:
 
     def remove_service(self, name: str) -> None:
         """Its containers, network, timer and secrets go; its folders on the volume stay."""
-        timer = UNITS / f"{JOB}{name}.timer"
-        if timer.exists():
-            self._systemctl("disable", "--now", timer.name)
+        self.remove_timer(name)
         label = ("--filter", f"label=platform.service={name}")
         for container in self.docker("container", "ls", "--all", *label, "--format", "{{.Names}}", check=False).split():
             self.docker("stop", container, check=False)
             self.docker("rm", "--force", container, check=False)
-        for path in (timer, timer.with_suffix(".service")):
-            path.unlink(missing_ok=True)
-        self._systemctl("daemon-reload")
         self.docker("network", "rm", f"platform_{name}", check=False)
         project, jobs = self.settings.project_dir, self.settings.state_dir / "jobs"
         for path in (project / "env" / f"{name}.env", project / "nginx" / "upstream" / f"{name}.conf", jobs / f"{name}.json", jobs / f"{name}.lock"):
             path.unlink(missing_ok=True)
+
+    def remove_timer(self, name: str) -> None:
+        """A job's timer, and the unit that it starts."""
+        timer = UNITS / f"{JOB}{name}.timer"
+        if timer.exists():
+            self._systemctl("disable", "--now", timer.name)
+            for path in (timer.with_suffix(".service"), timer):
+                path.unlink(missing_ok=True)
+            self._systemctl("daemon-reload")
+
+    def former_kind(self) -> list[str]:
+        """What is left of a service that became a job, or of a job that became a service: containers, or its timer."""
+        if self.settings.job:
+            return [name for name in self.strays() if name != f"platform-{self.settings.service}"]
+        timer = UNITS / f"{JOB}{self.settings.service}.timer"
+        return [timer.name] if timer.exists() else []
+
+    def remove_former_kind(self) -> None:
+        """Takes that away."""
+        for name in self.former_kind():
+            if name.endswith(".timer"):
+                self.remove_timer(self.settings.service)
+            else:
+                self.docker("stop", name, check=False)
+                self.docker("rm", "--force", name, check=False)
 
     def _systemctl(self, *words: str) -> None:
         subprocess.run(["systemctl", "--quiet", *words], capture_output=True, check=False, timeout=60)
