@@ -52,7 +52,7 @@ status: venv ## what runs in the local cloud
 	@cd $(root)/tests && python -m lab status $(ARGS)
 
 .PHONY: lint
-lint: venv ## formatters, linters, types and documentation checks (three minutes; one that has nothing new to look at is skipped)
+lint: venv ## formatters, linters, types and documentation checks (a minute or two; one that has nothing new to look at is skipped)
 	@cd $(root) && python -m pytest tests/gates -m "lint" $(ARGS)
 
 .PHONY: unit
