@@ -296,11 +296,14 @@ def test_one_run_of_a_job_at_a_time(shelf: Shelf, monkeypatch: pytest.MonkeyPatc
 
 def test_a_service_that_left_the_inventory_goes(shelf: Shelf) -> None:
     """Its folder on the volume stays, and is named; a deploy between two runs of site removes nothing."""
+    kept = shelf.settings.state_dir / "services/worker"
+    kept.mkdir(parents=True)
     del shelf.settings.services["worker"]
     run(shelf, "deploy", image(2))
     assert running(shelf, "worker")
     code, result = run(shelf, "deploy", "--inventory", image(2), "--service", f"admin={image(1, ADMIN)}")
     assert (code, result["removed"], result["changed"]) == (0, ["worker"], True)
+    assert result["stays"] == [str(kept)]
     assert not running(shelf, "worker")
     assert "worker" not in shelf.record().services
     assert "removed" not in run(shelf, "deploy", "--inventory", image(2), "--service", f"admin={image(1, ADMIN)}")[1]

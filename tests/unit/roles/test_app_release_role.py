@@ -64,3 +64,21 @@ def test_what_serves_is_kept_and_a_failure_fails(playbook: RunPlaybook, tmp_path
 def test_a_program_without_an_answer_fails(playbook: RunPlaybook, tmp_path: Path) -> None:
     assert play(playbook, tmp_path, 2, {})[0] == 2
     assert json.loads((tmp_path / "release.json").read_text())["image"] == BEFORE
+
+
+def test_what_was_removed_or_kept_of_other_services_is_said(playbook: RunPlaybook, tmp_path: Path) -> None:
+    """Folders on the volume by name, for only their owner removes them."""
+    services = {"admin": {"changed": False, "current": CURRENT, "kept": "a later release is kept"}}
+    answer = {
+        "changed": True,
+        "outcome": "done",
+        "current": CURRENT,
+        "kept": None,
+        "services": services,
+        "removed": ["worker"],
+        "stays": ["/srv/platform/services/worker"],
+    }
+    ended, said = play(playbook, tmp_path, 0, answer)
+    assert ended == 0, said
+    assert "Removed, because the inventory has them no more: worker. What they kept stays: /srv/platform/services/worker" in said
+    assert "a later release is kept. Serving:" in said

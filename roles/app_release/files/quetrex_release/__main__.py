@@ -265,7 +265,7 @@ def release(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
         for one in followers(engine, {}):
             result = merged(result, one.service, engine.of(one.service).deploy(one.image))
         if getattr(arguments, "inventory", False) and (gone := engine.retire()):
-            result |= {"changed": True, "removed": gone}
+            result |= {"changed": True, "removed": gone, "stays": engine.server.folders_of(gone)}
     except Exception as problem:  # noqa: BLE001  # whatever it is, what serves is reported
         error = as_error(problem)
     with shielded():

@@ -197,7 +197,7 @@ class Engine:
         """Services that have left the inventory are stopped and removed. Their folders on the volume stay."""
         gone = self.server.gone()
         for name in gone:
-            self.tell(f"{name} is removed; what it kept stays in {self.settings.state_dir}/services/{name}")
+            self.tell(f"{name} is removed")
             self.server.remove_service(name)
             self.server.audit({"at": self.server.now(), "by": self.by, "service": name, "outcome": "removed"})
         if gone:

@@ -240,6 +240,10 @@ class Server:
         for path in (project / "env" / f"{name}.env", project / "nginx" / "upstream" / f"{name}.conf", jobs / f"{name}.json", jobs / f"{name}.lock"):
             path.unlink(missing_ok=True)
 
+    def folders_of(self, names: list[str]) -> list[str]:
+        """Folders on the volume of services that are gone: nobody but their owner removes them."""
+        return [str(path) for name in names if (path := self.settings.state_dir / "services" / name).is_dir()]
+
     def remove_timer(self, name: str) -> None:
         """A job's timer, and the unit that it starts."""
         timer = UNITS / f"{JOB}{name}.timer"
