@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from . import catalogue, persistent, wiring
-from .basics import Answer, by_id, find_location, rename, view_action
+from .basics import Answer, alike, by_id, find_location, view_action
 from .errors import ApiError, invalid
 from .gate import Call
 from .networks import leave, pick_address
@@ -147,19 +147,7 @@ def _health(project: Project, balancer: Resource, target: str) -> list[Resource]
     return [{"listen_port": one["listen_port"], "status": known.get((one["listen_port"], target), "unknown")} for one in balancer["services"]]
 
 
-def list_balancers(call: Call) -> Answer:
-    """GET /load_balancers."""
-    return 200, listing("load_balancers", [view_balancer(call.project, one) for one in call.project.all("load_balancers")], call.query)
-
-
-def get_balancer(call: Call) -> Answer:
-    """GET /load_balancers/{id}."""
-    return 200, {"load_balancer": view_balancer(call.project, call.project.get("load_balancers", call.id))}
-
-
-def put_balancer(call: Call) -> Answer:
-    """PUT /load_balancers/{id}."""
-    return 200, {"load_balancer": view_balancer(call.project, rename(call, "load_balancers"))}
+list_balancers, get_balancer, put_balancer = alike("load_balancers", view_balancer)
 
 
 def create_balancer(call: Call) -> Answer:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import catalogue
 from .errors import ApiError, invalid, not_unique
-from .gate import Call
+from .gate import Call, Endpoint
 from .query import listing
 from .schema import LABELS, Field, boolean, choice, labels, parse, text
 from .world import Project, Resource, public
@@ -231,6 +232,28 @@ def rename(call: Call, kind: str, more: dict[str, Field] | None = None) -> Resou
     resource.update({key: value for key, value in body.items() if value is not None})
     call.project.touch()
     return resource
+
+
+def alike(
+    kind: str,
+    view: Callable[[Project, Resource], Resource],
+    filters: Sequence[str] = ("name",),
+    sorts: Sequence[str] = ("id", "name", "created"),
+    more: dict[str, Field] | None = None,
+) -> tuple[Endpoint, Endpoint, Endpoint]:
+    """Return what lists, gets and renames resources of a kind, where that is the same as for most kinds."""
+    single = kind.removesuffix("s")
+
+    def all_of(call: Call) -> Answer:
+        return 200, listing(kind, [view(call.project, one) for one in call.project.all(kind)], call.query, filters=filters, sorts=sorts)
+
+    def one(call: Call) -> Answer:
+        return 200, {single: view(call.project, call.project.get(kind, call.id))}
+
+    def put(call: Call) -> Answer:
+        return 200, {single: view(call.project, rename(call, kind, more))}
+
+    return all_of, one, put
 
 
 # --- actions

@@ -13,10 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from . import persistent
-from .basics import Answer, find_location, rename, view_action
+from .basics import Answer, alike, find_location, view_action
 from .errors import ApiError, invalid
 from .gate import Call
-from .query import listing
 from .schema import LABELS, Field, boolean, choice, integer, many, nullable, parse, reference, text
 from .world import Project, Resource, public
 
@@ -28,20 +27,7 @@ def view_group(project: Project, group: Resource) -> Resource:
     return {**group, "servers": [one["id"] for one in project.all("servers") if one["placement_group"] == group["id"]]}
 
 
-def list_groups(call: Call) -> Answer:
-    """GET /placement_groups."""
-    rows = [view_group(call.project, one) for one in call.project.all("placement_groups")]
-    return 200, listing("placement_groups", rows, call.query, filters=("name", "type"))
-
-
-def get_group(call: Call) -> Answer:
-    """GET /placement_groups/{id}."""
-    return 200, {"placement_group": view_group(call.project, call.project.get("placement_groups", call.id))}
-
-
-def put_group(call: Call) -> Answer:
-    """PUT /placement_groups/{id}."""
-    return 200, {"placement_group": view_group(call.project, rename(call, "placement_groups"))}
+list_groups, get_group, put_group = alike("placement_groups", view_group, filters=("name", "type"))
 
 
 def create_group(call: Call) -> Answer:
@@ -80,20 +66,7 @@ def _certificates(service: Resource) -> list[int]:
     return found
 
 
-def list_certificates(call: Call) -> Answer:
-    """GET /certificates."""
-    rows = [view_certificate(call.project, one) for one in call.project.all("certificates")]
-    return 200, listing("certificates", rows, call.query, filters=("name", "type"))
-
-
-def get_certificate(call: Call) -> Answer:
-    """GET /certificates/{id}."""
-    return 200, {"certificate": view_certificate(call.project, call.project.get("certificates", call.id))}
-
-
-def put_certificate(call: Call) -> Answer:
-    """PUT /certificates/{id}."""
-    return 200, {"certificate": view_certificate(call.project, rename(call, "certificates"))}
+list_certificates, get_certificate, put_certificate = alike("certificates", view_certificate, filters=("name", "type"))
 
 
 def create_certificate(call: Call) -> Answer:
@@ -193,20 +166,7 @@ def view_floating(project: Project, ip: Resource) -> Resource:
     return {**public(ip), "home_location": next(one for one in project.world.locations if one["name"] == ip["home_location"])}
 
 
-def list_floatings(call: Call) -> Answer:
-    """GET /floating_ips."""
-    rows = [view_floating(call.project, one) for one in call.project.all("floating_ips")]
-    return 200, listing("floating_ips", rows, call.query, sorts=("id", "created"))
-
-
-def get_floating(call: Call) -> Answer:
-    """GET /floating_ips/{id}."""
-    return 200, {"floating_ip": view_floating(call.project, call.project.get("floating_ips", call.id))}
-
-
-def put_floating(call: Call) -> Answer:
-    """PUT /floating_ips/{id}."""
-    return 200, {"floating_ip": view_floating(call.project, rename(call, "floating_ips", {"description": Field(text(0, 255))}))}
+list_floatings, get_floating, put_floating = alike("floating_ips", view_floating, sorts=("id", "created"), more={"description": Field(text(0, 255))})
 
 
 def create_floating(call: Call) -> Answer:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .basics import Answer, rename, view_action
+from .basics import Answer, alike, view_action
 from .errors import ApiError, invalid
 from .gate import Call
-from .query import listing, selects
+from .query import selects
 from .schema import LABELS, Field, choice, cidr, integer, many, nested, nullable, parse, port, text
 from .world import Project, Resource, public
 
@@ -30,19 +30,17 @@ _TARGET = {
 _RULES = Field(many(nested(_RULE), 50), default=[])
 
 
-def list_firewalls(call: Call) -> Answer:
-    """GET /firewalls."""
-    return 200, listing("firewalls", [_view(call.project, one) for one in call.project.all("firewalls")], call.query)
+def _view(project: Project, firewall: Resource) -> Resource:
+    direct = [{"type": "server", "server": {"id": server}} for server in firewall["_servers"]]
+    by_label = []
+    for selector in firewall["_selectors"]:
+        test = selects(selector)
+        found = [{"type": "server", "server": {"id": one["id"]}} for one in project.all("servers") if test(one["labels"])]
+        by_label.append({"type": "label_selector", "label_selector": {"selector": selector}, "applied_to_resources": found})
+    return {**public(firewall), "applied_to": [*direct, *by_label]}
 
 
-def get_firewall(call: Call) -> Answer:
-    """GET /firewalls/{id}."""
-    return 200, {"firewall": _view(call.project, call.project.get("firewalls", call.id))}
-
-
-def put_firewall(call: Call) -> Answer:
-    """PUT /firewalls/{id}."""
-    return 200, {"firewall": _view(call.project, rename(call, "firewalls"))}
+list_firewalls, get_firewall, put_firewall = alike("firewalls", _view)
 
 
 def create_firewall(call: Call) -> Answer:
@@ -171,13 +169,3 @@ def _apply(project: Project, firewall: Resource, server: int, command: str = "ap
 
 def _rules_action(project: Project, firewall: Resource) -> Resource:
     return view_action(project.act("set_firewall_rules", [("firewall", firewall["id"])], seconds=0))
-
-
-def _view(project: Project, firewall: Resource) -> Resource:
-    direct = [{"type": "server", "server": {"id": server}} for server in firewall["_servers"]]
-    by_label = []
-    for selector in firewall["_selectors"]:
-        test = selects(selector)
-        found = [{"type": "server", "server": {"id": one["id"]}} for one in project.all("servers") if test(one["labels"])]
-        by_label.append({"type": "label_selector", "label_selector": {"selector": selector}, "applied_to_resources": found})
-    return {**public(firewall), "applied_to": [*direct, *by_label]}

@@ -8,10 +8,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from .basics import Answer, find_location, rename, view_action
+from .basics import Answer, alike, find_location, view_action
 from .errors import ApiError, invalid
 from .gate import Call
-from .query import listing
 from .schema import LABELS, Field, boolean, choice, integer, nullable, parse, reference, text
 from .world import Project, Resource, public
 
@@ -32,20 +31,7 @@ def view_ip(project: Project, ip: Resource) -> Resource:
     return {**public(ip), "location": location}
 
 
-def list_ips(call: Call) -> Answer:
-    """GET /primary_ips."""
-    rows = [view_ip(call.project, one) for one in call.project.all("primary_ips")]
-    return 200, listing("primary_ips", rows, call.query, filters=("name", "ip"), sorts=("id", "created"))
-
-
-def get_ip(call: Call) -> Answer:
-    """GET /primary_ips/{id}."""
-    return 200, {"primary_ip": view_ip(call.project, call.project.get("primary_ips", call.id))}
-
-
-def put_ip(call: Call) -> Answer:
-    """PUT /primary_ips/{id}."""
-    return 200, {"primary_ip": view_ip(call.project, rename(call, "primary_ips", {"auto_delete": Field(boolean)}))}
+list_ips, get_ip, put_ip = alike("primary_ips", view_ip, filters=("name", "ip"), sorts=("id", "created"), more={"auto_delete": Field(boolean)})
 
 
 def create_ip(call: Call) -> Answer:
@@ -200,20 +186,7 @@ def view_volume(project: Project, volume: Resource) -> Resource:
     return {**public(volume), "location": location, "linux_device": f"/dev/disk/by-id/scsi-0HC_Volume_{volume['id']}"}
 
 
-def list_volumes(call: Call) -> Answer:
-    """GET /volumes."""
-    rows = [view_volume(call.project, one) for one in call.project.all("volumes")]
-    return 200, listing("volumes", rows, call.query, filters=("name", "status"))
-
-
-def get_volume(call: Call) -> Answer:
-    """GET /volumes/{id}."""
-    return 200, {"volume": view_volume(call.project, call.project.get("volumes", call.id))}
-
-
-def put_volume(call: Call) -> Answer:
-    """PUT /volumes/{id}."""
-    return 200, {"volume": view_volume(call.project, rename(call, "volumes"))}
+list_volumes, get_volume, put_volume = alike("volumes", view_volume, filters=("name", "status"))
 
 
 def create_volume(call: Call) -> Answer:
