@@ -336,7 +336,17 @@ def second_leg(*selection: str) -> str:
 # --- the artifact -------------------------------------------------------------------------------
 
 ARTIFACT_FOLDERS = {"changelogs", "docs", "examples", "meta", "playbooks", "plugins", "roles"}
-ARTIFACT_FILES = {"CHANGELOG.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "bindep.txt", "requirements.txt", "requirements.yml"}
+ARTIFACT_FILES = {
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "FILES.json",
+    "LICENSE",
+    "MANIFEST.json",
+    "README.md",
+    "bindep.txt",
+    "requirements.txt",
+    "requirements.yml",
+}
 
 
 def build(tree: Tree) -> Path:
