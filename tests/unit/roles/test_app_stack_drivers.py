@@ -125,6 +125,7 @@ def test_every_driver_reads_the_same(database: Database, packages: Path, driver:
     assert opened(driver, database.told(database.wrong), packages) is None
 
 
+@pytest.mark.postgres
 def test_libpq_reads_it(database: Database, tmp_path: Path) -> None:
     """The same for the driver that is here anyway."""
     found = opened("psycopg2", database.told(database.right), tmp_path)

@@ -113,6 +113,7 @@ def ask(folder: Path, path: str, header: bytes = b"") -> bytes:
     return answer.partition(b"\r\n\r\n")[2]
 
 
+@pytest.mark.service
 @FEW
 @given(TEXTS.map(lambda values: [value.replace("$", "") for value in values]))
 @example([value.replace("$", "") for value in NASTY])

@@ -119,6 +119,7 @@ def lose_base(files: Path) -> None:
     next(files.glob("*.base.rdb")).unlink()
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("damage", [cut_base, scramble_base, scramble_manifest, scramble_commands, lose_base])
 def test_files_that_a_real_redis_cannot_read_are_named(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     damage(filled(tmp_path))
@@ -145,6 +146,7 @@ def starts(folder: Path) -> bool:
         server.wait()
 
 
+@pytest.mark.service
 def test_the_runbooks_repairs_make_redis_start(tmp_path: Path) -> None:
     files = filled(tmp_path)
     scramble_commands(files)
