@@ -7,6 +7,8 @@
 set -eu
 state=$1 name=$2 path=$3
 mountpoint --quiet "$state" || { echo "$state is not mounted" >&2; exit 1; }
+# The runner's workspace is a file system in a file of the volume, which came a moment ago.
+if systemctl cat platform-workspace.service >/dev/null 2>&1; then systemctl start platform-workspace.service; fi
 docker start platform-redis platform-nginx platform-runner >/dev/null
 quetrex-release --json ensure >/dev/null
 deadline=$(($(date +%s) + 60))

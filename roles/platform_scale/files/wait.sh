@@ -11,4 +11,6 @@ if mountpoint --quiet "$state"; then exit 0; fi
 for part in nginx runner redis; do
   if docker inspect "platform-$part" >/dev/null 2>&1; then docker stop --time 10 "platform-$part" >/dev/null; fi
 done
+# The runner's workspace is a file system in a file of this server's own disk: it goes with the rest.
+awk -v below="$state/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r place; do umount "$place"; done
 if [ -d "$state" ]; then find "$state" -xdev -mindepth 1 -delete; fi
