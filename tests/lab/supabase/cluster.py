@@ -143,6 +143,14 @@ def _initialise(data: Path, privileges: Privileges) -> None:
             with connection.cursor() as cursor:
                 for name in ("roles.sql", "auth.sql", f"privileges_{privileges}.sql"):
                     cursor.execute((SQL / name).read_text())
+                cursor.execute("ALTER DATABASE template0 ALLOW_CONNECTIONS true")
+        # A catalogue's privileges are those of its database, and a new database has them from the one it copies.
+        for name in ("template0", "template1", "postgres"):
+            with contextlib.closing(psycopg2.connect(host=sockets, user=SUPERUSER, dbname=name)) as each, each, each.cursor() as cursor:
+                cursor.execute("GRANT SELECT ON pg_catalog.pg_shadow TO pgbouncer")
+        with contextlib.closing(psycopg2.connect(host=sockets, user=SUPERUSER, dbname="postgres")) as connection:
+            connection.autocommit = True
+            connection.cursor().execute("ALTER DATABASE template0 ALLOW_CONNECTIONS false")
 
 
 class Server:

@@ -268,7 +268,7 @@ async def _end() -> None:
 
 def backend(folder: Path, sockets: Path, port: int, mode: Mode) -> Bouncer:
     """The PgBouncer behind one port, on a socket in its folder. It never has a client wait: the proxy in front refuses before."""
-    return Bouncer(folder, str(sockets), port, "", mode=mode, auth_user="supabase_admin", pool_size=200 if mode == "session" else 15)
+    return Bouncer(folder, str(sockets), port, "", mode=mode, auth_user="pgbouncer", pool_size=200 if mode == "session" else 15)
 
 
 def read_rules(path: Path) -> Callable[[], Rules]:

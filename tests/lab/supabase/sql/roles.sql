@@ -11,6 +11,8 @@ CREATE ROLE supabase_auth_admin LOGIN NOINHERIT CREATEROLE;
 CREATE ROLE supabase_storage_admin LOGIN NOINHERIT CREATEROLE;
 CREATE ROLE supabase_replication_admin LOGIN REPLICATION;
 CREATE ROLE supabase_read_only_user LOGIN BYPASSRLS;
+-- The pooler asks for passwords as this role, which is no superuser: whoever drops a database may end its sessions.
+CREATE ROLE pgbouncer LOGIN;
 CREATE ROLE dashboard_user NOLOGIN CREATEDB CREATEROLE REPLICATION;
 
 GRANT anon, authenticated, service_role TO authenticator;
