@@ -119,7 +119,7 @@ def faults(lab: Lab) -> list[Fault]:
             "a port opened in the host's firewall", "firewall", "tcp dport 8081 accept",
             lambda: hand.root(door), lambda: hand.root("systemctl reload platform-firewall"),
         ),
-        Fault("a port opened at Hetzner", "cloud", "Firewall", lambda: hand.open_everywhere(8081), lambda: hand.close(8081)),
+        Fault("a port opened at Hetzner", "cloud", "Create firewall", lambda: hand.open_everywhere(8081), lambda: hand.close(8081)),
         Fault(
             "a page rule edited", "edge", "Apply the page rules",
             lambda: hand.api("cloudflare", "PATCH", target, {"actions": [{"id": "cache_level", "value": "bypass"}]}),

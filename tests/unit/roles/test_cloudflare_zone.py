@@ -172,7 +172,7 @@ def test_prepare_lets_a_platform_be_repaired(role: Role) -> None:
     # the group of localhost stands for the platform's servers
     text = " ".join(role.run(tasks_from="prepare", cloudflare_zone_servers="ungrouped").split())
     assert "Set its name servers at the registrar of quetrex.test to bob.ns.cloudflare.com and lola.ns.cloudflare.com" in text
-    assert "Refuse a zone that would serve nobody" in text
+    assert "Refuse a zone that cannot serve visitors" in text
     assert "failed=0" in text
     assert zone["settings"]["tls_client_auth"]["value"] == "on"
 
