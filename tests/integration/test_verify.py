@@ -131,7 +131,7 @@ def test_maintenance(platform: Platform) -> None:
     look = platform.play("maintenance", "-e", "maintenance=on", "--check", "--diff")
     assert (look.code, look.changed > 0, seen()[0], resting()) == (0, True, 200, {False}), look.explain()
     try:
-        begun = platform.play("maintenance", "-e", "maintenance=on", "-e", "maintenance_reason=new schema")
+        begun = platform.play("maintenance", "-e", "maintenance=on", "-e", "maintenance_reason='new schema'")
         assert (begun.code, seen(), resting()) == (0, [503, 200, 200], {True}), begun.explain()
         assert platform.lab.path("controller", "maintenance-bypass").read_text().split()[0] not in begun.output
         again = platform.play("maintenance", "-e", "maintenance=on")
