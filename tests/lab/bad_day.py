@@ -74,7 +74,7 @@ def different(lab: Lab) -> Mapping[str, Switch]:
         "kernel settings are in force": (root("sysctl -qw kernel.kptr_restrict=0"), root("sysctl -qw kernel.kptr_restrict=2")),
         "a user cannot read the metadata": (root(opened), root("systemctl reload platform-firewall")),
         "nor over IPv6": (nothing, nothing),
-        "cloud-init ended well": (root(f'cp -a {STATUS} /root/status.json; python3 -c "{planted}"'), root(f"cp -a /root/status.json {STATUS}")),
+        "cloud-init ended well": (root(f'cp -L {STATUS} /root/status.json; python3 -c "{planted}"'), root(f"cat /root/status.json > {STATUS}")),
         "the origin pulls' authority lasts 90 days": (
             root(f"cp -a {AUTHORITY} /root/authority.pem; {weak} {AUTHORITY}"), root(f"cp -a /root/authority.pem {AUTHORITY}"),
         ),

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from lab.config import CHECKOUT, Lab
 from lab.machine import Machines
@@ -108,8 +109,8 @@ class Platform:
 
     def curl(self, url: str, *args: str) -> subprocess.CompletedProcess[str]:
         """curl as a visitor of the edge: the lab's name resolution and authority, nothing else different."""
-        names = [self.lab.domain, f"www.{self.lab.domain}"]
-        resolve = [word for name in names for port in (80, 443) for word in ("--resolve", f"{name}:{port}:{self.lab.edge}")]
+        names = {self.lab.domain, f"www.{self.lab.domain}", str(urlsplit(url).hostname)}
+        resolve = [word for name in sorted(names) for port in (80, 443) for word in ("--resolve", f"{name}:{port}:{self.lab.edge}")]
         words = ["curl", "--silent", "--show-error", "--max-time", "30", "--cacert", str(self.lab.path("pki", "ca.pem")), *resolve, *args, url]
         return subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
 
