@@ -40,7 +40,7 @@ from ansible_collections.quetrex.platform.plugins.plugin_utils.header_digest imp
 def bearer_digest(token: str) -> str:
     """The digest of `Bearer <token>`, as secure_link wants it."""
     if not carried(str(token)):
-        raise AnsibleFilterError(f"app_stack_runner_token: {CANNOT}")
+        raise AnsibleFilterError(f"a bearer token (app_stack_runner_token, or token of a service): {CANNOT}")
     return digest(f"Bearer {token}")
 
 

@@ -40,7 +40,7 @@ from ansible_collections.quetrex.platform.plugins.plugin_utils.header_digest imp
 def header_digest(value: str) -> str:
     """The digest of a header's value, as secure_link wants it."""
     if not carried(str(value)):
-        raise AnsibleFilterError(f"a secret for a header: {CANNOT}")
+        raise AnsibleFilterError(f"a secret for a header (platform_maintenance_bypass): {CANNOT}")
     return digest(str(value))
 
 

@@ -36,3 +36,11 @@ def test_tree(rule: rules.Rule) -> None:
 
 def test_no_package_host_of_this_machine() -> None:
     check(rules.registry_hosts(rules.ROOT, rules.machine_settings()))
+
+
+def test_renamed_modules_lead_to_modules() -> None:
+    """And what leads there is a module no more."""
+    known = {module.stem for module in rules.modules(rules.ROOT)}
+    redirects = rules.read_yaml(rules.ROOT / "meta" / "runtime.yml")["plugin_routing"]["modules"]
+    assert {one["redirect"].removeprefix("quetrex.platform.") for one in redirects.values()} <= known
+    assert not set(redirects) & known

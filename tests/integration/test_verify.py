@@ -142,6 +142,7 @@ def test_maintenance(platform: Platform) -> None:
         assert beat(platform)["ok"], reported(platform)
         site = platform.play("site")
         assert (site.code, site.changed, seen(), resting()) == (0, 0, [503, 200, 200], {True}), site.explain()
+        assert (platform.play("deploy").code, seen()) == (0, [503, 200, 200])
         machines = Machines(platform.lab)
         machines.shutdown(platform.server)
         assert platform.eventually(lambda: not machines.running(platform.server), 60)

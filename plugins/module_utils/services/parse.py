@@ -10,7 +10,18 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.quetrex.platform.plugins.module_utils.services.model import BUILT_IN, RELEASES, USES, Health, Limits, Public, Service, Volume
+from ansible_collections.quetrex.platform.plugins.module_utils.services.model import (
+    BUILT_IN,
+    FIRST_USER,
+    RELEASES,
+    USERS,
+    USES,
+    Health,
+    Limits,
+    Public,
+    Service,
+    Volume,
+)
 from ansible_collections.quetrex.platform.plugins.module_utils.writing import Inexpressible, plain_text
 
 Json = t.Mapping[str, t.Any]
@@ -355,13 +366,17 @@ def _together(services: list[Service], domain: str, own_names: set[str]) -> list
             wrong += [f"{one.name}: public {problem}" for problem in _place(public, domain, own_names)]
     claimed: dict[tuple[str, str], str] = {}
     networks: dict[str, str] = {}
+    users: dict[int, str] = {}
     for one in services:
         for public in one.public:
             place = (public.host, public.path.rstrip("/") + "/")
             if place in claimed:
                 wrong.append(f"{one.name}: public {public.host or domain}{public.path} is {claimed[place]}'s already; name each path once")
             claimed.setdefault(place, one.name)
-        network = one.numbers[1]
+        user, network = one.numbers
+        if user in users and not one.user:
+            wrong.append(f"{one.name}: its user {user} is {users[user]}'s already; give it another one, for example user: {FIRST_USER + USERS}")
+        users.setdefault(user, one.name)
         if network in networks:
             wrong.append(f"{one.name}: its network {network} is {networks[network]}'s already; give it another one, for example subnet: 172.30.15.0/24")
         networks.setdefault(network, one.name)

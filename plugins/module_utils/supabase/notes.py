@@ -38,7 +38,7 @@ def progress(database: Database, version: str) -> Progress | None:
 
 def noted(database: Database) -> set[str]:
     """Versions of files of which an earlier run came through a part."""
-    return {str(version) for source in _sources(database) for (version,) in database.run(f"SELECT version FROM ({source}) AS notes")}  # noqa: S608
+    return {str(version) for source in _sources(database) for (version,) in database.run(f"SELECT version FROM ({source}) AS notes")}  # noqa: S608 - constants
 
 
 def _sources(database: Database) -> list[str]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from lab.released import answer
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 
 from quetrex_release import __main__ as program
@@ -224,15 +226,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 
 def run(fake: Fake, *words: str) -> tuple[int, dict[str, Any]]:
-    """Exit code and answer of the program on this server."""
-    with pytest.MonkeyPatch.context() as patch:
-        said: list[str] = []
-        patch.setattr(program.Settings, "read", lambda folder: fake.settings)
-        patch.setattr(program, "Server", lambda settings: fake)
-        patch.setattr(program.signal, "signal", lambda number, handler: None)
-        patch.setattr("builtins.print", lambda *text, **more: said.append(str(text[0])) if not more else None)
-        code = program.main(["--json", *words])
-    return code, json.loads(said[-1])
+    return answer(program, fake, *words)
 
 
 def truth(fake: Fake) -> tuple[str | None, str, str | None]:

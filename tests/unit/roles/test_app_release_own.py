@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from lab.released import answer
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 
 from quetrex_release import __main__ as program
@@ -172,15 +174,7 @@ def _shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
 
 
 def run(shelf: Shelf, *words: str) -> tuple[int, dict[str, Any]]:
-    """Exit code and answer of the program on this server."""
-    with pytest.MonkeyPatch.context() as patch:
-        said: list[str] = []
-        patch.setattr(program.Settings, "read", lambda folder: shelf.settings)
-        patch.setattr(program, "Server", lambda settings: shelf)
-        patch.setattr(program.signal, "signal", lambda number, handler: None)
-        patch.setattr("builtins.print", lambda *text, **more: said.append(str(text[0])) if not more else None)
-        code = program.main(["--json", *words])
-    return code, json.loads(said[-1])
+    return answer(program, shelf, *words)
 
 
 def running(shelf: Shelf, service: str) -> dict[str, str]:

@@ -124,6 +124,14 @@ def test_one_network_for_two() -> None:
     assert "subnet:" in found[0]
 
 
+def test_one_user_for_two() -> None:
+    """A user of two services could read what each alone should; with a number of its own it is refused no more."""
+    found = wrong(w38=WORKER, w46=WORKER)
+    assert len(found) == 1
+    assert "w46: its user" in found[0]
+    assert wrong(w38=WORKER, w46={**WORKER, "user": 70900}) == []
+
+
 def test_no_secret_is_repeated() -> None:
     found = wrong(worker={**WORKER, "secrets": {"KEY": "s3cret\0"}, "public": {"token": "s3cret x", "path": "/v2/"}})
     assert found
