@@ -19,10 +19,10 @@ from .world import Project, Resource, public
 
 PORT = integer(1, 65535)
 _CHECK_HTTP = {
-    "domain": Field(nullable(text(0, 253))),
-    "path": Field(text(1)),
-    "response": Field(text()),
-    "status_codes": Field(many(text(3, 3))),
+    "domain": Field(nullable(text(0, 128))),
+    "path": Field(text(1, 256)),
+    "response": Field(text(0, 256)),
+    "status_codes": Field(many(text(1, 3), 20)),
     "tls": Field(boolean),
 }
 _HEALTH = {
@@ -34,12 +34,12 @@ _HEALTH = {
     "http": Field(nested(_CHECK_HTTP)),
 }
 _HTTP = {
-    "cookie_name": Field(text(1)),
+    "cookie_name": Field(text(1, 100)),
     "cookie_lifetime": Field(integer(30, 86400)),
     "certificates": Field(many(integer())),
     "redirect_http": Field(boolean),
     "sticky_sessions": Field(boolean),
-    "timeout_idle": Field(integer(10, 600)),
+    "timeout_idle": Field(integer(30, 300)),
 }
 _SERVICE = {
     "protocol": Field(choice("tcp", "http", "https")),
@@ -64,7 +64,7 @@ _ALGORITHM = {"type": Field(choice("round_robin", "least_connections"), True)}
 
 def selector(name: str, value: Any) -> str:
     """Accept a label selector."""
-    found = str(text(1)(name, value))
+    found = str(text(1, 1000)(name, value))
     selects(found)
     return found
 
@@ -222,11 +222,11 @@ def _balancer(call: Call, fields: dict[str, Field]) -> tuple[Resource, dict[str,
 
 def delete_balancer(call: Call) -> Answer:
     """DELETE /load_balancers/{id}."""
-    if call.project.get("load_balancers", call.id)["protection"]["delete"]:
+    balancer = call.project.get("load_balancers", call.id)
+    if balancer["protection"]["delete"]:
         raise ApiError("protected", "load balancer deletion is protected")
     del call.project.data["load_balancers"][str(call.id)]
-    call.project.touch()
-    return 204, None
+    return 201, {"action": _act(call, "delete_load_balancer", balancer)}
 
 
 # --- services
@@ -324,11 +324,34 @@ def _add_target(project: Project, balancer: Resource, target: dict[str, Any]) ->
         raise ApiError("target_already_defined", "target is already defined")
     if target["type"] == "server" and str(target["server"]["id"]) not in project.data["servers"]:
         raise invalid("server", "server not found")
+    if target["use_private_ip"] and target["type"] == "ip":
+        raise invalid("use_private_ip", "is only valid for targets of type server and label_selector")
     if target["use_private_ip"] and not balancer["private_net"]:
         raise ApiError("load_balancer_not_attached_to_network", "the load balancer is not attached to a network")
-    if target["type"] == "server" and not target["use_private_ip"] and persistent.machine_addresses(project, target["server"]["id"])[0] is None:
-        raise ApiError("missing_ipv4", "the server that is being added as a target does not have a public IPv4 address")
+    if not target["use_private_ip"] and not balancer["public_net"]["enabled"]:
+        raise ApiError("load_balancer_public_interface_disabled", "the load balancer's public network interface is disabled")
+    if target["type"] == "server":
+        _require_reachable(project, balancer, target["server"]["id"], target["use_private_ip"])
+    if _width(project, [*balancer["targets"], target]) > _type(balancer["load_balancer_type"])["max_targets"]:
+        raise ApiError("resource_limit_exceeded", "the load balancer's type allows no more targets", {"limits": [{"name": "max_targets"}]})
     balancer["targets"].append(target)
+
+
+def _require_reachable(project: Project, balancer: Resource, server: int, private: bool) -> None:
+    if wiring.target_address(project, balancer, server, private) is not None:
+        return
+    if private:
+        raise ApiError("resolve_cloud_private_targets_error", "the server is not attached to the same network as the load balancer")
+    raise ApiError("resolve_cloud_public_targets_error", "the server does not have a public IPv4 address")
+
+
+def _width(project: Project, targets: list[Resource]) -> int:
+    """Count targets as the type's limit does: a selector with every server that it chooses."""
+    count = 0
+    for one in targets:
+        chosen = selects(one["label_selector"]["selector"]) if one["type"] == "label_selector" else None
+        count += 1 if chosen is None else sum(chosen(server["labels"]) for server in project.all("servers"))
+    return count
 
 
 def add_target(call: Call) -> Answer:
@@ -352,6 +375,8 @@ def remove_target(call: Call) -> Answer:
 
 
 def _join(project: Project, balancer: Resource, network: int, ip: str | None, ip_range: str | None) -> None:
+    if balancer["private_net"]:
+        raise ApiError("load_balancer_already_attached", "the load balancer is already attached to a network")
     ip = pick_address(project, balancer, project.get("networks", network), ip, ip_range)
     balancer["private_net"].append({"network": network, "ip": ip})
 
@@ -382,7 +407,14 @@ def _set(command: str, fields: dict[str, Field], change: Any) -> Any:
 
 
 def _public(enabled: bool) -> Any:
-    return lambda balancer, _body: {"public_net": {**balancer["public_net"], "enabled": enabled}}
+    def change(balancer: Resource, _body: dict[str, Any]) -> Resource:
+        if not enabled and not balancer["private_net"]:
+            raise ApiError("load_balancer_not_attached_to_network", "the load balancer is not attached to a network")
+        if not enabled and not all(one["use_private_ip"] for one in balancer["targets"]):
+            raise ApiError("targets_without_use_private_ip", "the load balancer has targets that use the public IP")
+        return {"public_net": {**balancer["public_net"], "enabled": enabled}}
+
+    return change
 
 
 def _pointer(balancer: Resource, body: dict[str, Any]) -> Resource:

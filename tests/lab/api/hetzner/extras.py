@@ -21,6 +21,9 @@ from .world import Project, Resource, public
 
 # --- placement groups
 
+LARGEST_GROUP = 10
+"""Servers in a group of type spread: https://docs.hetzner.com/cloud/placement-groups/overview/#limits."""
+
 
 def view_group(project: Project, group: Resource) -> Resource:
     """Return a placement group as the vendor shows it."""
@@ -37,6 +40,12 @@ def create_group(call: Call) -> Answer:
     project.require_unique("placement_groups", body["name"])
     group = project.add("placement_groups", {**body, "labels": body["labels"] or {}, "created": project.world.now()})
     return 201, {"placement_group": view_group(project, group), "action": None}
+
+
+def require_room(project: Project, group: Resource) -> None:
+    """Refuse an eleventh server. The limit is the vendor's; which code it refuses with is written nowhere."""
+    if len(view_group(project, group)["servers"]) >= LARGEST_GROUP:
+        raise ApiError("resource_limit_exceeded", "the placement group allows no more servers", {"limits": [{"name": "placement_group_servers"}]})
 
 
 def delete_group(call: Call) -> Answer:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from . import persistent
+from . import extras, persistent
 from .basics import Answer, find_image, find_server_type, require_orderable, view_action
 from .errors import ApiError, invalid
 from .gate import Call
@@ -236,6 +236,7 @@ def add_to_placement_group(call: Call) -> Answer:
         raise ApiError("already_in_placement_group", "server is already part of a placement group")
     if server["status"] != "off":
         raise ApiError("server_not_stopped", "server must be stopped before it is added to a placement group")
+    extras.require_room(call.project, group)
     server["placement_group"] = group["id"]
     return 201, {"action": _act(call, "add_to_placement_group", seconds=0.3)}
 

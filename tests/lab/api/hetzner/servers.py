@@ -125,7 +125,7 @@ def _order(project: Project, body: dict[str, Any]) -> dict[str, Any]:
     walls = [_one_of(project, "firewalls", one["firewall"]) for one in body["firewalls"]]
     networks = [_one_of(project, "networks", one) for one in body["networks"]]
     if body["placement_group"] is not None:
-        _one_of(project, "placement_groups", body["placement_group"], "placement_group")
+        extras.require_room(project, _one_of(project, "placement_groups", body["placement_group"], "placement_group"))
     persistent.require_limit(project, "server_limit")
     require_orderable(project, server_type, location)
     return {

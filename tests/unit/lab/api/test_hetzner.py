@@ -331,13 +331,11 @@ def test_load_balancers(world: World) -> None:
     server, balancers = world.server(labels={"role": "app"}), world.client.load_balancers
     made = balancers.create("front", LoadBalancerType(name="lb11"), location=Location(name="ash")).load_balancer
     made.add_service(LoadBalancerService(protocol="http", listen_port=80))
-    assert world.code(made.add_service, LoadBalancerService(protocol="tcp", listen_port=80, destination_port=80)) == "422 source_port_already_used"
+    assert world.code(made.add_service, LoadBalancerService(protocol="tcp", listen_port=80, destination_port=80)) == "412 source_port_already_used"
     assert world.code(made.add_service, LoadBalancerService(protocol="https", listen_port=443)) == "422 invalid_input"
     target = LoadBalancerTarget(type="server", server=server)
     made.add_target(target)
     assert world.code(made.add_target, target) == "422 target_already_defined"
-    inside = LoadBalancerTarget(type="ip", ip=LoadBalancerTargetIP(ip="192.0.2.1"), use_private_ip=True)
-    assert world.code(made.add_target, inside) == "422 load_balancer_not_attached_to_network"
     made.add_target(LoadBalancerTarget(type="label_selector", label_selector=LoadBalancerTargetLabelSelector(selector="role=app")))
     made.change_algorithm(LoadBalancerAlgorithm("least_connections"))
     found = balancers.get_by_id(made.id)
@@ -349,6 +347,53 @@ def test_load_balancers(world: World) -> None:
     assert [one.type for one in balancers.get_by_id(made.id).targets] == ["label_selector"]
     made.change_protection(delete=True)
     assert world.code(balancers.delete, made) == "423 protected"
+    made.change_protection(delete=False)
+    action = balancers.delete(made).action
+    assert (action.command, [one["type"] for one in action.data_model.resources]) == ("delete_load_balancer", ["load_balancer"])
+    assert world.code(balancers.get_by_id, made.id) == "404 not_found"
+
+
+def test_balancer_and_network(world: World) -> None:
+    """What is refused about private targets, with the codes of the vendor's document."""
+    server, client = world.server(labels={"role": "app"}), world.client
+    network = client.networks.create("inside", "10.0.0.0/16", subnets=[NetworkSubnet("10.0.1.0/24", type="cloud", network_zone="us-east")])
+    made = client.load_balancers.create("front", LoadBalancerType(name="lb11"), location=Location(name="ash")).load_balancer
+    private = LoadBalancerTarget(type="server", server=server, use_private_ip=True)
+    assert world.code(made.add_target, private) == "422 load_balancer_not_attached_to_network"
+    assert world.code(made.disable_public_interface) == "422 load_balancer_not_attached_to_network"
+    made.attach_to_network(network)
+    assert world.code(made.attach_to_network, network) == "422 load_balancer_already_attached"
+    assert world.code(made.add_target, private) == "422 resolve_cloud_private_targets_error"
+    server.attach_to_network(network)
+    made.add_target(private)
+    public = LoadBalancerTarget(type="label_selector", label_selector=LoadBalancerTargetLabelSelector(selector="role=app"), use_private_ip=False)
+    made.add_target(public)
+    assert world.code(made.disable_public_interface) == "422 targets_without_use_private_ip"
+    made.remove_target(public)
+    made.disable_public_interface()
+    assert world.code(made.add_target, public) == "422 load_balancer_public_interface_disabled"
+    client.networks.delete(network)
+    assert client.load_balancers.get_by_id(made.id).private_net == []
+
+
+def test_balancer_limits(world: World) -> None:
+    """The smallest type has 25 targets, each server of a selector among them, and five services."""
+    made = world.client.load_balancers.create("front", LoadBalancerType(name="lb11"), location=Location(name="ash")).load_balancer
+    for number in range(25):
+        made.add_target(LoadBalancerTarget(type="ip", ip=LoadBalancerTargetIP(ip=f"192.0.2.{number}")))
+    assert world.code(made.add_target, LoadBalancerTarget(type="ip", ip=LoadBalancerTargetIP(ip="192.0.2.99"))) == "403 resource_limit_exceeded"
+    made.add_target(LoadBalancerTarget(type="label_selector", label_selector=LoadBalancerTargetLabelSelector(selector="role=app")))
+    for number in range(5):
+        made.add_service(LoadBalancerService(protocol="tcp", listen_port=1000 + number, destination_port=80))
+    assert world.code(made.add_service, LoadBalancerService(protocol="tcp", listen_port=1006, destination_port=80)) == "403 resource_limit_exceeded"
+
+
+def test_placement_group_is_full(world: World) -> None:
+    group = world.client.placement_groups.create("apart", "spread").placement_group
+    for number in range(10):
+        world.server(f"app-{number}", placement_group=group)
+    ordered = {"server_type": ServerType(name="cpx31"), "image": Image(name="debian-13"), "placement_group": group}
+    assert world.code(world.client.servers.create, "eleventh", **ordered) == "403 resource_limit_exceeded"
 
 
 def test_certificates_and_floating_ips(world: World) -> None:
