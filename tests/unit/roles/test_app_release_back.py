@@ -6,30 +6,33 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 
-from quetrex_release.engine import Engine
+from quetrex_release.docker import Docker
+from quetrex_release.nginx import RELOAD_SECONDS, Nginx
 from quetrex_release.outcome import ReleaseError
 from quetrex_release.plan import Plan
 from quetrex_release.record import Record
-from quetrex_release.server import RELOAD_SECONDS, Server, Settings
+from quetrex_release.release import Release
+from quetrex_release.settings import Settings
+from quetrex_release.steps import Walk
 
 
-class Nginx(Server):
-    """A server whose nginx takes its time: some looks until the old workers hear of a reload, some more until they have ended."""
+class Engine(Docker):
+    """An nginx that takes its time: some looks until the old workers hear of a reload, some more until they have ended."""
 
     def __init__(self, deaf: int = 0, busy: int = 0) -> None:
-        self.settings = cast(Settings, SimpleNamespace(service="web", public=True))
         self.deaf, self.busy, self.reloaded = deaf, busy, False
         self.time, self.did = 0.0, list[str]()
 
-    def docker(self, *words: str, env: dict[str, str] | None = None, check: bool = True, timeout: float = 600) -> str:
+    def run(self, *words: str, env: object = None, check: bool = True, timeout: float = 600) -> str:
         if words[0] == "top":
             return self.top()
         self.reloaded = self.reloaded or words[-1] == "reload"
@@ -50,29 +53,10 @@ class Nginx(Server):
             lines.append("7                   nginx: worker process is shutting down")
         return "\n".join(lines)
 
-    def point(self, colour: str | None) -> None:
-        self.did.append(f"point {colour}")
+    # the server's clock
 
-    def start(self, colour: str, image: str, config: str) -> None:
-        self.did.append(f"start {colour} after {self.deaf} {self.busy}")
-
-    def stop(self, colour: str) -> None:
-        self.did.append(f"stop {colour} after {self.deaf} {self.busy}")
-
-    def remove(self, colour: str) -> None:
-        self.did.append(f"remove {colour} after {self.deaf} {self.busy}")
-
-    def record(self) -> Record:
-        return Record()
-
-    def container(self, colour: str) -> None:
-        return None
-
-    def audit(self, line: dict[str, Any]) -> None:
-        self.did.append(f"audit {line['outcome']}")
-
-    def logs(self, colour: str) -> str:
-        return f"last words of {colour}"
+    def now(self) -> str:
+        return "now"
 
     def clock(self) -> float:
         return self.time
@@ -81,47 +65,77 @@ class Nginx(Server):
         self.time += seconds
 
 
-def engine(nginx: Nginx) -> Engine:
-    return Engine(nginx, lambda _text: None)
+class Service:
+    """A service behind that nginx, and the platform of which it is all there is."""
+
+    settings = cast(Settings, SimpleNamespace(service="web", public=True))
+    state = SimpleNamespace(record=Record)
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = self.host = engine
+        self.nginx = Nginx(Path(), engine, engine)
+
+    def reload(self) -> None:
+        self.nginx.reload()
+
+    def point(self, colour: str | None) -> None:
+        self.engine.did.append(f"point {colour}")
+
+    def _did(self, what: str, colour: str) -> None:
+        self.engine.did.append(f"{what} {colour} after {self.engine.deaf} {self.engine.busy}")
+
+    def start(self, colour: str, image: str, config: str) -> None:
+        self._did("start", colour)
+
+    def stop(self, colour: str) -> None:
+        self._did("stop", colour)
+
+    def remove(self, colour: str) -> None:
+        self._did("remove", colour)
+
+    def container(self, colour: str) -> None:
+        return None
+
+
+def release(engine: Engine, plan: Plan) -> Release:
+    service = Service(engine)
+    return Release(service, service, plan, "image", "config", lambda _text: None, None)  # type: ignore[arg-type]
 
 
 def test_end_of_reload() -> None:
     """A reload is over when no worker from before takes requests."""
-    nginx = Nginx(deaf=4, busy=3)
-    nginx.reload()
-    assert (nginx.deaf, nginx.did) == (0, ["-q", "reload"])
-    assert nginx.busy > 0, "what they still have is the draining's business"
+    engine = Engine(deaf=4, busy=3)
+    Service(engine).reload()
+    assert (engine.deaf, engine.did) == (0, ["-q", "reload"])
+    assert engine.busy > 0, "what they still have is the draining's business"
 
 
 def test_a_reload_that_no_worker_hears_of_ends_all_the_same() -> None:
-    nginx = Nginx(deaf=10**6)
-    nginx.reload()
-    assert RELOAD_SECONDS <= nginx.time < RELOAD_SECONDS + 1
+    engine = Engine(deaf=10**6)
+    Service(engine).reload()
+    assert RELOAD_SECONDS <= engine.time < RELOAD_SECONDS + 1
 
 
 def test_interrupted_release_is_undone() -> None:
     """An interrupted release is undone before its colour is made again."""
-    nginx, plan = Nginx(deaf=3, busy=4), Plan(("restore", "start"), "green", "blue", "an interrupted release is undone first")
-    for step in engine(nginx)._steps(plan, "image", "config", None):
+    engine, plan = Engine(deaf=3, busy=4), Plan(("restore", "start"), "green", "blue", "an interrupted release is undone first")
+    for step in release(engine, plan).steps():
         step.do()
-    assert nginx.did == ["point blue", "-q", "reload", "start green after 0 3"]
+    assert engine.did == ["point blue", "-q", "reload", "start green after 0 3"]
 
 
 @pytest.mark.parametrize("failing", ["verify", "gate"])
 def test_failed_release_is_drained(failing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What failed ends what it has and goes when no new visitors get there."""
-    nginx = Nginx(deaf=3, busy=4)
-    plan = Plan(("start", "gate", "switch", "verify"), "green", "blue", "another image")
-    made = engine(nginx)
-    for name in ("_gate", "_verify"):
-        monkeypatch.setattr(made, name, lambda colour, name=name: fail() if name == f"_{failing}" else None)
+    engine = Engine(deaf=3, busy=4)
+    made = release(engine, Plan(("start", "gate", "switch", "verify"), "green", "blue", "another image"))
 
     def fail() -> None:
         raise ReleaseError("broken_through_nginx", "HTTP 500")
 
+    steps = [replace(step, do=fail) if step.name == failing else replace(step, do=lambda: None) if step.name == "gate" else step for step in made.steps()]
     with pytest.raises(ReleaseError) as caught:
-        made._go(made._walk(str, "green"), made._steps(plan, "image", "config", None), {}, silent=False)
+        Walk(engine.clock, lambda _name: None, explain=lambda begun: f"last words after {begun[-1]}").through(steps)
     back = ["point green", "point blue", "-q", "reload", "stop green after 0 3", "remove green after 0 3"]
-    assert nginx.did[1:-1] == (back if failing == "verify" else ["remove green after 3 4"])
-    assert nginx.did[-1] == "audit broken_through_nginx"
-    assert caught.value.logs == "last words of green"
+    assert engine.did[1:] == (back if failing == "verify" else ["remove green after 3 4"])
+    assert caught.value.logs == f"last words after {failing}"

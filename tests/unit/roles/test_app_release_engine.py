@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,20 @@ from lab.released import answer
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 
 from quetrex_release import __main__ as program
-from quetrex_release import server as server_module
+from quetrex_release import host as host_module
+from quetrex_release.colours import Colours
+from quetrex_release.docker import Docker
+from quetrex_release.files import listed
+from quetrex_release.host import Host
+from quetrex_release.leftovers import Leftovers
+from quetrex_release.nginx import Nginx
 from quetrex_release.outcome import Outcome, ReleaseError
 from quetrex_release.plan import Container
 from quetrex_release.record import COLOURS, Record
-from quetrex_release.server import Server, Settings
+from quetrex_release.server import Server
+from quetrex_release.settings import Settings
+from quetrex_release.stack import Stack
+from quetrex_release.state import State
 from quetrex_release.store import Store, StoreError
 
 WEB, RUNNER = "registry.example.com/app/web", "registry.example.com/app/runner"
@@ -56,8 +66,172 @@ class Once(dict[str, Exception]):
         return self.pop(key)
 
 
+class Parts(Docker, Host):
+    """The engine, the clock and the disks of a server. `did` is what was done, `fails` names what raises which exception."""
+
+    def __init__(self) -> None:
+        self.containers: dict[str, Container] = {}
+        self.fails: dict[str, Exception] = {}
+        self.did: list[str] = []
+        self.time, self.runs = 0.0, image(1, RUNNER)
+
+    def do(self, what: str) -> None:
+        self.did.append(what)
+        if what.split(maxsplit=1)[0] in self.fails:
+            raise self.fails[what.split(maxsplit=1)[0]]
+
+    def run(self, *words: str, env: object = None, check: bool = True, timeout: float = 600) -> str:
+        self.do(" ".join(words))
+        if words[0] == "start" and (colour := words[1].removeprefix("platform-web-")) in self.containers:
+            self.containers[colour] = replace(self.containers[colour], running=True, healthy=True)
+        return ""
+
+    def pull(self, image: str) -> None:
+        self.do(f"pull {image}")
+
+    def image(self, name: str) -> str:
+        return self.runs
+
+    def images_of(self, repositories: Collection[str]) -> list[str]:
+        return []
+
+    def forget(self, image: str) -> None:
+        self.do(f"forget {image}")
+
+    def logs(self, name: str) -> str:
+        return f"last lines of {name.rpartition('-')[2]}"
+
+    def health(self, name: str) -> str:
+        return "healthy"
+
+    def restarts(self, name: str) -> int:
+        return 0
+
+    def memory_mb(self) -> int:
+        return 10_000
+
+    def disk_mb(self) -> int:
+        return 10_000
+
+    def free_mb(self, folder: Path) -> int:
+        return 10_000
+
+    def used_mb(self, process: int) -> int:
+        return 0
+
+    def wait(self, seconds: float) -> None:
+        self.time += seconds
+
+    def clock(self) -> float:
+        return self.time
+
+
+class Kept(State):
+    """The state files, and the database's row."""
+
+    def __init__(self, folder: Path, parts: Parts) -> None:
+        super().__init__(folder / "stack", folder / "state")
+        self.parts, self.rows = parts, Rows()
+
+    @property
+    def store(self) -> Store | None:
+        return self.rows
+
+    def save_record(self, record: Record) -> None:
+        self.parts.do("save")
+        super().save_record(record)
+
+
+class Chosen(Stack):
+    """The services that are exchanged in place, of which one image is chosen."""
+
+    def __init__(self, folder: Path, settings: Settings, parts: Parts) -> None:
+        super().__init__(folder, settings.exchanges, parts)
+        self.parts, self.chosen = parts, ""
+        parts.up = lambda service, env=None: self.up(service)  # type: ignore[method-assign]
+
+    def choice(self, name: str) -> str:
+        return self.chosen
+
+    def choose(self, name: str, image: str) -> None:
+        self.chosen = image
+
+    def pull(self, name: str) -> None:
+        self.parts.do(f"pull-service {name}")
+
+    def up(self, name: str) -> None:
+        self.parts.runs = self.chosen or image(1, RUNNER)
+        self.parts.do(f"up {name}")
+
+    def learn(self, name: str) -> None:
+        self.parts.do(f"learn {name}")
+
+    def good_is_current(self) -> bool:
+        self.parts.do("remember")
+        return True
+
+
+class Web(Colours):
+    """The application, whose containers are a table."""
+
+    def __init__(self, fake: Fake) -> None:
+        super().__init__(fake.settings, fake.parts, fake.nginx, fake.state, fake.parts)
+        self.fake, self.do, self.containers = fake, fake.parts.do, fake.parts.containers
+
+    def config(self) -> str:
+        return "c"
+
+    def container(self, colour: str) -> Container | None:
+        return self.containers.get(colour)
+
+    def start(self, colour: str, image: str, config: str) -> None:
+        self.containers[colour] = Container(image, config, running=True, healthy=True)
+        self.do(f"start {colour}")
+
+    def stop(self, colour: str) -> None:
+        self.do(f"stop {colour}")
+        if colour in self.containers:
+            self.containers[colour] = replace(self.containers[colour], running=False, healthy=False)
+
+    def remove(self, colour: str) -> None:
+        self.do(f"remove {colour}")
+        self.containers.pop(colour, None)
+
+    def reload(self) -> None:
+        self.do("reload")
+
+    def direct(self, colour: str) -> tuple[int, str]:
+        self.do("gate")
+        return 200, "1"
+
+    def preview(self, colour: str) -> tuple[int, str]:
+        self.do("preview")
+        return 200, "1"
+
+    def through_nginx(self) -> tuple[int, str, str]:
+        self.do("verify")
+        return 200, "1", f"{self.settings.addresses[self.serving() or 'blue']}:3000"
+
+    def point(self, colour: str | None) -> None:
+        self.do(f"point {colour}")
+        super().point(colour)
+
+    def draining(self) -> int:
+        self.do("drain")
+        return 0
+
+    def keep_static(self, colour: str, image: str) -> None:
+        self.do("keep")
+
+    def prune_static(self, kept: list[str]) -> None:
+        self.do("prune")
+
+    def tidy(self) -> None:
+        pass
+
+
 class Fake(Server):
-    """A server of files and a few containers. `fails` names what raises which exception; `did` is what was done."""
+    """A server of files and a few containers."""
 
     def __init__(self, folder: Path) -> None:
         for name in ("stack/nginx", "state"):
@@ -75,151 +249,25 @@ class Fake(Server):
                 runner_repositories=(RUNNER,),
             )
         )
-        self.containers: dict[str, Container] = {}
-        self.fails: dict[str, Exception] = {}
-        self.did: list[str] = []
-        self.time, self.rows, self.chosen, self.runs = 0.0, Rows(), "", image(1, RUNNER)
-        self.running_config = "c"
+        self.parts = Parts()
+        self.docker = self.host = self.parts
+        self.nginx = Nginx(folder / "stack", self.parts, self.parts)
+        self.state: Kept = Kept(folder, self.parts)
+        self.stack = Chosen(folder / "stack", self.settings, self.parts)
+        self.leftovers = Leftovers(self.settings, self.parts)
+        self.web = Web(self)
+        self.containers, self.did = self.parts.containers, self.parts.did
 
-    @property
-    def store(self) -> Store | None:
-        return self.rows
-
-    def _do(self, what: str) -> None:
-        self.did.append(what)
-        if what.split(maxsplit=1)[0] in self.fails:
-            raise self.fails[what.split(maxsplit=1)[0]]
-
-    def docker(self, *words: str, env: dict[str, str] | None = None, check: bool = True, timeout: float = 600) -> str:
-        self._do(" ".join(words))
-        if words[0] == "start" and (colour := words[1].removeprefix("platform-web-")) in self.containers:
-            self.containers[colour] = replace(self.containers[colour], running=True, healthy=True)
-        return ""
-
-    def config(self) -> str:
-        return self.running_config
-
-    def container(self, colour: str) -> Container | None:
-        return self.containers.get(colour)
-
-    def pull(self, image: str) -> None:
-        self._do(f"pull {image}")
-
-    def start(self, colour: str, image: str, config: str) -> None:
-        self.containers[colour] = Container(image, config, running=True, healthy=True)
-        self._do(f"start {colour}")
-
-    def stop(self, colour: str) -> None:
-        self._do(f"stop {colour}")
-        if colour in self.containers:
-            self.containers[colour] = replace(self.containers[colour], running=False, healthy=False)
-
-    def remove(self, colour: str) -> None:
-        self._do(f"remove {colour}")
-        self.containers.pop(colour, None)
-
-    def logs(self, colour: str) -> str:
-        return f"last lines of {colour}"
-
-    def said(self, container: str) -> str:
-        return f"last lines of {container}"
-
-    def reload(self) -> None:
-        self._do("reload")
-
-    def direct(self, colour: str) -> tuple[int, str]:
-        self._do("gate")
-        return 200, "1"
-
-    def preview(self, colour: str) -> tuple[int, str]:
-        self._do("preview")
-        return 200, "1"
-
-    def through_nginx(self) -> tuple[int, str, str]:
-        self._do("verify")
-        return 200, "1", f"{self.settings.addresses[self.serving() or 'blue']}:3000"
-
-    def point(self, colour: str | None) -> None:
-        self._do(f"point {colour}")
-        super().point(colour)
-
-    def save_record(self, record: Record) -> None:
-        self._do("save")
-        super().save_record(record)
-
-    def draining(self) -> int:
-        self._do("drain")
-        return 0
-
-    def keep_static(self, colour: str, image: str) -> None:
-        self._do("keep")
-
-    def prune_static(self, kept: list[str]) -> None:
-        self._do("prune")
-
-    def strays(self) -> list[str]:
-        return []
-
-    def images_of(self, repositories: set[str]) -> list[str]:
-        return []
-
-    def forget(self, image: str) -> None:
-        self._do(f"forget {image}")
-
-    def memory_mb(self) -> int:
-        return 10_000
-
-    def disk_mb(self) -> int:
-        return 10_000
-
-    def state_mb(self) -> int:
-        return 10_000
-
-    def used_mb(self, colour: str) -> int:
-        return 0
-
-    def runner_image(self) -> str:
-        return self.runs
-
-    def runner_choice(self) -> str:
-        return self.chosen
-
-    def choose_runner(self, image: str) -> None:
-        self.chosen = image
-
-    def pull_service(self, name: str) -> None:
-        self._do(f"pull-service {name}")
-
-    def up_service(self, name: str) -> None:
-        self.runs = self.chosen or image(1, RUNNER)
-        self._do(f"up {name}")
-
-    def learn(self, name: str) -> None:
-        self._do(f"learn {name}")
-
-    def health(self, container: str) -> str:
-        return "healthy"
-
-    def restarts(self, container: str) -> int:
-        return 0
-
-    def good_is_current(self) -> bool:
-        self._do("remember")
-        return True
-
-    def wait(self, seconds: float) -> None:
-        self.time += seconds
-
-    def clock(self) -> float:
-        return self.time
+    def service(self, name: str) -> Web:
+        return self.web
 
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     """A server on which image 1 was released and serves, by blue."""
     made = Fake(tmp_path)
-    monkeypatch.setattr(server_module, "FSTAB", tmp_path / "fstab")
-    monkeypatch.setattr(server_module, "MOUNTS", tmp_path / "mounts")
+    monkeypatch.setattr(host_module, "FSTAB", tmp_path / "fstab")
+    monkeypatch.setattr(host_module, "MOUNTS", tmp_path / "mounts")
     assert run(made, "deploy", image(1), "--runner", image(1, RUNNER))[0] == 0
     made.did.clear()
     return made
@@ -231,8 +279,8 @@ def run(fake: Fake, *words: str) -> tuple[int, dict[str, Any]]:
 
 def truth(fake: Fake) -> tuple[str | None, str, str | None]:
     """The colour that visitors get, its image, and the image on record."""
-    colour = fake.serving()
-    current = fake.record().web.current
+    colour = fake.web.serving()
+    current = fake.state.record().web.current
     return colour, fake.containers[colour or "blue"].image, current.image if current else None
 
 
@@ -243,7 +291,7 @@ KINDS = [ReleaseError("docker_failed", "no"), OSError(28, "No space left on devi
 @pytest.mark.parametrize("problem", KINDS, ids=["program", "system", "defect"])
 @pytest.mark.parametrize("step", BEFORE)
 def test_a_failure_before_the_record_leaves_the_old_one(fake: Fake, step: str, problem: Exception) -> None:
-    fake.fails = Once({step: problem})
+    fake.parts.fails = Once({step: problem})
     code, result = run(fake, "deploy", image(2))
     assert (code, result["outcome"], result["failed"]) == (1, "failed", True), result
     assert truth(fake) == ("blue", image(1), image(1))
@@ -251,31 +299,31 @@ def test_a_failure_before_the_record_leaves_the_old_one(fake: Fake, step: str, p
     assert result["current"]["image"] == image(1)
     assert "what served before serves" in result["msg"]
     assert result["failure"]["logs"] == ("" if step == "pull" else "last lines of green")
-    assert not fake.fails
+    assert not fake.parts.fails
 
 
 @pytest.mark.parametrize("step", ["drain", "stop", "prune"])
 def test_failure_after_record(fake: Fake, step: str) -> None:
     """A failure after the record leaves the new one and says so."""
-    fake.fails = {step: OSError("broken")}
+    fake.parts.fails = {step: OSError("broken")}
     code, result = run(fake, "deploy", image(2))
     assert (code, result["outcome"]) == (5, "unclean"), result
     assert truth(fake) == ("green", image(2), image(2))
     assert result["current"]["image"] == image(2)
-    assert Record.parse(fake.rows.row).web.image == image(2), "what serves is published however it ends"
+    assert Record.parse(fake.state.rows.row).web.image == image(2), "what serves is published however it ends"
     assert f"{step}: " in result["msg"]
-    fake.fails = {}
+    fake.parts.fails = {}
     assert run(fake, "deploy", image(2))[0] == 0
     assert truth(fake) == ("green", image(2), image(2))
 
 
 def test_a_record_that_cannot_be_written_gives_visitors_back(fake: Fake) -> None:
     """The record says the old one, so the old one serves: a reboot changes nothing."""
-    fake.fails = {"save": OSError(28, "No space left on device")}
+    fake.parts.fails = {"save": OSError(28, "No space left on device")}
     code, result = run(fake, "deploy", image(2))
     assert (code, result["outcome"]) == (1, "failed"), result
     assert truth(fake) == ("blue", image(1), image(1))
-    fake.fails = {}
+    fake.parts.fails = {}
     assert run(fake, "ensure")[1]["changed"] is False
 
 
@@ -283,17 +331,17 @@ def test_record_restored_after_failure(fake: Fake, monkeypatch: pytest.MonkeyPat
     """A record that was written before its step failed is put back."""
 
     def interrupted(record: Record) -> None:
-        Server.save_record(fake, record)
+        State.save_record(fake.state, record)
         monkeypatch.undo()
         raise ReleaseError("interrupted", "asked to stop")
 
-    monkeypatch.setattr(fake, "save_record", interrupted)
+    monkeypatch.setattr(fake.state, "save_record", interrupted)
     code, _result = run(fake, "deploy", image(2))
     assert (code, truth(fake)) == (1, ("blue", image(1), image(1)))
 
 
 def test_a_way_back_that_fails_is_no_old_release(fake: Fake) -> None:
-    fake.fails = {"verify": ReleaseError("broken_through_nginx", "HTTP 500"), "stop": ReleaseError("docker_failed", "the engine is away")}
+    fake.parts.fails = {"verify": ReleaseError("broken_through_nginx", "HTTP 500"), "stop": ReleaseError("docker_failed", "the engine is away")}
     code, result = run(fake, "deploy", image(2))
     assert (code, result["outcome"], result["failure"]["code"]) == (7, "unknown", "broken_through_nginx")
     assert "the engine is away" in result["msg"]
@@ -314,20 +362,20 @@ def test_a_request_to_stop_does_not_interrupt_the_way_back(fake: Fake) -> None:
 
 
 def test_web_released_and_runner_failed_is_both_published(fake: Fake) -> None:
-    fake.fails = Once({"learn": ReleaseError("exited", "platform-runner ends instead of serving.")})
+    fake.parts.fails = Once({"learn": ReleaseError("exited", "platform-runner ends instead of serving.")})
     code, result = run(fake, "deploy", image(2), "--runner", image(2, RUNNER))
     assert (code, result["outcome"], result["failure"]["code"]) == (6, "partly", "exited"), result
     assert truth(fake) == ("green", image(2), image(2))
-    assert (fake.runs, fake.record().runner.image) == (image(1, RUNNER), image(1, RUNNER))
+    assert (fake.parts.runs, fake.state.record().runner.image) == (image(1, RUNNER), image(1, RUNNER))
     assert (result["current"]["image"], result["kept_off_server"]) == (image(2), True)
-    assert Record.parse(fake.rows.row).web.image == image(2)
+    assert Record.parse(fake.state.rows.row).web.image == image(2)
 
 
 def test_a_runner_whose_record_cannot_be_written_gives_way(fake: Fake) -> None:
-    fake.fails = {"save": OSError(28, "No space left on device")}
+    fake.parts.fails = {"save": OSError(28, "No space left on device")}
     code, result = run(fake, "deploy", "--runner", image(2, RUNNER))
     assert (code, result["outcome"]) == (1, "failed")
-    assert (fake.runs, fake.record().runner.image) == (image(1, RUNNER), image(1, RUNNER))
+    assert (fake.parts.runs, fake.state.record().runner.image) == (image(1, RUNNER), image(1, RUNNER))
 
 
 @pytest.mark.parametrize("runner", [False, True])
@@ -345,14 +393,14 @@ def test_a_volume_that_is_away_is_refused_and_nothing_is_written(fake: Fake, tmp
     state = fake.settings.state_dir
     for path in sorted(state.rglob("*"), reverse=True):
         path.unlink()
-    server_module.FSTAB.write_text(f"# {state} not\nUUID=1 {state} ext4 defaults,nofail 0 2\n")
-    server_module.MOUNTS.write_text(f"22 1 0:21 / / rw - ext4 /dev/sda rw\n23 22 8:16 /state {state}-other rw - ext4 /dev/sdb rw\n")
+    host_module.FSTAB.write_text(f"# {state} not\nUUID=1 {state} ext4 defaults,nofail 0 2\n")
+    host_module.MOUNTS.write_text(f"22 1 0:21 / / rw - ext4 /dev/sda rw\n23 22 8:16 /state {state}-other rw - ext4 /dev/sdb rw\n")
     for words in (["deploy", image(2)], ["deploy", "--check", image(2)], ["rollback"], ["ensure"], ["services"]):
         code, result = run(fake, *words)
         assert (code, result["outcome"], result["failure"]["code"]) == (4, "refused", "not_mounted"), words
     assert list(state.iterdir()) == []
     state.rmdir()
-    server_module.FSTAB.write_text("")
+    host_module.FSTAB.write_text("")
     assert run(fake, "deploy", image(2))[1]["failure"]["code"] == "no_state"
     assert not state.exists(), "the program never makes the folder"
 
@@ -360,24 +408,24 @@ def test_a_volume_that_is_away_is_refused_and_nothing_is_written(fake: Fake, tmp
 def test_a_mounted_volume_is_found_also_with_a_blank_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = tmp_path / "mounts"
     table.write_text("23 22 8:16 / /srv/plat\\040form rw - ext4 /dev/sdb rw\n")
-    assert server_module.listed(table, 4, Path("/srv/plat form"))
-    assert not server_module.listed(table, 4, Path("/srv/plat"))
-    assert not server_module.listed(tmp_path / "none", 4, Path("/srv"))
+    assert listed(table, 4, Path("/srv/plat form"))
+    assert not listed(table, 4, Path("/srv/plat"))
+    assert not listed(tmp_path / "none", 4, Path("/srv"))
 
 
 def test_a_reboot_that_undoes_a_release_says_so(fake: Fake) -> None:
-    fake.start("green", image(2), "c")
-    Server.point(fake, "green")  # killed between switch and record
+    fake.web.start("green", image(2), "c")
+    Colours.point(fake.web, "green")  # killed between switch and record
     assert run(fake, "ensure")[1] == {"changed": True, "colour": "blue"}
     assert truth(fake) == ("blue", image(1), image(1))
-    assert "undone_at_boot" in fake.audit_file.read_text()
+    assert "undone_at_boot" in fake.state.audit_file.read_text()
 
 
 def test_a_reboot_starts_no_image_that_a_deploy_would_refuse(fake: Fake) -> None:
-    record = fake.record()
+    record = fake.state.record()
     assert record.web.current
     foreign = replace(record.web.current, image=image(7, "evil.example.com/web"))
-    Server.save_record(fake, record.having(record.web.add(foreign), "web"))
+    State.save_record(fake.state, record.having(record.web.add(foreign), "web"))
     fake.containers.clear()
     fake.did.clear()
     code, result = run(fake, "ensure")
@@ -388,15 +436,15 @@ def test_a_reboot_starts_no_image_that_a_deploy_would_refuse(fake: Fake) -> None
 @pytest.mark.parametrize("sick", [False, True])
 def test_interrupted_release_goes_back(fake: Fake, sick: bool) -> None:
     """An interrupted release that cannot be finished goes back."""
-    fake.start("green", image(2), "c")
-    Server.point(fake, "green")
+    fake.web.start("green", image(2), "c")
+    Colours.point(fake.web, "green")
     if sick:
-        fake.stop("blue")
-    fake.fails = {"verify": ReleaseError("broken_through_nginx", "HTTP 500")}
+        fake.web.stop("blue")
+    fake.parts.fails = {"verify": ReleaseError("broken_through_nginx", "HTTP 500")}
     code, result = run(fake, "deploy", image(2))
     assert (code, result["outcome"]) == ((7, "unknown") if sick else (1, "failed"))
-    assert fake.serving() == ("green" if sick else "blue")
-    assert fake.record().web.image == image(1)
+    assert fake.web.serving() == ("green" if sick else "blue")
+    assert fake.state.record().web.image == image(1)
 
 
 def test_no_tag_makes_another_image(fake: Fake) -> None:
@@ -456,14 +504,14 @@ HOSTILE: dict[str, Any] = {
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("new", [False, True], ids=["its own record", "no record"])
 def test_a_hostile_record_changes_nothing(fake: Fake, tmp_path: Path, name: str, new: bool) -> None:
-    fake.rows.row = HOSTILE[name]
+    fake.state.rows.row = HOSTILE[name]
     if new:
         fake = Fake(tmp_path / "new")
-        fake.rows.row = HOSTILE[name]
+        fake.state.rows.row = HOSTILE[name]
     code, result = run(fake, "deploy", "--inventory", image(2))
     assert (code, result["changed"]) == (0, True), result
     assert truth(fake)[1:] == (image(2), image(2))
-    assert Record.parse(fake.rows.row).web.image == image(2), "the row is put right"
+    assert Record.parse(fake.state.rows.row).web.image == image(2), "the row is put right"
     rolled = run(fake, "rollback")
     if new:
         assert (rolled[0], rolled[1]["failure"]["code"]) == (4, "nothing_to_roll_back_to")
@@ -473,17 +521,17 @@ def test_a_hostile_record_changes_nothing(fake: Fake, tmp_path: Path, name: str,
 
 def test_a_record_of_known_images_never_beats_the_servers_own(fake: Fake) -> None:
     assert run(fake, "deploy", image(2))[0] == 0
-    own = fake.record()
-    fake.rows.row = released(1, 2, 8, 9, serial=10**6)
+    own = fake.state.record()
+    fake.state.rows.row = released(1, 2, 8, 9, serial=10**6)
     assert run(fake, "rollback")[0] == 0
     assert truth(fake)[1] == image(1), "what the server released before, not what the row says"
-    assert fake.record().web.history[: len(own.web.history)] == own.web.history
+    assert fake.state.record().web.history[: len(own.web.history)] == own.web.history
 
 
 def test_a_new_server_goes_on_with_the_record_of_the_one_before(fake: Fake, tmp_path: Path) -> None:
     assert run(fake, "deploy", image(2))[0] == 0
     new = Fake(tmp_path / "new")
-    new.rows = fake.rows
+    new.state.rows = fake.state.rows
     code, result = run(new, "deploy", "--inventory", image(1))
     assert (code, result["kept"]) == (0, "a later release is kept; the inventory's image is older")
     assert truth(new)[1:] == (image(2), image(2))
@@ -494,38 +542,38 @@ def test_a_new_server_goes_on_with_the_record_of_the_one_before(fake: Fake, tmp_
 @pytest.mark.parametrize("row", ["later", "shorter", "of others"])
 def test_volume_of_older_copy(fake: Fake, row: str) -> None:
     """A volume of an older copy takes only what goes on from it."""
-    older = fake.record_file.read_text()
+    older = fake.state.record_file.read_text()
     assert run(fake, "deploy", image(2))[0] == 0
-    fake.record_file.write_text(older)
+    fake.state.record_file.write_text(older)
     if row == "shorter":
-        fake.rows.row = released(8, serial=10**6)
+        fake.state.rows.row = released(8, serial=10**6)
     elif row == "of others":
-        fake.rows.row = released(7, 8, 9, serial=10**6)
+        fake.state.rows.row = released(7, 8, 9, serial=10**6)
     fake.did.clear()
     engine = program.Engine(fake, lambda line: None)
     engine.adopt()
-    assert fake.record().web.image == (image(2) if row == "later" else image(1))
+    assert fake.state.record().web.image == (image(2) if row == "later" else image(1))
 
 
 def test_a_clock_says_nothing_about_which_record_is_later(fake: Fake) -> None:
-    fake.serial_file.unlink()
-    future = json.loads(json.dumps(fake.record().plain()).replace("2026", "9999").replace("2027", "9999"))
-    fake.rows.row = future
+    fake.state.serial_file.unlink()
+    future = json.loads(json.dumps(fake.state.record().plain()).replace("2026", "9999").replace("2027", "9999"))
+    fake.state.rows.row = future
     program.Engine(fake, lambda line: None).adopt()
-    assert future["current"]["at"] != fake.record().plain()["current"]["at"]
+    assert future["current"]["at"] != fake.state.record().plain()["current"]["at"]
 
 
 def test_releases_of_another_registry_are_no_way_back(fake: Fake, tmp_path: Path) -> None:
     moved = released(1, 2, serial=5)
     old = json.loads(json.dumps(moved["history"][0]).replace(WEB, "old.example.com/web"))
     new = Fake(tmp_path / "new")
-    new.rows.row = moved | {"history": [old, moved["history"][1]], "previous": old}
+    new.state.rows.row = moved | {"history": [old, moved["history"][1]], "previous": old}
     assert run(new, "deploy", "--inventory", image(2))[0] == 0
     assert run(new, "rollback")[1]["failure"]["code"] == "nothing_to_roll_back_to"
 
 
 def test_a_damaged_record_on_the_volume_bricks_nothing(fake: Fake) -> None:
-    fake.record_file.write_text('{"current": {"at": "9999"}}')
+    fake.state.record_file.write_text('{"current": {"at": "9999"}}')
     code, result = run(fake, "deploy", image(2))
     assert (code, result["current"]["image"]) == (0, image(2)), result
     assert truth(fake)[1:] == (image(2), image(2))

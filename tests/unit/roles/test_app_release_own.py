@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,20 @@ from lab.released import answer
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 
 from quetrex_release import __main__ as program
-from quetrex_release import server as server_module
+from quetrex_release import host as host_module
+from quetrex_release import leftovers as leftovers_module
+from quetrex_release.colours import Colours
+from quetrex_release.docker import Docker
 from quetrex_release.forced import Refused, judge
+from quetrex_release.host import Host
+from quetrex_release.leftovers import Leftovers
+from quetrex_release.nginx import Nginx
 from quetrex_release.outcome import ReleaseError
 from quetrex_release.plan import Container, Observed, Way, make_plan
 from quetrex_release.record import Record
-from quetrex_release.server import Server, Settings
-from quetrex_release.store import Store
+from quetrex_release.server import Server
+from quetrex_release.settings import Settings
+from quetrex_release.stack import Stack
 
 WEB, ADMIN = "registry.example.com/app/web", "registry.example.com/app/admin"
 
@@ -45,25 +53,18 @@ SERVICES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-class Shelf(Server):
-    """A server whose containers are a table that all services share. `sick` names containers that never get healthy."""
+class Parts(Docker, Host):
+    """The engine, whose containers are a table, the clock and the disks. `sick` names images that never get healthy, `ends` is how jobs end."""
 
-    def __init__(self, settings: Settings, shared: Shelf | None = None) -> None:
-        super().__init__(settings)
-        self.containers: dict[str, Container] = shared.containers if shared else {}
-        self.sick: set[str] = shared.sick if shared else set()
-        self.did: list[str] = shared.did if shared else []
+    def __init__(self) -> None:
+        self.containers: dict[str, Container] = {}
+        self.sick: set[str] = set()
+        self.did: list[str] = []
         self.time = 0.0
-        self.ends = shared.ends if shared else [0]
+        self.ends = [0]
+        self.runs: dict[str, str] = {}
 
-    def of(self, service: str) -> Server:
-        return Shelf(self.settings.of(service), self)
-
-    @property
-    def store(self) -> Store | None:
-        return None
-
-    def docker(self, *words: str, env: dict[str, str] | None = None, check: bool = True, timeout: float = 600) -> str:
+    def run(self, *words: str, env: object = None, check: bool = True, timeout: float = 600) -> str:
         self.did.append(" ".join(words))
         if words[0] == "start":
             self.containers[words[1]] = replace(self.containers[words[1]], running=True, healthy=True)
@@ -71,39 +72,91 @@ class Shelf(Server):
             return "\n".join(name.removeprefix("platform-").rpartition("-")[0] for name in self.containers if "-web-" not in name)
         return ""
 
+    def told(self, name: str, template: str) -> str:
+        return ""
+
+    def image(self, name: str) -> str:
+        return self.runs.get(name, "")
+
+    def pull(self, image: str) -> None:
+        self.did.append(f"pull {image}")
+
+    def images_of(self, repositories: Collection[str]) -> list[str]:
+        return []
+
+    def run_through(self, service: str, *, name: str, env: Mapping[str, str], timeout: float) -> int:
+        self.did.append(f"run {env[f'{service.upper()}_IMAGE']}")
+        return self.ends[0]
+
+    def memory_mb(self) -> int:
+        return 10_000
+
+    def disk_mb(self) -> int:
+        return 10_000
+
+    def free_mb(self, folder: Path) -> int:
+        return 10_000
+
+    def used_mb(self, process: int) -> int:
+        return 0
+
+    def wait(self, seconds: float) -> None:
+        self.time += seconds
+
+    def clock(self) -> float:
+        return self.time
+
+
+class Named(Leftovers):
+    """What is left on the table."""
+
+    def strays(self, name: str, *, job: bool) -> list[str]:
+        docker = self.docker
+        assert isinstance(docker, Parts)
+        return [one for one in docker.containers if one.startswith(f"platform-{name}-")] if job else []
+
+    def remove(self, name: str) -> None:
+        docker = self.docker
+        assert isinstance(docker, Parts)
+        docker.did.append(f"gone {name}")
+        for one in [one for one in docker.containers if one.startswith(f"platform-{name}-")]:
+            del docker.containers[one]
+
+    def _systemctl(self, *words: str) -> None:
+        docker = self.docker
+        assert isinstance(docker, Parts)
+        docker.did.append(f"systemctl {' '.join(words)}")
+
+
+class Tabled(Colours):
+    """A service whose containers are on the table."""
+
+    def __init__(self, shelf: Shelf, settings: Settings) -> None:
+        super().__init__(settings, shelf.parts, shelf.nginx, shelf.state, shelf.parts)
+        self.parts, self.containers = shelf.parts, shelf.parts.containers
+        self.leftovers = Named(settings, shelf.parts)
+
     def config(self) -> str:
         return "c"
 
     def container(self, colour: str) -> Container | None:
         return self.containers.get(self.name(colour))
 
-    def pull(self, image: str) -> None:
-        self.did.append(f"pull {image}")
-
     def start(self, colour: str, image: str, config: str) -> None:
-        self.did.append(f"up {self.name(colour)}")
-        well = image not in self.sick
-        self.containers[self.name(colour)] = Container(image, config, running=True, healthy=well)
+        self.parts.did.append(f"up {self.name(colour)}")
+        sick = image in self.parts.sick or self.name(colour) in self.parts.sick
+        self.containers[self.name(colour)] = Container(image, config, running=True, healthy=not sick)
 
     def stop(self, colour: str) -> None:
-        self.did.append(f"stop {self.name(colour)}")
+        self.parts.did.append(f"stop {self.name(colour)}")
         if self.name(colour) in self.containers:
             self.containers[self.name(colour)] = replace(self.containers[self.name(colour)], running=False, healthy=False)
 
     def remove(self, colour: str) -> None:
         self.containers.pop(self.name(colour), None)
 
-    def remove_service(self, name: str) -> None:
-        self.did.append(f"gone {name}")
-        for one in [one for one in self.containers if one.startswith(f"platform-{name}-")]:
-            del self.containers[one]
-
-    def run_job(self, image: str) -> int:
-        self.did.append(f"run {image}")
-        return self.ends[0]
-
     def reload(self) -> None:
-        self.did.append("reload")
+        self.parts.did.append("reload")
 
     def direct(self, colour: str) -> tuple[int, str]:
         return (200 if self.containers[self.name(colour)].healthy else 500), "1"
@@ -118,41 +171,53 @@ class Shelf(Server):
         return 0
 
     def keep_static(self, colour: str, image: str) -> None:
-        self.did.append(f"static of {self.settings.service}")
+        self.parts.did.append(f"static of {self.settings.service}")
 
-    def strays(self) -> list[str]:
-        names = [name for name in self.containers if name.startswith(f"platform-{self.settings.service}-")]
-        return names if self.settings.job else []
 
-    def _systemctl(self, *words: str) -> None:
-        self.did.append(f"systemctl {' '.join(words)}")
+class Chosen(Stack):
+    """The services that are exchanged in place run what is chosen, unless that is sick."""
 
-    def images_of(self, repositories: set[str]) -> list[str]:
-        return []
+    docker: Parts
 
-    def memory_mb(self) -> int:
-        return 10_000
+    def as_wanted(self, name: str, wanted: str) -> bool:
+        return True
 
-    def disk_mb(self) -> int:
-        return 10_000
+    def learned(self, name: str) -> bool:
+        return True
 
-    def state_mb(self) -> int:
-        return 10_000
+    def learn(self, name: str) -> None:
+        pass
 
-    def used_mb(self, colour: str) -> int:
-        return 0
-
-    def runner_image(self) -> str:
-        return ""
+    def pull(self, name: str) -> None:
+        pass
 
     def good_is_current(self) -> bool:
         return True
 
-    def wait(self, seconds: float) -> None:
-        self.time += seconds
 
-    def clock(self) -> float:
-        return self.time
+class Shelf(Server):
+    """A server whose containers are a table that all services share."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.parts = Parts()
+        self.docker = self.host = self.parts
+        self.nginx = Nginx(settings.project_dir, self.parts, self.parts)
+        self.stack = Chosen(settings.project_dir, settings.exchanges, self.parts)
+        self.leftovers = Named(settings, self.parts)
+        self.containers, self.sick, self.did, self.ends = self.parts.containers, self.parts.sick, self.parts.did, self.parts.ends
+        self.parts.up = self.up  # type: ignore[method-assign]
+        self.parts.health = lambda name: "unhealthy" if self.parts.runs.get(name) in self.sick else "healthy"  # type: ignore[method-assign]
+        self.parts.restarts = lambda name: 0  # type: ignore[method-assign]
+
+    def up(self, service: str, env: Mapping[str, str] | None = None) -> None:
+        """What is exchanged in place."""
+        one = self.settings.exchanges[service]
+        self.did.append(f"up {service}")
+        self.parts.runs[one.container] = self.stack.choice(service) or one.image
+
+    def service(self, name: str) -> Tabled:
+        return Tabled(self, self.settings.of(name))
 
 
 @pytest.fixture(name="shelf")
@@ -161,8 +226,8 @@ def _shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     for name in ("stack/nginx", "state", "units"):
         (tmp_path / name).mkdir(parents=True)
     for name in ("FSTAB", "MOUNTS"):
-        monkeypatch.setattr(server_module, name, tmp_path / name)
-    monkeypatch.setattr(server_module, "UNITS", tmp_path / "units")
+        monkeypatch.setattr(host_module, name, tmp_path / name)
+    monkeypatch.setattr(leftovers_module, "UNITS", tmp_path / "units")
     settings = Settings(
         project_dir=tmp_path / "stack", state_dir=tmp_path / "state", addresses={"blue": "172.30.0.11", "green": "172.30.0.12"}, port=3000,
         health_path="/", server_name="x.test", drain_seconds=5, repositories=(WEB,), services=dict(SERVICES),
@@ -187,7 +252,7 @@ def test_everything_was_released(shelf: Shelf) -> None:
     assert running(shelf, "worker") == {"blue": image(1)}
     assert running(shelf, "admin") == {"blue": image(1, ADMIN)}
     assert (shelf.settings.project_dir / "nginx/upstream/admin.conf").read_text() == "server 172.30.77.11:3000 max_fails=0;\n"
-    assert shelf.record().services["worker"].image == image(1)
+    assert shelf.state.record().services["worker"].image == image(1)
 
 
 def test_the_same_again_changes_nothing(shelf: Shelf) -> None:
@@ -209,14 +274,12 @@ def test_a_worker_follows_a_release_and_a_rollback(shelf: Shelf) -> None:
 
 def test_a_sick_worker_gives_way_to_the_old_one(shelf: Shelf) -> None:
     """The application's release stays; the answer says so."""
-    shelf.sick.add(image(2))
-    shelf.containers["platform-web-green"] = Container(image(2), "c", running=True, healthy=True)
-    shelf.start = lambda colour, image, config: shelf.containers.update({shelf.name(colour): Container(image, config, running=True, healthy=True)})  # type: ignore[method-assign]
+    shelf.sick.add("platform-worker-green")
     code, result = run(shelf, "deploy", image(2))
     assert (code, result["outcome"]) == (6, "partly"), result
     assert result["current"]["image"] == image(2)
     assert running(shelf, "worker") == {"blue": image(1)}
-    assert shelf.record().services["worker"].image == image(1)
+    assert shelf.state.record().services["worker"].image == image(1)
 
 
 def test_a_second_application_by_name(shelf: Shelf) -> None:
@@ -258,17 +321,17 @@ def test_refused(shelf: Shelf, words: list[str], code: str) -> None:
 def test_after_a_reboot(shelf: Shelf) -> None:
     """What was recorded runs again, and nothing else; visitors of an interrupted release go back."""
     shelf.containers["platform-worker-blue"] = replace(shelf.containers["platform-worker-blue"], running=False)
-    shelf.of("admin").point("green")
+    shelf.service("admin").point("green")
     assert run(shelf, "ensure")[0] == 0
     assert running(shelf, "worker") == {"blue": image(1)}
-    assert shelf.of("admin").serving() == "blue"
+    assert shelf.service("admin").serving() == "blue"
 
 
 def test_a_job_runs_what_was_released_last(shelf: Shelf) -> None:
     run(shelf, "deploy", image(2))
     code, result = run(shelf, "job", "nightly")
     assert (code, result["image"]) == (0, image(2))
-    assert shelf.did[-1] == f"run {image(2)}"
+    assert f"run {image(2)}" in shelf.did
     assert run(shelf, "status")[1]["services"]["nightly"]["last"]["code"] == 0
 
 
@@ -283,7 +346,7 @@ def test_a_job_that_fails_says_so(shelf: Shelf) -> None:
 
 def test_one_run_of_a_job_at_a_time(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     again: list[int] = []
-    monkeypatch.setattr(Shelf, "run_job", lambda self, image: again.append(run(shelf, "job", "nightly")[0]) or 0)
+    monkeypatch.setattr(Tabled, "run_once", lambda self, image: again.append(run(shelf, "job", "nightly")[0]) or 0)
     assert run(shelf, "job", "nightly")[0] == 0
     assert again == [3]
 
@@ -299,7 +362,7 @@ def test_a_service_that_left_the_inventory_goes(shelf: Shelf) -> None:
     assert (code, result["removed"], result["changed"]) == (0, ["worker"], True)
     assert result["stays"] == [str(kept)]
     assert not running(shelf, "worker")
-    assert "worker" not in shelf.record().services
+    assert "worker" not in shelf.state.record().services
     assert "removed" not in run(shelf, "deploy", "--inventory", image(2), "--service", f"admin={image(1, ADMIN)}")[1]
 
 
@@ -312,7 +375,7 @@ def test_a_service_that_becomes_a_job_and_back(shelf: Shelf) -> None:
     assert "rm --force platform-worker-blue" in shelf.did
     del shelf.containers["platform-worker-blue"]
     shelf.settings.services["worker"] = SERVICES["worker"]
-    timer = server_module.UNITS / "platform-job-worker.timer"
+    timer = leftovers_module.UNITS / "platform-job-worker.timer"
     timer.write_text("")
     assert run(shelf, *words)[1]["removed"] == ["platform-job-worker.timer"]
     assert not timer.exists()
@@ -320,7 +383,7 @@ def test_a_service_that_becomes_a_job_and_back(shelf: Shelf) -> None:
 
 
 def test_the_record_survives_its_writing(shelf: Shelf) -> None:
-    record = shelf.record()
+    record = shelf.state.record()
     assert Record.parse(json.loads(json.dumps(record.plain()))) == record
     foreign = record.of({WEB}, set(), {"worker": {WEB}})
     assert set(foreign.services) == {"worker"}, "what no inventory knows is left out"
@@ -350,4 +413,4 @@ def test_what_the_deploy_key_may_ask_for() -> None:
 
 def test_no_service_of_an_unknown_name() -> None:
     with pytest.raises(ReleaseError, match="platform_services"):
-        program.own_image(["x"], {})
+        program.own_image(["x"], Settings(Path(), Path(), {}, 3000, "/", "x", 5))

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_rele
 from quetrex_release.__main__ import main
 from quetrex_release.outcome import ReleaseError
 from quetrex_release.redact import INSTEAD, redacted, words
-from quetrex_release.server import Settings
+from quetrex_release.settings import Settings
 
 from ansible_collections.quetrex.platform.plugins.module_utils.writing import env_file
 

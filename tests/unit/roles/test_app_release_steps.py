@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 
 from quetrex_release.outcome import Outcome, ReleaseError
+from quetrex_release.plan import Container, Observed, Way, make_plan
+from quetrex_release.release import STEPS
 from quetrex_release.steps import Step, Walk
 
 
@@ -74,3 +77,27 @@ def test_the_way_back_ends_at_what_cannot_be_undone() -> None:
         Walk(lambda: 0.0, lambda _name: None).through(steps)
     assert caught.value.outcome is Outcome.unknown
     assert done == ["start", "switch"], "a container that visitors may be at stays"
+
+
+def observed() -> list[Observed]:
+    """A server at every moment that a plan can be made at."""
+    found = []
+    for serving in (None, "blue", "green"):
+        for recorded in (None, "blue", "green"):
+            for blue, green in itertools.product((None, False, True), repeat=2):
+                made = {"blue": blue, "green": green}
+                there = {name: Container("i", "c", running=runs, healthy=runs) for name, runs in made.items() if runs is not None}
+                found.append(Observed(serving, recorded, there))
+    return found
+
+
+def test_a_plan_takes_steps_of_the_table_in_its_order() -> None:
+    """Of every plan: the table is read from above, what cannot be undone comes after the record, and what leads visitors away has an undo."""
+    order = {row.name: position for position, row in enumerate(STEPS)}
+    for seen, *flags in itertools.product(observed(), *[(True, False)] * 3):
+        for image in ("i", "other"):
+            steps = make_plan(seen, image, "c", Way(*flags)).steps
+            assert [order[name] for name in steps] == sorted(order[name] for name in steps), steps
+    after = [row.name for row in STEPS if row.after]
+    assert after == [row.name for row in STEPS[order["record"] + 1 :]]
+    assert {row.name for row in STEPS if row.undo} == {"rest", "start", "switch", "record"}

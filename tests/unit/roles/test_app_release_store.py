@@ -82,10 +82,11 @@ def test_without_a_database_there_is_no_store(tmp_path: Path) -> None:
 class Server:
     """The part of a server that keeps the record."""
 
-    settings = SimpleNamespace(known=lambda service: {"web"}, service="web", services={})
+    settings = SimpleNamespace(known=lambda service: {"web"}, service="web", services={}, exchanges={})
 
     def __init__(self, store: Store | None, record: Record, *, own: bool = False) -> None:
         self.store, self.kept, self.own = store, record, own
+        self.state = self
 
     def record(self) -> Record:
         return self.kept

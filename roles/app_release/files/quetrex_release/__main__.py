@@ -21,11 +21,12 @@ from typing import Any, TextIO
 
 from quetrex_release import jobs
 from quetrex_release.engine import Engine
+from quetrex_release.exchange import Exchanges
 from quetrex_release.outcome import Outcome, ReleaseError, as_error
 from quetrex_release.record import DIGEST, Record, canonical
 from quetrex_release.redact import redacted, words
-from quetrex_release.server import BASE, Server, Settings
-from quetrex_release.services import Services
+from quetrex_release.server import Server
+from quetrex_release.settings import Settings
 from quetrex_release.writers import alone
 
 BOOT_SECONDS = 60.0
@@ -51,8 +52,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     back.add_argument("--runner", action="store_true", help="the runner's instead of the application's")
     back.add_argument("--service", metavar="NAME", default="", help="one of the inventory's own services instead")
     back.add_argument("--check", action="store_true", help="only say what would be done")
-    services = commands.add_parser("services", help="exchange nginx, Redis and the runner for what the compose file wants")
-    services.add_argument("names", nargs="*", choices=[*BASE, []], help="only these")
+    services = commands.add_parser("services", help="exchange what has one container, as nginx and Redis, for what the compose file wants")
+    services.add_argument("names", nargs="*", help="only these")
     job = commands.add_parser("job", help="run a job now, with its output as this command's")
     job.add_argument("name", help="its name")
     commands.add_parser("status", help="say what serves")
@@ -119,43 +120,60 @@ def only_one(folder: Path, command: str, patience: float = BOOT_SECONDS) -> Iter
 
 def status(server: Server) -> dict[str, Any]:
     """What serves, what is on record, how the containers are."""
-    seen = server.observe()
-    record = server.record()
-    runner = record.runner.previous
+    seen = server.service("web").observe()
     containers = {colour: {"image": item.image, "running": item.running, "healthy": item.healthy} for colour, item in seen.containers.items()}
-    return {
-        "changed": False,
-        "serving": seen.serving,
-        **serves(server),
-        "containers": containers,
-        "runner": {"current": server.runner_image(), "previous": runner.image if runner else None},
-        **({"services": {name: status_of(server.of(name)) for name in server.settings.services}} if server.settings.services else {}),
-    }
+    others = {name: status_of(server, name) for name in server.settings.services}
+    found: dict[str, Any] = {"changed": False, "serving": seen.serving, **serves(server), "containers": containers}
+    for name, one in server.settings.exchanges.items():
+        if one.released:
+            previous = server.state.record().track(name).previous
+            found = joined(found, name, {"current": server.docker.image(one.container), "previous": previous.image if previous else None})
+    return joined_all(found, others)
 
 
-def status_of(server: Server) -> dict[str, Any]:
+def status_of(server: Server, name: str) -> dict[str, Any]:
     """The same of one of the inventory's own services. A job that runs another one's image has no release of its own."""
-    track = server.record().track(server.settings.service)
+    track, settings = server.state.record().track(name), server.settings.of(name)
     found = {"current": track.image or None, "previous": track.previous.image if track.previous else None}
-    if server.settings.job:
-        return found | {"last": jobs.last(server)}
-    colour = server.serving()
-    runs = server.container(colour) if colour else None
+    if settings.job:
+        return found | {"last": jobs.last(settings)}
+    service = server.service(name)
+    colour = service.serving()
+    runs = service.container(colour) if colour else None
     return found | {"serving": colour, "running": bool(runs and runs.running), "healthy": bool(runs and runs.healthy)}
+
+
+def joined(result: dict[str, Any], service: str, part: dict[str, Any]) -> dict[str, Any]:
+    """An answer with one service more: the application's at the top, the runner's as such, the others' by name."""
+    if service == "web":
+        return result | part
+    if service == "runner":
+        return result | {"runner": part}
+    return result | {"services": {**result.get("services", {}), service: part}}
+
+
+def joined_all(result: dict[str, Any], parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The same with several."""
+    for name, part in parts.items():
+        result = joined(result, name, part)
+    return result
 
 
 def serves(server: Server) -> dict[str, Any]:
     """What is on record as serving, and as served before."""
-    plain = server.record().web.plain()
+    plain = server.state.record().web.plain()
     return {"current": plain["current"], "previous": plain["previous"]}
 
 
-def preview(engine: Engine, image: str) -> dict[str, Any]:
+def preview(engine: Engine, image: str, service: str) -> dict[str, Any]:
     """What a deploy would do."""
-    plan, _config = engine.plan(image)
+    if one := engine.settings.exchanges.get(service):
+        changed = engine.server.docker.image(one.container) != image
+        return {"changed": changed, "image": image, "refused": engine.refusal(image, service) if changed else ""}
+    plan, _config = engine.plan(image, service)
     found = {"changed": plan.changed, "image": image, "steps": list(plan.steps), "reason": plan.reason}
-    current = {"current": serves(engine.server)["current"]} if engine.service == "web" else {}
-    return found | current | {"refused": engine.refusal(image, plan)}
+    current = {"current": serves(engine.server)["current"]} if service == "web" else {}
+    return found | current | {"refused": engine.refusal(image, service, plan)}
 
 
 def by_digest(image: str) -> str:
@@ -177,16 +195,18 @@ class Wish:
 
 def wishes(engine: Engine, arguments: argparse.Namespace) -> list[Wish]:
     """The images to be released, the application's first. Nothing is begun while one of them would be refused."""
-    services = engine.settings.services
+    settings = engine.settings
     if arguments.command == "rollback":
         service = "runner" if arguments.runner else arguments.service or "web"
-        own_image([service], services)
+        own_image([service], settings)
         found = [Wish(by_digest(engine.rollback_image(service)), service)]
     else:
-        others = [tuple(reversed(text.split("=", 1))) if "=" in text else ("", text) for text in arguments.service]
-        own_image([service for _image, service in others], services)
-        pairs = [(arguments.image, "web"), (arguments.runner, "runner"), *sorted(others, key=lambda pair: list(services).index(pair[1]))]
-        found = [wish(engine, by_digest(image), service, arguments) for image, service in pairs if image is not None]
+        named = [(name, image) if sign else ("", name) for name, sign, image in (text.partition("=") for text in arguments.service)]
+        pairs = [("web", arguments.image), ("runner", arguments.runner), *named]
+        pairs = [(service, image) for service, image in pairs if image is not None]
+        own_image([service for service, _image in pairs], settings)
+        pairs.sort(key=lambda pair: settings.released.index(pair[0]))
+        found = [wish(engine, by_digest(image), service, arguments) for service, image in pairs]
     if not found:
         raise ReleaseError("nothing_named", "Name the application's image, or the runner's with --runner, or both, or --service NAME=IMAGE.")
     for one in found if not arguments.check else ():
@@ -194,15 +214,17 @@ def wishes(engine: Engine, arguments: argparse.Namespace) -> list[Wish]:
     return found
 
 
-def own_image(names: Sequence[str], services: Mapping[str, Any]) -> None:
-    """Refuses services that are not there, or have no image of their own."""
+def own_image(names: Sequence[str], settings: Settings) -> None:
+    """Refuses services that are not there, are named twice, or have no image of their own."""
     for name in names:
-        if name in ("web", "runner") and len(names) == 1 and name not in services:
-            continue
-        if name not in services:
-            raise ReleaseError("unknown_service", f"{name!r} is no service of platform_services ({', '.join(services) or 'it has none'}).")
-        if followed := services[name].get("follows"):
+        if followed := settings.followers.get(name) or settings.services.get(name, {}).get("follows"):
             raise ReleaseError("follows", f"{name} runs the image of {followed}: release or roll back {followed}, and {name} follows.")
+        if name in settings.exchanges and not settings.exchanges[name].released:
+            raise ReleaseError("unknown_service", f"{name}'s image is the inventory's alone: change it there and run site.")
+        if name not in settings.released:
+            raise ReleaseError("unknown_service", f"{name!r} is no service of platform_services ({', '.join(settings.released)}).")
+        if names.count(name) > 1:
+            raise ReleaseError("named_twice", f"{name} is named twice; one image of each service.")
 
 
 def wish(engine: Engine, image: str, service: str, arguments: argparse.Namespace) -> Wish:
@@ -217,11 +239,9 @@ def wish(engine: Engine, image: str, service: str, arguments: argparse.Namespace
 
 def followers(engine: Engine, images: Mapping[str, str]) -> list[Wish]:
     """Services that run another one's image, which is the recorded one, or one of `images`."""
-    record, found = engine.server.record(), []
-    for name, told in engine.settings.services.items():
-        image = images.get(told.get("follows", "")) or record.track(told["follows"]).image if told.get("follows") and not told.get("job") else ""
-        found += [Wish(image, name)] if image else []
-    return found
+    record = engine.state.record()
+    found = {name: images.get(followed) or record.track(followed).image for name, followed in engine.settings.followers.items()}
+    return [Wish(image, name) for name, image in found.items() if image]
 
 
 def foresee(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -229,26 +249,16 @@ def foresee(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
     result: dict[str, Any] = {"changed": False, "current": serves(engine.server)["current"], "kept": None}
     wanted = wishes(engine, arguments)
     for one in [*wanted, *followers(engine, {one.service: one.image for one in wanted})]:
-        if one.service == "runner":
-            changed = engine.server.runner_image() != one.image
-            would = {"changed": changed, "image": one.image, "kept": one.kept, "refused": engine.refusal(one.image, service="runner") if changed else ""}
-        else:
-            would = preview(engine.of(one.service), one.image) | {"kept": one.kept}
-        result = merged(result, one.service, would)
-    left = [one for name in engine.settings.services for one in engine.server.of(name).former_kind()]
+        result = merged(result, one.service, preview(engine, one.image, one.service) | {"kept": one.kept})
+    left = [one for name in engine.settings.services for one in engine.server.former_kind(name)]
     if getattr(arguments, "inventory", False) and (gone := engine.server.gone() + left):
         result |= {"changed": True, "removed": gone}
     return result
 
 
 def merged(result: dict[str, Any], service: str, done: dict[str, Any]) -> dict[str, Any]:
-    """The result with what was done for one more service: the application's at the top, the others' by name."""
-    changed = {"changed": result["changed"] or done["changed"]}
-    if service == "web":
-        return result | done | changed
-    if service == "runner":
-        return result | changed | {"runner": done}
-    return result | changed | {"services": {**result.get("services", {}), service: done}}
+    """The result with what was done for one more service."""
+    return joined(result, service, done) | {"changed": result["changed"] or done["changed"]}
 
 
 def release(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -258,12 +268,11 @@ def release(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
     before: Record | None = None
     try:
         engine.adopt()
-        before = engine.server.record()
+        before = engine.state.record()
         for one in wishes(engine, arguments):
-            deploy = engine.deploy_runner if one.service == "runner" else engine.of(one.service).deploy
-            result = merged(result, one.service, deploy(one.image, one.inventory) | {"kept": one.kept})
+            result = merged(result, one.service, engine.deploy(one.image, one.inventory, one.service) | {"kept": one.kept})
         for one in followers(engine, {}):
-            result = merged(result, one.service, engine.of(one.service).deploy(one.image))
+            result = merged(result, one.service, engine.deploy(one.image, service=one.service))
         if getattr(arguments, "inventory", False) and (gone := engine.retire()):
             result |= {"changed": True, "removed": gone, "stays": engine.server.folders_of(gone)}
     except Exception as problem:  # noqa: BLE001  # whatever it is, what serves is reported
@@ -277,12 +286,12 @@ def ended(engine: Engine, result: dict[str, Any], error: ReleaseError | None, be
     left = [part["left"] for part in (result, result.get("runner", {}), *result.get("services", {}).values()) if "left" in part]
     if error is None:
         try:
-            Services(engine.server, say, engine.by).remember()
+            Exchanges(engine.server, say, engine.by).remember()
         except (ReleaseError, OSError) as problem:
             left.append(f"remember: {problem}")
     result |= serves(engine.server) | {"kept_off_server": engine.publish()}
     if error is not None:
-        if error.outcome is None and before not in (None, engine.server.record()):  # asked to stop when all was done
+        if error.outcome is None and before not in (None, engine.state.record()):  # asked to stop when all was done
             error.outcome = Outcome.unclean
         partly = result["changed"] and error.outcome in (Outcome.failed, None)
         return result | failure(error, Outcome.partly if partly else error.outcome, left)
@@ -321,7 +330,10 @@ def perform(arguments: argparse.Namespace, server: Server) -> dict[str, Any]:
         if arguments.command == "ensure":
             return engine.ensure()
         if arguments.command == "services":
-            return Services(server, say, who(), shielded).apply(tuple(arguments.names) or BASE)
+            exchanges = Exchanges(server, say, who(), shielded)
+            if unknown := [name for name in arguments.names if name not in exchanges.kinds]:
+                raise ReleaseError("unknown_service", f"{unknown[0]!r} is not exchanged in place ({', '.join(exchanges.kinds)} are).")
+            return exchanges.apply(arguments.names)
         return release(engine, arguments)
 
 

@@ -14,25 +14,35 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 
+from quetrex_release.docker import Docker
+from quetrex_release.exchange import REDIS_GOES_BACK_TO, Exchanges
 from quetrex_release.outcome import Outcome, ReleaseError
-from quetrex_release.server import FILES, Server, Settings
-from quetrex_release.services import REDIS_GOES_BACK_TO, Services
+from quetrex_release.redis import Redis
+from quetrex_release.settings import Settings
+from quetrex_release.stack import Stack
+
+EXCHANGES = Settings(Path(), Path(), {}, 3000, "/", "x", 5).exchanges
 
 
 class Fake:
-    """A server whose services run what they were last told, unless that is sick."""
+    """All parts of a server in one, whose services run what they were last told, unless that is sick."""
 
-    settings = SimpleNamespace(gate_seconds=5, verify_seconds=5, gate_successes=2, drain_seconds=5)
+    settings = SimpleNamespace(gate_seconds=5, verify_seconds=5, gate_successes=2, drain_seconds=5, exchanges=EXCHANGES)
+    exchanges = EXCHANGES
 
     def __init__(self, sick: str = "") -> None:
-        self.files = dict.fromkeys(("redis", "runner", "nginx"), "old")
+        self.stack = self.docker = self.redis = self.host = self.state = self
+        self.files = dict.fromkeys(EXCHANGES, "old")
         self.running, self.good = dict(self.files), dict(self.files)
         self.sick, self.bridge, self.chosen = sick, "", ""
-        self.time, self.did, self.keys = 0.0, list[str](), list[int | None]([3, 3])
-        self.copy, self.unreadable, self.web = "", False, 200
+        self.time, self.did, self.held = 0.0, list[str](), list[int | None]([3, 3])
+        self.copied, self.unreadable, self.web = "", False, 200
         self.fails: dict[str, Exception] = {}
 
-    def wanted_services(self) -> dict[str, str]:
+    def service(self, _name: str) -> Fake:
+        return self
+
+    def hashes(self) -> dict[str, str]:
         return dict(self.files)
 
     def as_wanted(self, name: str, wanted: str) -> bool:
@@ -55,7 +65,7 @@ class Fake:
     def restarts(self, _container: str) -> int:
         return 0
 
-    def said(self, container: str) -> str:
+    def logs(self, container: str) -> str:
         return f"last words of {container}"
 
     def _do(self, what: str) -> None:
@@ -63,39 +73,44 @@ class Fake:
         if what in self.fails:
             raise self.fails.pop(what)
 
-    def pull_service(self, name: str) -> None:
+    def pull(self, name: str) -> None:
         self._do(f"pull {name}")
 
-    def up_service(self, name: str) -> None:
+    def up(self, name: str) -> None:
         self._do(f"up {name}")
         self.running[name] = self.chosen if name == "runner" and self.chosen else self.files[name]
 
-    def stop_service(self, name: str) -> None:
+    def stop(self, container: str, _seconds: int = 0, *, check: bool = False) -> None:
+        if not check:
+            self.bridge = ""
+            return
+        name = container.removeprefix("platform-")
         self._do(f"stop {name}")
         self.running[name] = "stopped"
 
-    def start_bridge(self) -> None:
-        self.bridge = "up"
-
-    def end_bridge(self) -> None:
+    def remove(self, _container: str) -> None:
         self.bridge = ""
 
-    def redis_keys(self) -> int | None:
+    def compose(self, *_words: str) -> str:
+        self.bridge = "up"
+        return ""
+
+    def keys(self) -> int | None:
         """The last one stays."""
-        return self.keys.pop(0) if len(self.keys) > 1 else self.keys[0]
+        return self.held.pop(0) if len(self.held) > 1 else self.held[0]
 
-    def forget_redis_copy(self) -> None:
-        self.copy = ""
+    def forget_copy(self) -> None:
+        self.copied = ""
 
-    def copy_redis(self) -> None:
+    def copy(self) -> None:
         self._do("copy redis")
-        self.copy = "of this exchange"
+        self.copied = "of this exchange"
 
-    def restore_redis(self) -> bool:
-        if not self.copy:
+    def restore(self) -> bool:
+        if not self.copied:
             return False
         self.did.append("restore redis")
-        self.copy = ""
+        self.copied = ""
         return True
 
     def restore_good(self) -> bool:
@@ -118,10 +133,10 @@ class Fake:
     def direct(self, _colour: str) -> tuple[int, str]:
         return self.web, "1"
 
-    def runner_choice(self) -> str:
+    def choice(self, _name: str) -> str:
         return self.chosen
 
-    def choose_runner(self, image: str) -> None:
+    def choose(self, _name: str, image: str) -> None:
         self.chosen = image
 
     def audit(self, line: dict[str, Any]) -> None:
@@ -137,20 +152,20 @@ class Fake:
         self.time += seconds
 
 
-def services(fake: Fake) -> Services:
-    return Services(fake, lambda line: None)  # type: ignore[arg-type]
+def exchanges(fake: Fake) -> Exchanges:
+    return Exchanges(fake, lambda line: None)  # type: ignore[arg-type]
 
 
 def test_nothing_differs_nothing_is_done() -> None:
     fake = Fake()
-    assert services(fake).apply()["changed"] is False
+    assert exchanges(fake).apply()["changed"] is False
     assert fake.did == []
 
 
 def test_redis_is_copied_while_nothing_writes() -> None:
     fake = Fake()
     fake.files["redis"] = "new"
-    done = services(fake).apply()
+    done = exchanges(fake).apply()
     assert (done["changed"], done["redis_keys"]) == (True, [3, 3])
     assert fake.did == ["pull redis", "stop redis", "copy redis", "up redis", "learn redis", "audit exchanged", "forget an old image"]
     assert fake.good == fake.files
@@ -161,7 +176,7 @@ def test_a_sick_one_gives_way_to_what_ran_before(sick: str) -> None:
     fake = Fake(sick)
     fake.files |= {"redis": "new", sick: "new"}
     with pytest.raises(ReleaseError) as caught:
-        services(fake).apply()
+        exchanges(fake).apply()
     assert caught.value.code == "never_healthy"
     assert "last words" in caught.value.logs
     assert fake.running == dict.fromkeys(("redis", "runner", "nginx"), "old")
@@ -189,10 +204,10 @@ FAILURES: dict[str, tuple[dict[str, Any], list[int | None], str]] = {
 def test_redis_goes_back_to_its_copy_only_when_it_holds_nothing(how: str) -> None:
     given, keys, code = FAILURES[how]
     fake = Fake(given.get("sick", ""))
-    fake.files["redis"], fake.keys = "new", list(keys)
+    fake.files["redis"], fake.held = "new", list(keys)
     fake.web, fake.fails = given.get("web", 200), dict(given.get("fails", {}))
     with pytest.raises(ReleaseError) as caught:
-        services(fake).apply()
+        exchanges(fake).apply()
     assert (caught.value.code, caught.value.outcome) == (code, Outcome.failed)
     assert fake.running["redis"] == "old"
     assert ("restore redis" in fake.did) is (how == "empty")
@@ -208,10 +223,10 @@ def test_every_code_of_redis_is_decided() -> None:
 def test_redis_falls_back_to_copy(keys: list[int | None]) -> None:
     """Redis goes back to its copy when it cannot go on with its data."""
     fake = Fake()
-    fake.files["redis"], fake.keys, fake.web = "new", keys, 503
+    fake.files["redis"], fake.held, fake.web = "new", keys, 503
     fake.unreadable = len(keys) == 2
     with pytest.raises(ReleaseError, match="did not get well"):
-        services(fake).apply()
+        exchanges(fake).apply()
     assert fake.did.count("restore redis") == 1
     assert fake.running["redis"] == "old"
 
@@ -219,39 +234,44 @@ def test_redis_falls_back_to_copy(keys: list[int | None]) -> None:
 def test_a_redis_that_held_nothing_or_was_not_asked_is_exchanged() -> None:
     for keys in ([0, 0], [None, 0]):
         fake = Fake()
-        fake.files["redis"], fake.keys = "new", list[int | None](keys)
-        assert services(fake).apply()["changed"] is True
+        fake.files["redis"], fake.held = "new", list[int | None](keys)
+        assert exchanges(fake).apply()["changed"] is True
+
+
+def redis(folder: Path) -> Redis:
+    """Its data in a folder, without an engine."""
+    made = Docker(folder)
+    made.run = lambda *words, **more: ""  # type: ignore[method-assign]
+    return Redis(folder / "redis", folder / "web.env", made)
 
 
 def test_what_is_replaced_is_kept_and_an_old_copy_is_no_way_back(tmp_path: Path) -> None:
-    server = Server(Settings(tmp_path, tmp_path, {}, 3000, "/", "x", 5))
-    server.docker = lambda *words, **more: ""  # type: ignore[method-assign]
-    data = tmp_path / "redis" / "appendonlydir"
+    made, data = redis(tmp_path), tmp_path / "redis" / "appendonlydir"
     data.mkdir(parents=True)
     (data / "aof").write_text("before")
-    server.copy_redis()
+    made.copy()
     (data / "aof").write_text("acknowledged since")
-    assert server.restore_redis()
+    assert made.restore()
     assert ((data / "aof").read_text(), (tmp_path / "redis/.replaced/aof").read_text()) == ("before", "acknowledged since")
-    assert not server.restore_redis()
-    server.copy_redis()
-    server.forget_redis_copy()
-    assert not server.restore_redis()
+    assert not made.restore()
+    made.copy()
+    made.forget_copy()
+    assert not made.restore()
 
 
 def test_a_copy_that_ends_half_way_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = Server(Settings(tmp_path, tmp_path, {}, 3000, "/", "x", 5))
+    made = redis(tmp_path)
     (tmp_path / "redis" / "appendonlydir").mkdir(parents=True)
 
     def full(source: Path, target: Path) -> None:
         target.mkdir()
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(server, "_copy_owned", full)
+    monkeypatch.setattr(made, "_copy_owned", full)
     with pytest.raises(ReleaseError) as caught:
-        server.copy_redis()
+        made.copy()
     assert caught.value.code == "copy_failed"
-    assert not server.restore_redis()
+    assert not made.restore()
     assert (tmp_path / "redis" / "appendonlydir").is_dir()
 
 
@@ -264,44 +284,75 @@ def test_a_way_back_that_fails_is_said() -> None:
 
     fake.restore_good = fail  # type: ignore[method-assign]
     with pytest.raises(ReleaseError, match="going back failed: the engine is away") as caught:
-        services(fake).apply()
+        exchanges(fake).apply()
     assert caught.value.outcome is Outcome.unknown
 
 
 def test_a_runner_goes_back() -> None:
     fake = Fake()
     fake.chosen = fake.running["runner"] = "new"
-    services(fake).runner_back("old")
+    exchanges(fake).release_back("runner", "old")
     assert (fake.chosen, fake.running["runner"]) == ("old", "old")
 
 
+def stack(folder: Path, **images: str) -> Stack:
+    """A stack's folder, whose compose file says these images."""
+    made = Docker(folder)
+    made.described = lambda: {name: {"image": images.get(name, name)} for name in EXCHANGES}  # type: ignore[method-assign]
+    return Stack(folder, EXCHANGES, made)
+
+
 def test_the_files_that_worked_come_back_as_they_were(tmp_path: Path) -> None:
-    server = Server(Settings(tmp_path, tmp_path, {}, 3000, "/", "x", 5))
-    for name in FILES[2:]:
+    made = stack(tmp_path)
+    for name in (*made.files[2:], "compose.yml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("good")
-    (tmp_path / "compose.yml").write_text("good")
-    known = '{"services": {"redis": {"image": "a"}, "runner": {"image": "b"}, "nginx": {"image": "c"}}}'
-    server.compose = lambda *words, env=None: known  # type: ignore[method-assign]
-    assert not server.restore_good()
-    server.keep_good()
-    assert server.good_is_current()
+    assert not made.restore_good()
+    made.keep_good()
+    assert made.good_is_current()
     (tmp_path / "compose.yml").write_text("bad")
     (tmp_path / ".env").write_text("RUNNER_IMAGE=x\n")
     (tmp_path / "redis/users.acl").unlink()
-    assert not server.good_is_current()
-    assert server.restore_good()
-    assert server.good_is_current()
+    assert not made.good_is_current()
+    assert made.restore_good()
+    assert made.good_is_current()
     assert not (tmp_path / ".env").exists()
     assert (tmp_path / "redis/users.acl").read_text() == "good"
 
 
 def test_images_are_kept_for_one_way_back(tmp_path: Path) -> None:
-    server = Server(Settings(tmp_path, tmp_path, {}, 3000, "/", "x", 5))
     (tmp_path / "compose.yml").write_text("services: {}")
-    gone = []
-    for image in ("one", "two", "three", "two"):
-        text = f'{{"services": {{"redis": {{"image": "{image}"}}, "runner": {{"image": "r"}}, "nginx": {{"image": "n"}}}}}}'
-        server.compose = lambda *words, env=None, text=text: text  # type: ignore[method-assign,misc]
-        gone.append(server.keep_good())
+    gone = [stack(tmp_path, redis=image).keep_good() for image in ("one", "two", "three", "two")]
     assert gone == [[], [], ["one"], []]
+
+
+def test_released_images_stand_side_by_side(tmp_path: Path) -> None:
+    """Going back to the inventory's leaves the other one alone, and an empty file is none."""
+    told = {"runner": {"released": True}, "cache": {"released": True, "own": True}}
+    made = Stack(tmp_path, Settings(tmp_path, tmp_path, {}, 3000, "/", "x", 5, exchange=told).exchanges, Docker(tmp_path))
+    assert made.choice("runner") == ""
+    made.choose("runner", "r@1")
+    made.choose("cache", "c@1")
+    assert (tmp_path / ".env").read_text() == "RUNNER_IMAGE=r@1\nCACHE_IMAGE=c@1\n"
+    made.choose("runner", "")
+    assert (made.choice("runner"), made.choice("cache")) == ("", "c@1")
+
+
+def test_what_an_older_stack_told() -> None:
+    """A stack.json without exchanges means Redis, the runner and nginx, in this order."""
+    assert [(one.name, one.kind, one.released) for one in EXCHANGES.values()] == [
+        ("redis", "redis", False),
+        ("runner", "plain", True),
+        ("nginx", "nginx", False),
+    ]
+
+
+def test_without_redis_and_runner() -> None:
+    """Only what the stack names is looked at, exchanged and remembered."""
+    fake = Fake()
+    only = {"nginx": EXCHANGES["nginx"]}
+    fake.settings = SimpleNamespace(**vars(Fake.settings) | {"exchanges": only})  # type: ignore[misc]
+    fake.exchanges = only
+    fake.files |= {"redis": "new", "runner": "new", "nginx": "new"}
+    assert list(exchanges(fake).apply()["seconds"]) == ["nginx"]
+    assert fake.running == {"redis": "old", "runner": "old", "nginx": "new"}
