@@ -74,7 +74,7 @@ def spec_equals_defaults(role: Path) -> list[str]:
     ]
 
 
-SHOWN_LATER = frozenset({"app_stack", "app_release"})
+SHOWN_LATER = frozenset({"app_stack"})
 """Roles whose files and activations still stand in their variables."""
 
 

@@ -18,7 +18,7 @@ from quetrex_release.docker import Docker
 from quetrex_release.exchange import REDIS_GOES_BACK_TO, Exchanges
 from quetrex_release.outcome import Outcome, ReleaseError
 from quetrex_release.redis import Redis
-from quetrex_release.settings import Settings
+from quetrex_release.settings import Exchanged, Settings
 from quetrex_release.stack import Stack
 
 EXCHANGES = Settings(Path(), Path(), {}, 3000, "/", "x", 5).exchanges
@@ -27,11 +27,11 @@ EXCHANGES = Settings(Path(), Path(), {}, 3000, "/", "x", 5).exchanges
 class Fake:
     """All parts of a server in one, whose services run what they were last told, unless that is sick."""
 
-    settings = SimpleNamespace(gate_seconds=5, verify_seconds=5, gate_successes=2, drain_seconds=5, exchanges=EXCHANGES)
+    settings = SimpleNamespace(gate_seconds=5, verify_seconds=5, gate_successes=2, drain_seconds=5, exchanges=EXCHANGES, public=True)
     exchanges = EXCHANGES
 
     def __init__(self, sick: str = "") -> None:
-        self.stack = self.docker = self.redis = self.host = self.state = self
+        self.stack = self.docker = self.host = self.state = self
         self.files = dict.fromkeys(EXCHANGES, "old")
         self.running, self.good = dict(self.files), dict(self.files)
         self.sick, self.bridge, self.chosen = sick, "", ""
@@ -40,6 +40,9 @@ class Fake:
         self.fails: dict[str, Exception] = {}
 
     def service(self, _name: str) -> Fake:
+        return self
+
+    def redis(self, _one: Exchanged) -> Fake:
         return self
 
     def hashes(self) -> dict[str, str]:
@@ -242,7 +245,7 @@ def redis(folder: Path) -> Redis:
     """Its data in a folder, without an engine."""
     made = Docker(folder)
     made.run = lambda *words, **more: ""  # type: ignore[method-assign]
-    return Redis(folder / "redis", folder / "web.env", made)
+    return Redis("platform-redis", folder / "redis", (folder / "web.env", "REDIS_URL"), made)
 
 
 def test_what_is_replaced_is_kept_and_an_old_copy_is_no_way_back(tmp_path: Path) -> None:
@@ -293,6 +296,22 @@ def test_a_runner_goes_back() -> None:
     fake.chosen = fake.running["runner"] = "new"
     exchanges(fake).release_back("runner", "old")
     assert (fake.chosen, fake.running["runner"]) == ("old", "old")
+
+
+def test_redis_is_asked_with_the_login_of_its_entry(tmp_path: Path) -> None:
+    """The password goes through the environment; without a login Redis cannot be asked."""
+    made, asked = redis(tmp_path), list[tuple[tuple[str, ...], Any]]()
+    assert made.keys() is None
+
+    def run(*words: str, env: Any = None, check: bool = True, timeout: float = 0) -> str:
+        asked.append((words, env))
+        return "# Keyspace\ndb0:keys=3,expires=0\ndb1:keys=4,expires=0\n"
+
+    made.docker.run = run  # type: ignore[method-assign]
+    (tmp_path / "web.env").write_text("CACHE_URL='redis://x:y@cache:6379'\nREDIS_URL='redis://web:p%2Fw@redis:6379'\n")
+    assert made.keys() == 7
+    ((words, env),) = asked
+    assert ("web" in words, "p/w" in " ".join(words), env) == (True, False, {"REDISCLI_AUTH": "p/w"})
 
 
 def stack(folder: Path, **images: str) -> Stack:

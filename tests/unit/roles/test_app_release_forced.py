@@ -32,6 +32,9 @@ SECOND = f"{RUNNER}@sha256:{'b' * 64}"
         ["deploy", "--check", IMAGE],
         ["deploy", "--runner", SECOND],
         ["deploy", "--check", IMAGE, "--runner", SECOND],
+        ["deploy", "--service", f"web={IMAGE}"],
+        ["deploy", "--check", "--service", f"runner={SECOND}"],
+        ["rollback", "--service", "runner"],
     ],
 )
 def test_allowed(words: list[str]) -> None:
@@ -60,6 +63,8 @@ def test_allowed(words: list[str]) -> None:
         ["deploy", IMAGE, "--runner", SECOND, "--inventory"],
         ["deploy", "--check", "--check", IMAGE],
         ["ensure"],
+        ["deploy", "--service", f"web={SECOND}"],
+        ["deploy", "--service", f"redis={IMAGE}"],
     ],
 )
 def test_refused(words: list[str]) -> None:

@@ -63,14 +63,24 @@ class Parts(Docker, Host):
         self.time = 0.0
         self.ends = [0]
         self.runs: dict[str, str] = {}
+        # what is exchanged in place, and what it mounts
+        self.singles: dict[str, list[dict[str, Any]]] = {}
 
     def run(self, *words: str, env: object = None, check: bool = True, timeout: float = 600) -> str:
         self.did.append(" ".join(words))
         if words[0] == "start":
             self.containers[words[1]] = replace(self.containers[words[1]], running=True, healthy=True)
-        if words[:2] == ("container", "ls"):
+        if words[:2] == ("container", "ls") and words[-1] != "{{.Names}}":
             return "\n".join(name.removeprefix("platform-").rpartition("-")[0] for name in self.containers if "-web-" not in name)
         return ""
+
+    def names(self, *labels: str) -> list[str]:
+        if labels[0] == "platform.part=base":
+            return list(self.singles)
+        return [name for name in self.containers if name.startswith(f"platform-{labels[0].removeprefix('platform.service=')}-")]
+
+    def inspect(self, name: str) -> dict[str, Any] | None:
+        return {"Mounts": self.singles.get(name, [])}
 
     def told(self, name: str, template: str) -> str:
         return ""
@@ -115,12 +125,12 @@ class Named(Leftovers):
         assert isinstance(docker, Parts)
         return [one for one in docker.containers if one.startswith(f"platform-{name}-")] if job else []
 
-    def remove(self, name: str) -> None:
+    def end(self, container: str) -> None:
         docker = self.docker
         assert isinstance(docker, Parts)
-        docker.did.append(f"gone {name}")
-        for one in [one for one in docker.containers if one.startswith(f"platform-{name}-")]:
-            del docker.containers[one]
+        super().end(container)
+        docker.containers.pop(container, None)
+        docker.singles.pop(container, None)
 
     def _systemctl(self, *words: str) -> None:
         docker = self.docker
@@ -366,6 +376,66 @@ def test_a_service_that_left_the_inventory_goes(shelf: Shelf) -> None:
     assert "removed" not in run(shelf, "deploy", "--inventory", image(2), "--service", f"admin={image(1, ADMIN)}")[1]
 
 
+RUNNER = "registry.example.com/app/runner"
+QUEUE = {"kind": "plain", "released": True, "own": True, "image": image(1, RUNNER), "files": ["env/queue.env"]}
+
+
+def exchanging(shelf: Shelf, **entries: dict[str, Any]) -> Shelf:
+    """The same server whose stack has these to be exchanged in place."""
+    made = Shelf(replace(shelf.settings, exchange=entries, known_runner_repositories=(RUNNER,)))
+    made.containers.update(shelf.containers)
+    for name, entry in entries.items():
+        made.parts.runs[f"platform-{name}"] = entry.get("image", "")
+        made.parts.singles[f"platform-{name}"] = []
+    return made
+
+
+@pytest.mark.parametrize("name", ["queue", "runner"])
+def test_what_is_exchanged_in_place_is_released_by_name(shelf: Shelf, name: str) -> None:
+    """And rolled back; a sick one gives way, and nothing else is touched."""
+    shelf = exchanging(shelf, **{name: QUEUE})
+    chosen = shelf.settings.project_dir / ".env"
+    for number in (2, 3):
+        code, result = run(shelf, "deploy", "--service", f"{name}={image(number, RUNNER)}")
+        part = result[name] if name == "runner" else result["services"][name]
+        assert (code, part["changed"], shelf.parts.runs[f"platform-{name}"]) == (0, True, image(number, RUNNER))
+    assert chosen.read_text() == f"{name.upper()}_IMAGE={image(3, RUNNER)}\n"
+    shelf.sick.add(image(4, RUNNER))
+    assert run(shelf, "deploy", "--service", f"{name}={image(4, RUNNER)}")[0] == 1
+    assert shelf.parts.runs[f"platform-{name}"] == image(3, RUNNER)
+    assert run(shelf, "rollback", "--service", name)[0] == 0
+    assert chosen.read_text() == f"{name.upper()}_IMAGE={image(2, RUNNER)}\n"
+    assert running(shelf, "web") == {"blue": image(1)}
+
+
+def test_what_is_exchanged_in_place_follows(shelf: Shelf) -> None:
+    """An image of another service's, after it."""
+    shelf = exchanging(shelf, queue=QUEUE | {"image": "", "follows": "web"})
+    assert run(shelf, "deploy", image(2))[1]["services"]["queue"]["image"] == image(2)
+    assert run(shelf, "deploy", "--service", f"queue={image(2)}")[1]["failure"]["code"] == "follows"
+
+
+def test_without_a_runner(shelf: Shelf) -> None:
+    """A stack that has none refuses its name and says nothing of it; one that was there goes, and its folder stays."""
+    words = ("deploy", "--inventory", image(1), "--service", f"admin={image(1, ADMIN)}")
+    with_one = exchanging(shelf, runner=QUEUE | {"own": False})
+    assert run(with_one, "deploy", "--runner", image(2, RUNNER))[0] == 0
+    without = exchanging(shelf)
+    folder = without.settings.state_dir / "workspace"
+    mounts = [{"Source": str(folder), "RW": True}, {"Source": "/opt/platform/runner/config.yml", "RW": False}]
+    without.parts.singles["platform-runner"] = mounts
+    assert "runner" not in run(without, "status")[1]
+    for refused in (["deploy", "--runner", image(2, RUNNER)], ["rollback", "--runner"]):
+        assert run(without, *refused)[1]["failure"]["code"] == "unknown_service"
+    assert run(without, *words[:1], "--check", *words[1:])[1]["removed"] == ["runner"]
+    code, result = run(without, *words)
+    assert (code, result["removed"], result["stays"]) == (0, ["runner"], [str(folder)])
+    assert without.parts.singles == {}
+    assert without.state.record().runner.image == ""
+    assert (without.settings.project_dir / ".env").read_text() == ""
+    assert "removed" not in run(without, *words)[1]
+
+
 def test_a_service_that_becomes_a_job_and_back(shelf: Shelf) -> None:
     """Nothing of its former kind goes on running, and check mode says what would go."""
     words = ("deploy", "--inventory", image(1), "--service", f"admin={image(1, ADMIN)}")
@@ -373,7 +443,7 @@ def test_a_service_that_becomes_a_job_and_back(shelf: Shelf) -> None:
     assert run(shelf, *words[:1], "--check", *words[1:])[1]["removed"] == ["platform-worker-blue"]
     assert run(shelf, *words)[1]["removed"] == ["platform-worker-blue"]
     assert "rm --force platform-worker-blue" in shelf.did
-    del shelf.containers["platform-worker-blue"]
+    assert "platform-worker-blue" not in shelf.containers
     shelf.settings.services["worker"] = SERVICES["worker"]
     timer = leftovers_module.UNITS / "platform-job-worker.timer"
     timer.write_text("")

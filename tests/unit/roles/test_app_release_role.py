@@ -36,6 +36,7 @@ def play(playbook: RunPlaybook, folder: Path, code: int, answer: dict[str, Any])
         "platform_runner_image": IMAGE.replace("web", "runner"),
         # nothing is installed on this machine
         "__app_release_files": [],
+        "__app_release_module_files": [],
         "ansible_become": False,
     }
     done = playbook(folder / "play.yml", "-e", json.dumps(given), environment={"PATH": f"{program.parent}:{os.environ['PATH']}"})

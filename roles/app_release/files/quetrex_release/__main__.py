@@ -273,8 +273,9 @@ def release(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
             result = merged(result, one.service, engine.deploy(one.image, one.inventory, one.service) | {"kept": one.kept})
         for one in followers(engine, {}):
             result = merged(result, one.service, engine.deploy(one.image, service=one.service))
-        if getattr(arguments, "inventory", False) and (gone := engine.retire()):
-            result |= {"changed": True, "removed": gone, "stays": engine.server.folders_of(gone)}
+        if getattr(arguments, "inventory", False):
+            gone, stays = engine.retire()
+            result |= {"changed": True, "removed": gone, "stays": stays} if gone else {}
     except Exception as problem:  # noqa: BLE001  # whatever it is, what serves is reported
         error = as_error(problem)
     with shielded():

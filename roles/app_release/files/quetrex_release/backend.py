@@ -170,11 +170,8 @@ class Platform(Protocol):
     def gone(self) -> list[str]:
         """Services that have something here and are not described any more."""
 
-    def remove_service(self, name: str) -> None:
-        """What such a service has goes; its folders stay."""
-
-    def folders_of(self, names: Collection[str]) -> list[str]:
-        """The folders that stay."""
+    def remove_service(self, name: str) -> list[str]:
+        """What such a service has goes; its folders stay, and are returned."""
 
     def former_kind(self, name: str) -> list[str]:
         """What is left of a service that became a job, or of a job that became a service."""

@@ -72,9 +72,9 @@ class Docker:
 
     # Containers
 
-    def names(self, label: str = "") -> list[str]:
-        """Names of all containers, or of those with a label."""
-        words = ("--filter", f"label={label}") if label else ()
+    def names(self, *labels: str) -> list[str]:
+        """Names of the containers that have these labels."""
+        words = [word for label in labels for word in ("--filter", f"label={label}")]
         return self.run("container", "ls", "--all", *words, "--format", "{{.Names}}", check=False).split()
 
     def inspect(self, name: str) -> dict[str, Any] | None:

@@ -203,12 +203,12 @@ class Engine:
 
     # What is described no more
 
-    def retire(self) -> list[str]:
-        """Services that have left the inventory are stopped and removed. Their folders on the volume stay."""
-        gone = self.server.gone()
+    def retire(self) -> tuple[list[str], list[str]]:
+        """Services that have left the inventory are stopped and removed: their names, and the folders on the volume that stay."""
+        gone, stays = self.server.gone(), list[str]()
         for name in gone:
             self.tell(f"{name} is removed")
-            self.server.remove_service(name)
+            stays += self.server.remove_service(name)
             self._audit({"service": name, "outcome": "removed"})
         if gone:
             self.state.save_record(self.state.record().without(gone))
@@ -217,7 +217,7 @@ class Engine:
                 self.tell(f"{name} was of another kind: {', '.join(left)} goes")
                 self.server.remove_former_kind(name)
                 gone += left
-        return gone
+        return gone, stays
 
     # Away from the server
 

@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from quetrex_release.backend import Service
 from quetrex_release.nginx import NGINX
 from quetrex_release.outcome import Outcome, ReleaseError, as_error
 from quetrex_release.server import Server
@@ -86,15 +87,19 @@ class WithRedis(Plain):
     held: int | None = None
     keys: tuple[int, ...] = ()
 
+    def __init__(self, exchanged: Exchanged, server: Server, tell: Tell) -> None:
+        super().__init__(exchanged, server, tell)
+        self.clients, self.redis = exchanged.clients, server.redis(exchanged)
+
     def forward(self) -> None:
         """Stops, copies, starts, and looks."""
         self.tell(f"{self.name} is exchanged")
         self.server.stack.pull(self.name)
-        self.held = self.server.redis.keys()
-        self.server.redis.forget_copy()
+        self.held = self.redis.keys()
+        self.redis.forget_copy()
         if self.server.docker.health(self.container):
             self.server.docker.stop(self.container, check=True)
-            self.server.redis.copy()
+            self.redis.copy()
         self.up()
         if self.held is not None:
             self._same_keys(self.held)
@@ -102,7 +107,7 @@ class WithRedis(Plain):
 
     def back(self, code: str) -> None:
         """The version from before, on the data as it is or on the copy from before the exchange."""
-        redis = self.server.redis
+        redis = self.redis
         if REDIS_GOES_BACK_TO.get(code, DATA) == COPY:
             redis.restore()
         try:
@@ -128,7 +133,7 @@ class WithRedis(Plain):
         """The keys are there again. One that cannot be asked yet is asked again; what it holds is never guessed."""
         host = self.server.host
         deadline = host.clock() + self.settings.verify_seconds
-        while (after := self.server.redis.keys()) is None:
+        while (after := self.redis.keys()) is None:
             if host.clock() >= deadline:
                 raise ReleaseError("redis_not_asked", "Redis is healthy, but the application's user gets no answer from it.")
             host.wait(0.3)
@@ -137,16 +142,27 @@ class WithRedis(Plain):
             raise ReleaseError("redis_lost_its_data", f"Redis had {before} keys before and has none now.")
 
     def _reconnected(self) -> None:
-        """The application that serves is healthy again, which it judges by its own health check."""
-        host, web = self.server.host, self.server.service("web")
-        colour, good = web.serving(), 0
+        """Those that use it are healthy again, which each judges by its own health check."""
+        host = self.server.host
         deadline = host.clock() + self.settings.verify_seconds
-        while colour and good < self.settings.gate_successes:
-            status, _version = web.direct(colour)
-            good = good + 1 if status == 200 else 0
-            if good < self.settings.gate_successes and host.clock() >= deadline:
-                raise ReleaseError("not_reconnected", f"The application ({colour}) did not get well after the exchange of Redis: HTTP {status}.")
-            host.wait(0.2)
+        for name in self.clients:
+            service, good = self.server.service(name), 0
+            colour = service.serving()
+            while colour and good < self.settings.gate_successes:
+                said = _health(service, colour)
+                good = good + 1 if not said else 0
+                if good < self.settings.gate_successes and host.clock() >= deadline:
+                    raise ReleaseError("not_reconnected", f"{name} ({colour}) did not get well after the exchange of {self.name}: {said}.")
+                host.wait(0.2)
+
+
+def _health(service: Service, colour: str) -> str:
+    """What is wrong with a colour; empty when it is well."""
+    if service.settings.public:
+        status, _version = service.direct(colour)
+        return "" if status == 200 else f"HTTP {status}"
+    found = service.container(colour)
+    return "" if found and found.healthy else "not healthy"
 
 
 class WithNginx(Plain):

@@ -32,7 +32,7 @@ class Refused(Exception):
 
 def judge(words: Sequence[str], web: Sequence[str], runner: Sequence[str], services: Mapping[str, Sequence[str]] | None = None) -> list[str]:
     """The arguments of quetrex-release, when the words are one of the allowed commands. `services`: repositories by name."""
-    others = services or {}
+    others = {"web": web, "runner": runner, **(services or {})}
     match list(words):
         case ["rollback", "--service", name] | ["rollback", "--service", name, "--check"] if name in others:
             return list(words)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Collection
 from pathlib import Path
 
 from quetrex_release.docker import Docker
@@ -23,29 +22,39 @@ class Leftovers:
         self.settings, self.docker = settings, docker
 
     def named(self) -> set[str]:
-        """Services of the inventory's that have containers or a timer here."""
+        """Services that have containers or a timer here."""
         told = '{{.Label "platform.service"}}'
         found = set(self.docker.run("container", "ls", "--all", "--filter", "label=platform.service", "--format", told, check=False).split())
+        # a second one that serves for a moment is no service
+        found |= {name.removeprefix("platform-") for name in self.docker.names("platform.part=base", "com.docker.compose.oneoff=False")}
         return found | {path.name.removeprefix(JOB).removesuffix(".timer") for path in UNITS.glob(f"{JOB}*.timer")}
 
-    def remove(self, name: str) -> None:
-        """Its containers, network, timer and secrets go; its folders on the volume stay."""
+    def remove(self, name: str) -> list[str]:
+        """Its containers, network, timer and secrets go; its folders on the volume stay, and are returned: nobody but their owner removes them."""
         self.remove_timer(name)
-        for container in self.docker.names(f"platform.service={name}"):
+        stays = {str(path) for path in [self.settings.state_dir / "services" / name] if path.is_dir()}
+        for container in {*self.docker.names(f"platform.service={name}"), *self._single(name)}:
+            stays |= self._written(container)
             self.end(container)
         self.docker.run("network", "rm", f"platform_{name}", check=False)
         project, jobs = self.settings.project_dir, self.settings.state_dir / "jobs"
         for path in (project / "env" / f"{name}.env", project / "nginx" / "upstream" / f"{name}.conf", jobs / f"{name}.json", jobs / f"{name}.lock"):
             path.unlink(missing_ok=True)
+        return sorted(stays)
+
+    def _single(self, name: str) -> list[str]:
+        return [one for one in self.docker.names("platform.part=base", "com.docker.compose.oneoff=False") if one == f"platform-{name}"]
+
+    def _written(self, container: str) -> set[str]:
+        """Folders of the volume that a container writes to, but for those of services of their own, which are named as a whole."""
+        state, found = self.settings.state_dir, self.docker.inspect(container) or {}
+        written = {Path(mount["Source"]) for mount in found.get("Mounts", []) if mount.get("RW")}
+        return {str(path) for path in written if path.is_relative_to(state) and not path.is_relative_to(state / "services")}
 
     def end(self, container: str) -> None:
         """A container ends in its own time, and goes."""
         self.docker.stop(container)
         self.docker.remove(container)
-
-    def folders_of(self, names: Collection[str]) -> list[str]:
-        """Folders on the volume of services that are gone: nobody but their owner removes them."""
-        return [str(path) for name in names if (path := self.settings.state_dir / "services" / name).is_dir()]
 
     def remove_timer(self, name: str) -> None:
         """A job's timer, and the unit that it starts."""

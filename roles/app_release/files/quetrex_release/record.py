@@ -168,7 +168,8 @@ class Record:
 
     def without(self, services: Collection[str]) -> Record:
         """The next record, without services that are gone."""
-        return replace(self, serial=self.serial + 1, services={name: track for name, track in self.services.items() if name not in services})
+        left = {name: track for name, track in self.services.items() if name not in services}
+        return replace(self, serial=self.serial + 1, services=left, **({"runner": Track()} if "runner" in services else {}))
 
     def of(self, web: Collection[str], runner: Collection[str], services: Mapping[str, Collection[str]] | None = None) -> Record:
         """Without releases from repositories other than these; refused when one of them serves. Services that nobody knows are left out."""

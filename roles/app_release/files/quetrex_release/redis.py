@@ -12,24 +12,24 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from quetrex_release.docker import Docker
+from quetrex_release.files import content
 from quetrex_release.outcome import ReleaseError
-
-REDIS = "platform-redis"
 
 
 class Redis:
-    """Its folder on the volume, and the login of the application that it is asked with."""
+    """Its container, its folder on the volume, and the env file and variable with the login that it is asked with."""
 
-    def __init__(self, folder: Path, login: Path, docker: Docker) -> None:
-        self.folder, self.login, self.docker = folder, login, docker
+    def __init__(self, container: str, folder: Path, login: tuple[Path, str], docker: Docker) -> None:
+        self.container, self.folder, self.login, self.docker = container, folder, login, docker
 
     def keys(self) -> int | None:
         """How many keys Redis holds, as the application's user sees it; None when it cannot be asked."""
-        match = re.search(r"^REDIS_URL='?(redis://[^'\n]+)", self.login.read_text(), re.MULTILINE)
+        file, variable = self.login
+        match = re.search(rf"^{re.escape(variable)}='?(redis://[^'\n]+)", content(file) or "", re.MULTILINE)
         login = urlsplit(match[1]) if match else None
         if not login or not login.username or not login.password:
             return None
-        words = ("exec", "--env", "REDISCLI_AUTH", REDIS, "redis-cli", "--user", unquote(login.username), "info", "keyspace")
+        words = ("exec", "--env", "REDISCLI_AUTH", self.container, "redis-cli", "--user", unquote(login.username), "info", "keyspace")
         said = self.docker.run(*words, env={"REDISCLI_AUTH": unquote(login.password)}, check=False)
         return sum(int(number) for number in re.findall(r"keys=(\d+)", said)) if "# Keyspace" in said else None
 
@@ -51,7 +51,7 @@ class Redis:
         """The copy becomes the data again, and what it replaces is kept in `.replaced`. False without a copy."""
         if not (self.folder / ".before").is_dir():
             return False
-        self.docker.stop(REDIS)
+        self.docker.stop(self.container)
         if (self.folder / "appendonlydir").is_dir():
             shutil.rmtree(self.folder / ".replaced", ignore_errors=True)
             (self.folder / "appendonlydir").rename(self.folder / ".replaced")

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from quetrex_release.backend import Service
 from quetrex_release.colours import Colours
 from quetrex_release.docker import Docker
@@ -14,7 +12,7 @@ from quetrex_release.host import Host
 from quetrex_release.leftovers import Leftovers
 from quetrex_release.nginx import Nginx
 from quetrex_release.redis import Redis
-from quetrex_release.settings import Settings
+from quetrex_release.settings import Exchanged, Settings
 from quetrex_release.stack import Stack
 from quetrex_release.state import State
 
@@ -29,9 +27,13 @@ class Server:
         self.state = State(folder, settings.state_dir)
         self.docker = Docker(folder)
         self.nginx = Nginx(folder, self.docker, self.host)
-        self.redis = Redis(settings.state_dir / "redis", folder / "env" / "web.env", self.docker)
         self.stack = Stack(folder, settings.exchanges, self.docker)
         self.leftovers = Leftovers(settings, self.docker)
+
+    def redis(self, one: Exchanged) -> Redis:
+        """The data of a service of that kind."""
+        file, variable = one.login
+        return Redis(one.container, self.settings.state_dir / one.name, (self.settings.project_dir / file, variable), self.docker)
 
     def service(self, name: str) -> Service:
         """One of the services that are released in colours, or as a job."""
@@ -46,17 +48,14 @@ class Server:
         self.host.require_disk(self.settings.least_disk_mb, self.settings.state_dir)
 
     def gone(self) -> list[str]:
-        """Services that have something here, and are none of the inventory's any more."""
+        """Services that have something here, and are described no more."""
         known = {*self.settings.services, *self.settings.exchanges}
         return sorted((self.leftovers.named() | set(self.state.record().services)) - known)
 
-    def remove_service(self, name: str) -> None:
-        """What such a service has goes; its folders on the volume stay."""
-        self.leftovers.remove(name)
-
-    def folders_of(self, names: Collection[str]) -> list[str]:
-        """The folders that stay."""
-        return self.leftovers.folders_of(names)
+    def remove_service(self, name: str) -> list[str]:
+        """What such a service has goes; its folders on the volume stay, and are returned."""
+        self.stack.drop(name)
+        return self.leftovers.remove(name)
 
     def former_kind(self, name: str) -> list[str]:
         """What is left of a service of another kind."""

@@ -30,6 +30,10 @@ class Exchanged:
     own: bool = False
     image: str = ""
     follows: str = ""
+    # services that have to be healthy again after an exchange of this one
+    clients: tuple[str, ...] = ()
+    # the env file and the variable in it that hold the login with which this one is asked
+    login: tuple[str, str] = ("", "")
 
     @property
     def container(self) -> str:
@@ -43,7 +47,7 @@ class Exchanged:
 
 
 BEFORE_THE_STACK_TOLD: Mapping[str, Mapping[str, Any]] = {
-    "redis": {"kind": "redis", "files": ["redis/redis.conf", "redis/users.acl"]},
+    "redis": {"kind": "redis", "files": ["redis/redis.conf", "redis/users.acl"], "clients": ["web"], "login": ["env/web.env", "REDIS_URL"]},
     "runner": {"files": ["runner/config.yml", "env/runner.env"], "released": True},
     "nginx": {"kind": "nginx", "files": ["nginx/nginx.conf"]},
 }
@@ -135,4 +139,6 @@ class Settings:
         """Services that are exchanged in place, by name."""
         known = Exchanged.__dataclass_fields__
         told = {name: {key: value for key, value in entry.items() if key in known} for name, entry in self.exchange.items()}
-        return {name: Exchanged(**{**entry, "name": name, "files": tuple(entry.get("files", ()))}) for name, entry in told.items()}
+        lists = ("files", "clients", "login")
+        plain = {name: entry | {key: tuple(entry[key]) for key in lists if key in entry} for name, entry in told.items()}
+        return {name: Exchanged(**{**entry, "name": name}) for name, entry in plain.items()}

@@ -66,8 +66,16 @@ class Stack:
 
     def choose(self, name: str, image: str) -> None:
         """Compose reads this file by itself, so that a reboot and every other run start what was released too. Empty: the inventory's again."""
-        chosen = {**self._choices(), self.exchanges[name].variable: image}
+        self._write({**self._choices(), self.exchanges[name].variable: image})
+
+    def _write(self, chosen: Mapping[str, str]) -> None:
         replace(self.folder / ".env", "".join(f"{variable}={value}\n" for variable, value in chosen.items() if value))
+
+    def drop(self, name: str) -> None:
+        """What is not described any more has no image, and is not remembered."""
+        variable = Exchanged(name).variable
+        if variable in self._choices():
+            self._write({key: value for key, value in self._choices().items() if key != variable})
 
     def _choices(self) -> dict[str, str]:
         return dict(re.findall(r"^([A-Z0-9_]+)=(\S+)$", content(self.folder / ".env") or "", flags=re.MULTILINE))
