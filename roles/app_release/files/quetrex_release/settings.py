@@ -47,11 +47,13 @@ class Exchanged:
 
 
 BEFORE_THE_STACK_TOLD: Mapping[str, Mapping[str, Any]] = {
-    "redis": {"kind": "redis", "files": ["redis/redis.conf", "redis/users.acl"], "clients": ["web"], "login": ["env/web.env", "REDIS_URL"]},
+    "redis": {"kind": "redis", "files": ["redis/redis.conf", "redis/users.acl"]},
     "runner": {"files": ["runner/config.yml", "env/runner.env"], "released": True},
     "nginx": {"kind": "nginx", "files": ["nginx/nginx.conf"]},
 }
 """What a stack of an earlier version, which names no exchanges, consists of."""
+OF_A_KIND: Mapping[str, Mapping[str, Any]] = {"redis": {"clients": ["web"], "login": ["env/web.env", "REDIS_URL"]}}
+"""What an entry means that leaves these out."""
 
 
 @dataclass(frozen=True)
@@ -140,5 +142,6 @@ class Settings:
         known = Exchanged.__dataclass_fields__
         told = {name: {key: value for key, value in entry.items() if key in known} for name, entry in self.exchange.items()}
         lists = ("files", "clients", "login")
-        plain = {name: entry | {key: tuple(entry[key]) for key in lists if key in entry} for name, entry in told.items()}
+        whole = {name: {**OF_A_KIND.get(entry.get("kind", ""), {}), **entry} for name, entry in told.items()}
+        plain = {name: entry | {key: tuple(entry[key]) for key in lists if key in entry} for name, entry in whole.items()}
         return {name: Exchanged(**{**entry, "name": name}) for name, entry in plain.items()}
