@@ -98,6 +98,8 @@ class Settings:
     # what is exchanged in place, in the order of an exchange
     exchange: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: BEFORE_THE_STACK_TOLD)
     service_repositories: dict[str, list[str]] = field(default_factory=dict)
+    # folder of the sockets by which programs of a server of several ask its nginx; empty on a single server
+    sockets: str = ""
 
     @classmethod
     def read(cls, folder: Path) -> Settings:
@@ -112,6 +114,10 @@ class Settings:
             return self
         told = {name: value for name, value in self.services[service].items() if name in self.__dataclass_fields__}
         return changed(self, **{"static_path": "", "static_prefix": "", "migrate": (), **told, "service": service})
+
+    def socket(self, name: str) -> Path:
+        """One of nginx's sockets."""
+        return Path(self.sockets) / f"{name}.sock"
 
     def known(self, service: str) -> frozenset[str]:
         """Repositories whose images may be started: the inventory's and those of the deploy key."""

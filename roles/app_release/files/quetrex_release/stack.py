@@ -22,8 +22,8 @@ IMAGES_KEPT = 2
 class Stack:
     """The stack's folder, and its services that are exchanged in place."""
 
-    def __init__(self, folder: Path, exchanges: Mapping[str, Exchanged], docker: Docker) -> None:
-        self.folder, self.exchanges, self.docker = folder, exchanges, docker
+    def __init__(self, folder: Path, exchanges: Mapping[str, Exchanged], docker: Docker, shared: tuple[str, ...] = SHARED) -> None:
+        self.folder, self.exchanges, self.docker, self.shared = folder, exchanges, docker, shared
 
     # As the compose file wants it
 
@@ -85,7 +85,7 @@ class Stack:
     @property
     def files(self) -> tuple[str, ...]:
         """Files that say how these services run."""
-        return (*SHARED, *(file for exchanged in self.exchanges.values() for file in exchanged.files))
+        return (*self.shared, *(file for exchanged in self.exchanges.values() for file in exchanged.files))
 
     def good_is_current(self) -> bool:
         """Whether what is kept as good is what the stack's files say."""
@@ -106,7 +106,7 @@ class Stack:
 
     def restore_good(self) -> bool:
         """Puts the files that worked back; False when there are none."""
-        if not self._good("compose.yml").exists():
+        if not self._good("images.json").exists():
             return False
         for name in self.files:
             if content(self.folder / name) != content(self._good(name)):
