@@ -173,6 +173,9 @@ def types(tree: Tree) -> str:
     ]
     if rest:
         found += tree.must(*common, *rest, extra={"MYPYPATH": search})
+    program = tree.root / "roles/app_release/files"
+    if program.is_dir():
+        found += tree.must(*common, program / "quetrex_release", extra={"MYPYPATH": str(program)})
     return found
 
 

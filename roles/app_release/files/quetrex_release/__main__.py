@@ -23,7 +23,7 @@ from quetrex_release import jobs
 from quetrex_release.engine import Engine
 from quetrex_release.exchange import Exchanges
 from quetrex_release.outcome import Outcome, ReleaseError, as_error
-from quetrex_release.record import DIGEST, Record, canonical
+from quetrex_release.record import DIGEST, MAIN, RUNNER, Record, canonical
 from quetrex_release.redact import redacted, words
 from quetrex_release.server import Server
 from quetrex_release.settings import Settings
@@ -120,7 +120,7 @@ def only_one(folder: Path, command: str, patience: float = BOOT_SECONDS) -> Iter
 
 def status(server: Server) -> dict[str, Any]:
     """What serves, what is on record, how the containers are."""
-    seen = server.service("web").observe()
+    seen = server.service(MAIN).observe()
     containers = {colour: {"image": item.image, "running": item.running, "healthy": item.healthy} for colour, item in seen.containers.items()}
     others = {name: status_of(server, name) for name in server.settings.services}
     found: dict[str, Any] = {"changed": False, "serving": seen.serving, **serves(server), "containers": containers}
@@ -145,10 +145,10 @@ def status_of(server: Server, name: str) -> dict[str, Any]:
 
 def joined(result: dict[str, Any], service: str, part: dict[str, Any]) -> dict[str, Any]:
     """An answer with one service more: the application's at the top, the runner's as such, the others' by name."""
-    if service == "web":
+    if service == MAIN:
         return result | part
-    if service == "runner":
-        return result | {"runner": part}
+    if service == RUNNER:
+        return result | {RUNNER: part}
     return result | {"services": {**result.get("services", {}), service: part}}
 
 
@@ -172,7 +172,7 @@ def preview(engine: Engine, image: str, service: str) -> dict[str, Any]:
         return {"changed": changed, "image": image, "refused": engine.refusal(image, service) if changed else ""}
     plan, _config = engine.plan(image, service)
     found = {"changed": plan.changed, "image": image, "steps": list(plan.steps), "reason": plan.reason}
-    current = {"current": serves(engine.server)["current"]} if service == "web" else {}
+    current = {"current": serves(engine.server)["current"]} if service == MAIN else {}
     return found | current | {"refused": engine.refusal(image, service, plan)}
 
 
@@ -188,7 +188,7 @@ class Wish:
     """One image to be released of one service, for an inventory whose own image it need not be."""
 
     image: str
-    service: str = "web"
+    service: str = MAIN
     inventory: str | None = None
     kept: str | None = None
 
@@ -197,12 +197,12 @@ def wishes(engine: Engine, arguments: argparse.Namespace) -> list[Wish]:
     """The images to be released, the application's first. Nothing is begun while one of them would be refused."""
     settings = engine.settings
     if arguments.command == "rollback":
-        service = "runner" if arguments.runner else arguments.service or "web"
+        service = RUNNER if arguments.runner else arguments.service or MAIN
         own_image([service], settings)
         found = [Wish(by_digest(engine.rollback_image(service)), service)]
     else:
         named = [(name, image) if sign else ("", name) for name, sign, image in (text.partition("=") for text in arguments.service)]
-        pairs = [("web", arguments.image), ("runner", arguments.runner), *named]
+        pairs = [(MAIN, arguments.image), (RUNNER, arguments.runner), *named]
         pairs = [(service, image) for service, image in pairs if image is not None]
         own_image([service for service, _image in pairs], settings)
         pairs.sort(key=lambda pair: settings.released.index(pair[0]))
@@ -231,7 +231,7 @@ def wish(engine: Engine, image: str, service: str, arguments: argparse.Namespace
     """What is to be released for an image that was named."""
     if not arguments.inventory:
         return Wish(image, service)
-    last = canonical(arguments.last) if arguments.last and service == "web" else None
+    last = canonical(arguments.last) if arguments.last and service == MAIN else None
     chosen, kept = engine.choose(image, last, service, arguments.resume)
     # what an inventory asks for and does not get is not what it asked for before
     return Wish(chosen, service, None if arguments.resume else image, kept)
@@ -284,7 +284,7 @@ def release(engine: Engine, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def ended(engine: Engine, result: dict[str, Any], error: ReleaseError | None, before: Record | None) -> dict[str, Any]:
     """What serves is remembered, published and returned. `before` is the record that the release began with."""
-    left = [part["left"] for part in (result, result.get("runner", {}), *result.get("services", {}).values()) if "left" in part]
+    left = [part["left"] for part in (result, result.get(RUNNER, {}), *result.get("services", {}).values()) if "left" in part]
     if error is None:
         try:
             Exchanges(engine.server, say, engine.by).remember()

@@ -55,14 +55,8 @@ class Keeping(Protocol):
         """Adds a line to the log of releases; never fails."""
 
 
-class Service(Protocol):
-    """One service with two colours, of which one serves. Nothing here decides anything; every method may raise a ReleaseError."""
-
-    @property
-    def settings(self) -> Settings:
-        """Those of the service: how it is released, its health page, its addresses."""
-
-    # What is there
+class Containers(Protocol):
+    """The two colours of a service, of which one serves."""
 
     def observe(self) -> Observed:
         """What a plan is made from: the serving colour, the recorded one, and the containers."""
@@ -81,8 +75,6 @@ class Service(Protocol):
 
     def require_room(self, old: str | None, *, beside: bool) -> None:
         """Refuses when a new colour would find no memory beside the old one, or its image no disk."""
-
-    # Containers
 
     def pull(self, image: str) -> None:
         """Fetches the image to wherever it will run, unless it is there."""
@@ -105,7 +97,9 @@ class Service(Protocol):
     def run_once(self, image: str) -> int:
         """Exit code of one run of a job, whose output is this program's."""
 
-    # Visitors
+
+class Visitors(Protocol):
+    """The way of visitors to a colour."""
 
     def direct(self, colour: str) -> Answer:
         """What a colour's health page says, past nginx."""
@@ -125,7 +119,9 @@ class Service(Protocol):
     def draining(self) -> int:
         """How many workers of before still finish what they have."""
 
-    # What is kept and what goes
+
+class Remains(Protocol):
+    """What is kept of releases, and what goes."""
 
     def keep_static(self, colour: str, image: str) -> None:
         """Keeps a colour's static files for pages that were opened before it goes."""
@@ -141,6 +137,14 @@ class Service(Protocol):
 
     def forget(self, image: str) -> None:
         """Removes an image, unless a container needs it."""
+
+
+class Service(Containers, Visitors, Remains, Protocol):
+    """One service. Nothing here decides anything; every method may raise a ReleaseError, upon which the release goes back."""
+
+    @property
+    def settings(self) -> Settings:
+        """Those of the service: how it is released, its health page, its addresses."""
 
 
 class Platform(Protocol):

@@ -15,7 +15,7 @@ from quetrex_release.nginx import Nginx
 from quetrex_release.outcome import ReleaseError
 from quetrex_release.plan import Container, Observed, config_hash
 from quetrex_release.probe import Named, ask, plain
-from quetrex_release.record import COLOURS, canonical
+from quetrex_release.record import COLOURS, MAIN, canonical
 from quetrex_release.settings import Settings
 from quetrex_release.state import State
 from quetrex_release.static import StaticFiles
@@ -62,7 +62,7 @@ class Colours:
         """Identity of the configuration a colour would be started with now."""
         service = self.docker.described()[f"{self.settings.service}-{COLOURS[0]}"]
         folder = self.settings.project_dir / "web"
-        reads = self.settings.service == "web" or any(str(mount.get("source", "")).startswith(f"{folder}/") for mount in service.get("volumes") or [])
+        reads = self.settings.service == MAIN or any(str(mount.get("source", "")).startswith(f"{folder}/") for mount in service.get("volumes") or [])
         return config_hash(service, *(path.read_bytes() for path in sorted(folder.glob("*")) if path.is_file() and reads))
 
     def serving(self) -> str | None:
@@ -146,7 +146,7 @@ class Colours:
 
     def preview(self, colour: str) -> Answer:
         """Status and version of a colour through nginx, on the listener that only the server itself reaches."""
-        candidate = colour if self.settings.service == "web" else f"{self.settings.service}-{colour}"
+        candidate = colour if self.settings.service == MAIN else f"{self.settings.service}-{colour}"
         return ask(plain("127.0.0.1", PREVIEW_PORT), self.settings.health_path, {"Host": self.settings.server_name, "X-Colour": candidate})[:2]
 
     def point(self, colour: str | None) -> None:

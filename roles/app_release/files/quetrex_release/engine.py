@@ -15,7 +15,7 @@ from quetrex_release.exchange import Exchanges
 from quetrex_release.ledger import Ledger
 from quetrex_release.outcome import ReleaseError
 from quetrex_release.plan import Plan, Way, choose, make_plan, other
-from quetrex_release.record import COLOURS, Record, Track, repository
+from quetrex_release.record import COLOURS, MAIN, RUNNER, Record, Track, repository
 from quetrex_release.record import Release as Line
 from quetrex_release.release import Release
 from quetrex_release.server import Server
@@ -24,7 +24,7 @@ from quetrex_release.store import StoreError
 
 # Steps that are the old colour's.
 OF_OLD = ("drain", "stop", "restore", "rest")
-SETTINGS = {"web": "app_release_repositories", "runner": "app_release_runner_repositories"}
+SETTINGS = {MAIN: "app_release_repositories", RUNNER: "app_release_runner_repositories"}
 
 
 class Engine:
@@ -44,7 +44,7 @@ class Engine:
 
     # Beforehand
 
-    def plan(self, image: str, service: str = "web") -> tuple[Plan, str]:
+    def plan(self, image: str, service: str = MAIN) -> tuple[Plan, str]:
         """What a release of `image` would do, and the configuration it would have."""
         settings = self.settings.of(service)
         if settings.job:
@@ -55,18 +55,18 @@ class Engine:
         way = Way(settings.release == "blue_green", settings.public, bool(settings.migrate))
         return make_plan(found.observe(), image, config, way), config
 
-    def rollback_image(self, service: str = "web") -> str:
+    def rollback_image(self, service: str = MAIN) -> str:
         """The image before the current one."""
         previous = self.state.record().track(service).previous
         if not previous:
             raise ReleaseError("nothing_to_roll_back_to", "There is no earlier release of another image on record.")
         return previous.image
 
-    def choose(self, image: str, last: str | None, service: str = "web", resume: bool = False) -> tuple[str, str | None]:
+    def choose(self, image: str, last: str | None, service: str = MAIN, resume: bool = False) -> tuple[str, str | None]:
         """The image an inventory's run has to release, and why it is another one than it asks for."""
         return choose(self.state.record().track(service), image, last, self.settings.known(service), resume=resume)
 
-    def permit(self, image: str, service: str = "web") -> None:
+    def permit(self, image: str, service: str = MAIN) -> None:
         """Refuses to start what is of no known repository, whoever or whatever names it."""
         known = self.settings.known(service)
         if repository(image) not in known:
@@ -96,14 +96,14 @@ class Engine:
 
     # A release
 
-    def deploy(self, image: str, inventory: str | None = None, service: str = "web") -> dict[str, Any]:
+    def deploy(self, image: str, inventory: str | None = None, service: str = MAIN) -> dict[str, Any]:
         """Makes `image` serve; returns what was done. `inventory` is the image an inventory asked for."""
         if service in self.settings.exchanges:
             return self._exchange(image, inventory, service)
         plan, config = self.plan(image, service)
         self._check(plan, image, service)
         found = self.server.service(service)
-        label = f"{service} " if service != "web" else ""
+        label = f"{service} " if service != MAIN else ""
         walk = self._walk(
             lambda name: f"{label}{name} {plan.old if name in OF_OLD else plan.colour}".strip(),
             lambda begun: found.logs(plan.colour) if "start" in begun else "",
@@ -137,7 +137,7 @@ class Engine:
         elif inventory:
             steps.append(Step("inventory", partial(ledger.note, inventory), after=True))
         walk = self._walk(lambda name: f"{name} {service}", lambda begun: self.server.docker.logs(container) if "exchange" in begun else "")
-        what = {"runner": image} if service == "runner" else {"service": service, "image": image}
+        what = {RUNNER: image} if service == RUNNER else {"service": service, "image": image}
         self._go(walk, steps, what, silent=not changed)
         previous = self.state.record().track(service).previous
         return {"changed": changed, "image": image, "previous": previous.image if previous else None, **_left(walk)}
@@ -170,7 +170,7 @@ class Engine:
         """The recorded colours run and nginx points to them; a release that was going on is undone."""
         for container in self.server.stack.stopped():
             self.server.docker.wake(container, check=False)
-        found = self.ensure_recorded("web")
+        found = self.ensure_recorded(MAIN)
         others = {name: self.ensure_recorded(name) for name, told in self.settings.services.items() if not told.get("job")}
         changed = found["changed"] or any(one["changed"] for one in others.values())
         return {**found, "changed": changed, **({"services": others} if others else {})}
@@ -254,8 +254,8 @@ class Engine:
         if store is None:
             return None
         try:
-            known = {name: self.settings.known(name) for name in self.settings.services}
-            return Record.parse(store.fetch()).of(self.settings.known("web"), self.settings.known("runner"), known)
+            known = {name: self.settings.known(name) for name in (*self.settings.services, *self.settings.exchanges) if name != RUNNER}
+            return Record.parse(store.fetch()).of(self.settings.known(MAIN), self.settings.known(RUNNER), known)
         except StoreError as error:
             self.tell(f"the record in the database cannot be read: {error}")
         except (ValueError, RecursionError) as error:

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from quetrex_release.__main__ import main
-from quetrex_release.record import DIGEST, repository
+from quetrex_release.record import DIGEST, MAIN, RUNNER, repository
 
 PROGRAM = "/usr/local/sbin/platform-deploy"
 HELP = (
@@ -32,7 +32,7 @@ class Refused(Exception):
 
 def judge(words: Sequence[str], web: Sequence[str], runner: Sequence[str], services: Mapping[str, Sequence[str]] | None = None) -> list[str]:
     """The arguments of quetrex-release, when the words are one of the allowed commands. `services`: repositories by name."""
-    others = {"web": web, "runner": runner, **(services or {})}
+    others = {MAIN: web, RUNNER: runner, **(services or {})}
     match list(words):
         case ["rollback", "--service", name] | ["rollback", "--service", name, "--check"] if name in others:
             return list(words)

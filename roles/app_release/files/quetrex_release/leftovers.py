@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from quetrex_release.docker import Docker
-from quetrex_release.record import COLOURS
+from quetrex_release.record import COLOURS, MAIN
 from quetrex_release.settings import Settings
 
 UNITS, JOB = Path("/etc/systemd/system"), "platform-job-"
@@ -70,7 +70,7 @@ class Leftovers:
 
     def strays(self, name: str, *, job: bool) -> list[str]:
         """Containers with the service's label that are neither of the two colours: of older versions, or half made."""
-        label = "platform.part=web" if name == "web" else f"platform.service={name}"
+        label = "platform.part=web" if name == MAIN else f"platform.service={name}"
         colours = {f"platform-{name}-{colour}" for colour in COLOURS}
         return [one for one in self.docker.names(label) if job or one not in colours]
 

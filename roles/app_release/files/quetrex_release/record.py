@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 COLOURS = ("blue", "green")
+# Two services have had a place of their own in the record and in every answer since before there were others.
+MAIN, RUNNER = "web", "runner"
 HISTORY = 50
 DIGEST = re.compile(r"[a-z0-9][a-z0-9.:_/-]*@sha256:[0-9a-f]{64}")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -159,17 +161,20 @@ class Record:
 
     def track(self, service: str) -> Track:
         """The part of one service; an empty one if nothing of it was released."""
-        return {"web": self.web, "runner": self.runner}.get(service) or self.services.get(service, Track())
+        return {MAIN: self.web, RUNNER: self.runner}.get(service) or self.services.get(service, Track())
 
     def having(self, track: Track, service: str) -> Record:
         """The next record, with another part."""
-        parts = {service: track} if service in ("web", "runner") else {"services": {**self.services, service: track}}
-        return replace(self, serial=self.serial + 1, **parts)
+        if service == MAIN:
+            return replace(self, serial=self.serial + 1, web=track)
+        if service == RUNNER:
+            return replace(self, serial=self.serial + 1, runner=track)
+        return replace(self, serial=self.serial + 1, services={**self.services, service: track})
 
     def without(self, services: Collection[str]) -> Record:
         """The next record, without services that are gone."""
         left = {name: track for name, track in self.services.items() if name not in services}
-        return replace(self, serial=self.serial + 1, services=left, **({"runner": Track()} if "runner" in services else {}))
+        return replace(self, serial=self.serial + 1, services=left, runner=Track() if RUNNER in services else self.runner)
 
     def of(self, web: Collection[str], runner: Collection[str], services: Mapping[str, Collection[str]] | None = None) -> Record:
         """Without releases from repositories other than these; refused when one of them serves. Services that nobody knows are left out."""

@@ -12,7 +12,7 @@ from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
-from quetrex_release.record import repository
+from quetrex_release.record import MAIN, RUNNER, repository
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Exchanged:
 
 BEFORE_THE_STACK_TOLD: Mapping[str, Mapping[str, Any]] = {
     "redis": {"kind": "redis", "files": ["redis/redis.conf", "redis/users.acl"]},
-    "runner": {"files": ["runner/config.yml", "env/runner.env"], "released": True},
+    RUNNER: {"files": ["runner/config.yml", "env/runner.env"], "released": True},
     "nginx": {"kind": "nginx", "files": ["nginx/nginx.conf"]},
 }
 """What a stack of an earlier version, which names no exchanges, consists of."""
-OF_A_KIND: Mapping[str, Mapping[str, Any]] = {"redis": {"clients": ["web"], "login": ["env/web.env", "REDIS_URL"]}}
+OF_A_KIND: Mapping[str, Mapping[str, Any]] = {"redis": {"clients": [MAIN], "login": ["env/web.env", "REDIS_URL"]}}
 """What an entry means that leaves these out."""
 
 
@@ -82,7 +82,7 @@ class Settings:
     migrate: tuple[str, ...] = ()
     migrate_seconds: int = 600
     # the service these are of: the web application, or one of the inventory's own
-    service: str = "web"
+    service: str = MAIN
     release: str = "blue_green"
     public: bool = True
     health: str = "http"
@@ -110,7 +110,7 @@ class Settings:
 
     def of(self, service: str) -> Settings:
         """The settings of one of the inventory's own services."""
-        if service == "web":
+        if service == MAIN:
             return self
         told = {name: value for name, value in self.services[service].items() if name in self.__dataclass_fields__}
         return changed(self, **{"static_path": "", "static_prefix": "", "migrate": (), **told, "service": service})
@@ -121,9 +121,9 @@ class Settings:
 
     def known(self, service: str) -> frozenset[str]:
         """Repositories whose images may be started: the inventory's and those of the deploy key."""
-        if service == "runner":
+        if service == RUNNER:
             return frozenset((*self.known_runner_repositories, *self.runner_repositories))
-        if service == "web":
+        if service == MAIN:
             return frozenset((*self.known_repositories, *self.repositories))
         told = self.services.get(service) or self.exchange[service]
         if told.get("follows"):
@@ -140,7 +140,7 @@ class Settings:
     def released(self) -> list[str]:
         """Services that are released by name, in the order of a release."""
         exchanged = [name for name, one in self.exchanges.items() if one.released]
-        return ["web", *(name for name in [*exchanged, *self.services] if name != "web")]
+        return [MAIN, *(name for name in [*exchanged, *self.services] if name != MAIN)]
 
     @property
     def exchanges(self) -> dict[str, Exchanged]:
