@@ -156,7 +156,7 @@ from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client im
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.hosts import Selection, hosts_of, native_groups
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.options import SETTINGS, SelectorError, compose_selector, problem
 
-SHAPE = 1
+SHAPE = 2
 """Part of the cache's key: raised when what is cached changes its shape."""
 _KEYED = ("api_token", "api_endpoint", "projects", "label_selector", "status", "network", "locations", "types", "images", "connect_with")
 _TEMPLATED = ("api_token", "api_endpoint", "projects", "label_selector", "network", "locations", "types", "images", "status", "group", "connect_with")

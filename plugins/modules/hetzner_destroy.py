@@ -11,7 +11,8 @@ module: hetzner_destroy
 short_description: Delete what one environment has at Hetzner Cloud
 version_added: "1.0.0"
 description:
-  - Deletes servers and firewalls with exactly the given labels. Volumes, Primary IPs, snapshots and SSH keys with them stay unless they are
+  - Deletes servers, firewalls, load balancers, private networks and placement groups with exactly the given labels.
+  - Volumes, Primary IPs, snapshots and SSH keys with them stay unless they are
     named in O(also).
   - Honours delete protection. When part of what would go is protected, nothing is deleted unless O(lift_protection=true).
   - In check mode it tells what would go and what stays.

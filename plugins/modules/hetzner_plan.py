@@ -35,10 +35,11 @@ options:
     required: true
   tier:
     description:
-      - A size by name. V(starter) and V(growth) are 4 vCPU and 8 GB, V(scale) 8 and 16, V(peak) 16 and 32.
+      - A size by name. V(starter) and V(growth) are 4 vCPU and 8 GB, V(scale) 8 and 16, V(peak) 16 and 32, V(fleet) 8 and 16 for each of
+        several servers.
       - Either this or O(cores) and O(memory) are needed. Given as well, O(cores), O(memory) and O(preferred) replace the tier's values.
     type: str
-    choices: [starter, growth, scale, peak]
+    choices: [starter, growth, scale, peak, fleet]
   cores:
     description: Number of vCPUs that are needed at least.
     type: int
@@ -77,12 +78,19 @@ options:
   labels:
     description:
       - Labels of the server the plan is for. Where there is one already, it is shown as RV(current), and as nothing is bought then, neither stock nor
-        O(monthly_budget) stop the run.
+        O(monthly_budget) stop the run. While there are fewer than O(servers) they do.
     type: dict
   resize:
     description: Whether a server that is there is going to be changed to the choice, which then has to be in stock and within the budget.
     type: bool
     default: false
+  servers:
+    description: How many servers of the type there are to be. The total, which the budget is compared with, is that of all.
+    type: int
+    default: 1
+  balancer_type:
+    description: Type of the load balancer before them, for the price.
+    type: str
 author:
   - Quetrex (@quetrex)
 """
@@ -187,7 +195,7 @@ def wanted(params: dict[str, t.Any]) -> Size:
 def plan(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Fetch the catalogue and the prices, and resolve."""
     size, params = wanted(module.params), module.params
-    extras = Extras(params["primary_ipv4"], params["volume_size"], params["prices"])
+    extras = Extras(params["primary_ipv4"], params["volume_size"], params["prices"], params["servers"], params["balancer_type"] or "")
     selector = ",".join(f"{key}={value}" for key, value in sorted((params["labels"] or {}).items()))
     with ThreadPoolExecutor(2) as pool:
         asked = pool.submit(client.get, "/pricing")
@@ -200,7 +208,7 @@ def plan(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
 
     budget = params["monthly_budget"]
     # which of several is meant is for hetzner_server to refuse
-    found = with_current(make, size, servers[0], budget, extras, pricing, resize=params["resize"]) if servers else make(budget)
+    found = with_current(make, size, servers, budget, extras, pricing, resize=params["resize"]) if servers else make(budget)
     return {
         "changed": False,
         "chosen": found.chosen.data(),
@@ -230,6 +238,8 @@ def main() -> None:
         "monthly_budget": {"type": "float"},
         "labels": {"type": "dict"},
         "resize": {"type": "bool", "default": False},
+        "servers": {"type": "int", "default": 1},
+        "balancer_type": {"type": "str"},
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True, required_one_of=[("tier", "cores")], required_if=[("tier", None, ("cores", "memory"))])
     run(module, plan)

@@ -163,14 +163,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.quetrex.platform.plugins.module_utils.api.module import Plan, converge
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner import server as servers
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Answer, Client
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.ownership import IDENTITY
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.resources import Current, Step, Wanted, apply, drift, fetch, plan
-
-SHOWN = ("firewall", "ipv4", "ipv6", "volume")
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.provision import keep_resources
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.resources import Wanted
 
 
 def wanted_of(params: dict[str, t.Any]) -> Wanted:
@@ -183,44 +179,7 @@ def wanted_of(params: dict[str, t.Any]) -> Wanted:
 
 def keep(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Look, plan, do, and look again until nothing is left."""
-    wanted = wanted_of(module.params)
-    whose = servers.Wanted(wanted.name, wanted.labels, tuple(key for key in IDENTITY if key in wanted.labels), (), wanted.location, "")
-
-    def server() -> Answer | None:
-        return servers.find(client, whose)
-
-    def write(todo: Plan[Current]) -> None:
-        apply(client, list(todo.steps), module.params["action_budget"])
-
-    outcome = converge(
-        lambda: fetch(client, wanted, server),
-        lambda current: Plan(current, plan(current, wanted)),
-        write,
-        check=module.check_mode,
-        vendor=client.vendor,
-        shown=shown,
-        told=words,
-    )
-    current, done = outcome.after, list(dict.fromkeys(map(words, outcome.steps)))
-    old = shown(outcome.before)
-    return {
-        "changed": outcome.changed,
-        **shown(current),
-        "other_addresses": current["others"],
-        "steps": done,
-        "drift": drift(current, wanted),
-        "diff": {"before": old, "after": {**old, "planned": done} if module.check_mode else shown(current)} if done else {},
-    }
-
-
-def words(step: Step) -> str:
-    """Return a step as people read it."""
-    return step.text
-
-
-def shown(current: Current) -> dict[str, t.Any]:
-    """Return the resources of one platform that a result shows."""
-    return {kind: current[kind] for kind in SHOWN}
+    return keep_resources(client, wanted_of(module.params), check=module.check_mode, budget=module.params["action_budget"])
 
 
 def main() -> None:

@@ -169,20 +169,11 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Answer, Client
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.images import Choice, Golden, look
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.reconciler import Budgets, Reconciler
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.resize import offer_of
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server import (
-    Offer,
-    Step,
-    Wanted,
-    drift,
-    find,
-    plan,
-    refuse_what_belongs_to_others,
-    summary,
-)
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.images import Golden
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.provision import keep_server
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.reconciler import Budgets
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.server import Wanted
 
 
 def wanted_of(params: dict[str, t.Any]) -> Wanted:
@@ -213,48 +204,8 @@ def _golden(params: dict[str, t.Any]) -> Golden | None:
 
 def keep(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Look, plan, do, look again."""
-    wanted = wanted_of(module.params)
-    reconciler = Reconciler(client, wanted, Budgets(module.params["action_budget"], module.params["shutdown_budget"]))
-    before = find(client, wanted)
-    if before and not module.check_mode and before["status"] not in ("running", "off"):
-        before = reconciler.settled(before)
-    belongings = reconciler.belongings(required=not module.check_mode)
-    refuse_what_belongs_to_others(before, wanted, belongings)
-    reconciler.golden = look(client, wanted.golden) if wanted.golden and before is None else None
-    steps = plan(before, wanted, belongings, _offer(client, before, wanted), reconciler.golden.of(wanted.types[0]) if reconciler.golden else None)
-    after = before
-    if steps and not module.check_mode:
-        after = reconciler.apply(before, steps, belongings)
-    return {
-        "changed": bool(steps),
-        "server": summary(after) if after else None,
-        "steps": [step.text for step in steps],
-        "created": before is None,
-        "drift": drift(after, wanted) if after and before else [],
-        "sold_out": reconciler.sold_out,
-        "golden": _used(reconciler.golden),
-        "diff": _diff(before, after, steps, module.check_mode),
-    }
-
-
-def _used(golden: Choice | None) -> dict[str, t.Any]:
-    return {"used": golden.used["id"] if golden and golden.used else None, "refused": golden.refused if golden else {}}
-
-
-def _offer(client: Client, server: Answer | None, wanted: Wanted) -> Offer | None:
-    """Look up what a resize that was asked for means; refuse what cannot be had, in check mode as well."""
-    if server is None or not wanted.resize or server["server_type"]["name"] == wanted.types[0]:
-        return None
-    return offer_of(client, server, wanted.types)
-
-
-def _diff(before: Answer | None, after: Answer | None, steps: list[Step], check_mode: bool) -> dict[str, t.Any]:
-    """Return the difference; in check mode the plan's words stand for what is not there yet."""
-    if not steps:
-        return {}
-    old = summary(before) if before else {}
-    new = {**old, "planned": [step.text for step in steps]} if check_mode or not after else summary(after)
-    return {"before": old, "after": new}
+    budgets = Budgets(module.params["action_budget"], module.params["shutdown_budget"])
+    return keep_server(client, wanted_of(module.params), budgets, check=module.check_mode)
 
 
 def main() -> None:

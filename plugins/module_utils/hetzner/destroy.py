@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from .client import Answer, Client
 from .errors import HetznerError
 
-ORDER = ("servers", "firewalls", "primary_ips", "volumes", "images", "ssh_keys")
+ORDER = ("load_balancers", "servers", "firewalls", "primary_ips", "volumes", "placement_groups", "networks", "images", "ssh_keys")
 KEPT = {"primary_ips": "addresses", "volumes": "volumes", "images": "snapshots", "ssh_keys": "ssh_keys"}
 """What stays unless it is named: addresses are in DNS records, volumes are the data, a new server starts from a snapshot."""
 _RETRIES = 20
@@ -47,6 +47,9 @@ def by_name(rows: list[Answer]) -> list[Answer]:
 def _thing(kind: str, row: Answer, also: t.Collection[str]) -> Thing:
     details = {
         "servers": lambda: f"server {row['name']} ({row['server_type']['name']}, its disk with all on it)",
+        "load_balancers": lambda: f"load balancer {row['name']} ({row['public_net']['ipv4']['ip']})",
+        "networks": lambda: f"network {row['name']} ({row['ip_range']})",
+        "placement_groups": lambda: f"placement group {row['name']}",
         "firewalls": lambda: f"firewall {row['name']}",
         "primary_ips": lambda: f"Primary IP {row['name']} ({row['ip']})",
         "volumes": lambda: f"volume {row['name']} ({row['size']} GB)",

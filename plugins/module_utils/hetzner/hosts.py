@@ -10,6 +10,8 @@ from ipaddress import IPv6Network
 
 from .client import Answer, Client
 from .errors import HetznerError
+from .ownership import OWNERS, POSITION
+from .pool import summary
 
 
 class Selection(t.NamedTuple):
@@ -33,7 +35,36 @@ def hosts_of(client: Client, selection: Selection, project: str | None = None) -
     servers = client.all("/servers", "servers", query)
     networks = _networks(client) if selection.network or any(one["private_net"] for one in servers) else {}
     network = _network_id(networks, selection.network) if selection.network else None
-    return [_hostvars(one, selection, networks, network, project) for one in servers if _chosen(one, selection, network)]
+    chosen = sorted((one for one in servers if _chosen(one, selection, network)), key=lambda one: _index(one) or 0)
+    found = [_hostvars(one, selection, networks, network, project) for one in chosen]
+    if any(_index(one) for one in chosen):
+        _add_pools(client, chosen, found)
+    return found
+
+
+def _index(server: Answer) -> int | None:
+    """Return the number of a server in its pool; a single one has none."""
+    label = server["labels"].get(POSITION, "")
+    return int(label) if label.isdecimal() else None
+
+
+def _add_pools(client: Client, servers: list[Answer], found: list[dict[str, t.Any]]) -> None:
+    """Give each server of a pool its number, its private address and the balancer before it."""
+    balancers = {_pool(one["labels"]): one for one in client.all("/load_balancers", "load_balancers", [("label_selector", "role=balancer")])}
+    for server, hostvars in zip(servers, found, strict=True):
+        balancer = balancers.get(_pool(server["labels"]))
+        if not _index(server) or balancer is None:
+            continue
+        shared = {one["network"] for one in balancer["private_net"]}
+        private = next((one for one in server["private_net"] if one["network"] in shared), None)
+        hostvars["index"] = _index(server)
+        if private:
+            hostvars["private_ipv4"] = private["ip"]
+            hostvars["balancer"] = summary(balancer, private["network"])
+
+
+def _pool(labels: dict[str, str]) -> tuple[str, ...]:
+    return tuple(labels.get(key, "") for key in OWNERS)
 
 
 def _networks(client: Client) -> dict[int, str]:

@@ -14,7 +14,17 @@ OWNERS = ("platform", "environment")
 """Labels that say whose a resource is."""
 IDENTITY = (*OWNERS, "role")
 """Labels that say what it is as well."""
-_WORDS = {"servers": "server", "firewalls": "firewall", "primary_ips": "Primary IP", "volumes": "volume"}
+POSITION = "index"
+"""Label that tells the servers of a pool apart, and what each of them has. What has none is the first's."""
+_WORDS = {
+    "servers": "server",
+    "firewalls": "firewall",
+    "primary_ips": "Primary IP",
+    "volumes": "volume",
+    "networks": "network",
+    "placement_groups": "placement group",
+    "load_balancers": "load balancer",
+}
 
 
 def owners(labels: dict[str, str]) -> dict[str, str]:
@@ -25,6 +35,11 @@ def owners(labels: dict[str, str]) -> dict[str, str]:
 def selector(labels: dict[str, str]) -> str:
     """Return labels as the API's lists want them."""
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def position(labels: dict[str, str]) -> str:
+    """Return which server of a pool labels mean; a single one is the first."""
+    return labels.get(POSITION, "1")
 
 
 def owned(row: Answer, labels: dict[str, str]) -> bool:
@@ -73,10 +88,10 @@ def of_name(kind: str, rows: t.Iterable[Answer], name: str, labels: dict[str, st
 
 
 def of_role(kind: str, rows: t.Iterable[Answer], name: str, labels: dict[str, str]) -> Answer | None:
-    """Return the only resource with our labels, role included: it should have the name and was renamed."""
+    """Return the only resource with our labels, role and place in a pool included: it should have the name and was renamed."""
     if not owners(labels) or "role" not in labels:
         return None
-    alike = [row for row in rows if owned(row, labels) and row["labels"].get("role") == labels["role"]]
+    alike = [row for row in rows if owned(row, labels) and row["labels"].get("role") == labels["role"] and position(row["labels"]) == position(labels)]
     if len(alike) > 1:
         found = ", ".join(f"{row['name']} (id {row['id']})" for row in alike)
         wanted = selector({key: labels[key] for key in IDENTITY if key in labels})

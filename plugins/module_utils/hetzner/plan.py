@@ -33,20 +33,25 @@ TIERS: dict[str, Size] = {
     "growth": Size(4, 8, ("cx32", "cx33", "cpx31")),
     "scale": Size(8, 16, ("cx42", "cx43", "cpx41")),
     "peak": Size(16, 32, ("cx52", "cx53", "cpx51")),
+    "fleet": Size(8, 16, ("cx42", "cx43", "cpx41")),
 }
-"""The tiers by number of users they are meant for: 0-500, 500-2000, 2000-5000, 5000-10000."""
+"""The tiers by number of users they are meant for: 0-500, 500-2000, 2000-5000, 5000-10000, 10000-50000 (of several servers)."""
 
 
 class Extras(t.NamedTuple):
-    """What is paid for beside the server: a Primary IPv4 and a volume in GB. `side` is net or gross."""
+    """What is paid for beside a server: a Primary IPv4 and a volume in GB; how many servers there are, and the balancer before them. `side` is
+    net or gross."""
 
     primary_ipv4: bool = True
     volume_gb: int = 0
     side: str = "net"
+    servers: int = 1
+    balancer: str = ""
 
 
 class Offer(t.NamedTuple):
-    """One type at one location. Prices per month; `reason` says why it cannot be ordered, empty when it can."""
+    """One type at one location. Prices per month, of one server; `total` is that of all, with the `balancer` before them; `reason` says why it
+    cannot be ordered, empty when it can."""
 
     name: str
     location: str
@@ -61,6 +66,8 @@ class Offer(t.NamedTuple):
     volume: float
     total: float
     reason: str
+    servers: int = 1
+    balancer: float = 0.0
 
     def data(self) -> dict[str, t.Any]:
         """Return the offer as plain data."""
@@ -101,18 +108,22 @@ def make_plan(size: Size, location: str, extras: Extras, server_types: list[Cata
 def with_current(
     make: t.Callable[[float | None], Plan],
     size: Size,
-    server: dict[str, t.Any],
+    servers: t.Sequence[dict[str, t.Any]],
     budget: float | None,
     extras: Extras,
     pricing: dict[str, t.Any],
     *,
     resize: bool,
 ) -> Plan:
-    """Return the plan for a server that is there. Unless it changes, nothing is bought, and neither stock nor budget stops the run.
+    """Return the plan for servers that are there. Unless they change, nothing is bought, and neither stock nor budget stops the run.
+    While there are fewer than wanted something is bought, and both do.
 
     A type that is as good as the choice stays the choice when it is only sold out or deprecated: nobody is moved to the next best for that.
     """
+    server = servers[0]
     current = _offer(server["server_type"], server["location"]["name"], extras, pricing)
+    if len(servers) < extras.servers:
+        return make(budget)._replace(current=current)
     fits = _fits(server["server_type"], size)
     try:
         found = make(None)
@@ -153,6 +164,7 @@ def _offer(server_type: CatalogueType, location: str, extras: Extras, pricing: d
     server = _euros(price["price_monthly"], extras.side) if price else Decimal(0)
     primary_ip = _primary_ip(pricing, location, extras)
     volume = _euros(pricing["volume"]["price_per_gb_month"], extras.side) * extras.volume_gb
+    balancer = _balancer(pricing, location, extras)
     return Offer(
         name=server_type["name"],
         location=location,
@@ -165,9 +177,26 @@ def _offer(server_type: CatalogueType, location: str, extras: Extras, pricing: d
         server=_cents(server),
         primary_ip=_cents(primary_ip),
         volume=_cents(volume),
-        total=_cents(server + primary_ip + volume),
-        reason=_reason(server_type, location, price is not None),
+        total=_cents((server + primary_ip + volume) * extras.servers + (balancer or Decimal(0))),
+        reason=_reason(server_type, location, price is not None) or ("" if balancer is not None else f"load balancer {extras.balancer} is not sold there"),
+        servers=extras.servers,
+        balancer=_cents(balancer or Decimal(0)),
     )
+
+
+def _balancer(pricing: dict[str, t.Any], location: str, extras: Extras) -> Decimal | None:
+    """Return a balancer's price, none without one; None where its type is not sold."""
+    if not extras.balancer:
+        return Decimal(0)
+    kinds = {one["name"]: one["prices"] for one in pricing["load_balancer_types"]}
+    if extras.balancer not in kinds:
+        raise HetznerError(
+            "no_plan",
+            f"there is no load balancer type {extras.balancer!r}; there are {', '.join(sorted(kinds))}. Set platform_balancer_type to one of them",
+            details={"types": sorted(kinds)},
+        )
+    price = next((one for one in kinds[extras.balancer] if one["location"] == location), None)
+    return _euros(price["price_monthly"], extras.side) if price else None
 
 
 def _reason(server_type: CatalogueType, location: str, priced: bool) -> str:
@@ -222,7 +251,9 @@ def _too_dear(plan: Plan, budget: float) -> str:
     chosen = plan.chosen
     cheaper = next((one for one in [*plan.alternatives, *plan.elsewhere] if one.total <= budget), None)
     hint = f"; within it is {cheaper.name} in {cheaper.location} for {cheaper.total:.2f}" if cheaper else "; nothing that big is within it anywhere"
-    return f"{chosen.name} in {chosen.location} costs {chosen.total:.2f} {plan.currency} a month, the budget is {budget:.2f}{hint}"
+    count = f"{chosen.servers} x " if chosen.servers > 1 else ""
+    more = " with all that belongs to them" if chosen.servers > 1 else ""
+    return f"{count}{chosen.name} in {chosen.location} costs{more} {chosen.total:.2f} {plan.currency} a month, the budget is {budget:.2f}{hint}"
 
 
 def table(plan: Plan, side: str) -> list[str]:
@@ -233,8 +264,21 @@ def table(plan: Plan, side: str) -> list[str]:
     rows = [(">*" if same else "> ", plan.chosen), *(("| ", one) for one in plan.alternatives[:3]), *(("| ", one) for one in plan.elsewhere)]
     rows = [("* ", current), *rows] if current and not same else rows
     notes = [f"{plan.currency} a month, {side}; disk in GB, TB of traffic included", *(["* runs now, at today's price"] if current else [])]
+    notes += _notes_of_several(plan.chosen)
     notes += [f"{name}: {reason}" for name, reason in plan.refused.items()]
     return [head, *(_row(mark, offer) for mark, offer in rows), *(f"| {note}" for note in notes)]
+
+
+def _notes_of_several(one: Offer) -> list[str]:
+    """Say what the columns leave out. Nobody can ask Hetzner for an account's limits, so the numbers are told."""
+    if one.servers == 1:
+        return []
+    count = one.servers
+    needs = [f"{count} servers", f"{2 * count} Primary IPs", *([f"{count} volumes"] if one.volume else []), "a load balancer, a network and a firewall"]
+    return [
+        f"total of {count} servers and a load balancer at {one.balancer:.2f}; the other columns are of one server",
+        f"the account's limits have to allow {', '.join(needs)} (Console > Limits)",
+    ]
 
 
 def _row(mark: str, one: Offer) -> str:

@@ -15,7 +15,7 @@ from .client import Answer, Client
 from .errors import HetznerError
 from .images import Choice
 from .resize import Resize
-from .server import Belongings, Step, Wanted, find
+from .server import Belongings, Step, Wanted, find, join
 
 NEXT_CHOICE = frozenset({"resource_unavailable", "placement_error"})
 """Codes after which another type may be had."""
@@ -46,8 +46,14 @@ class Reconciler:
         with ThreadPoolExecutor(8) as pool:
             rows = dict(zip(named, pool.map(lambda one: self._named(one[0], one[1], required), named), strict=True))
             ips = list(pool.map(lambda one: self._named(one[0], one[1], required) if one else None, addresses))
+        shared = self._shared(required)
         kinds = {kind: {name: row for (of, name), row in rows.items() if of == kind} for kind in ("firewalls", "volumes")}
-        return Belongings(kinds["firewalls"], kinds["volumes"], *ips)
+        return Belongings(kinds["firewalls"], kinds["volumes"], *ips, *shared)
+
+    def _shared(self, required: bool) -> list[Answer | None]:
+        """Return what the servers of a pool have together: the network and the placement group."""
+        named = (("networks", self.wanted.network), ("placement_groups", self.wanted.placement_group))
+        return [self._named(kind, name, required) if name else None for kind, name in named]
 
     def _named(self, kind: str, name: str, required: bool) -> Answer | None:
         row = ownership.named(self.client, kind, name, self.wanted.labels, adopt=True)
@@ -82,6 +88,8 @@ class Reconciler:
             self._act(f"/firewalls/{step.value}/actions/apply_to_resources", target, step.text)
         elif step.kind == "volume":
             self._act(f"/volumes/{step.value}/actions/attach", {"server": server["id"], "automount": False}, step.text)
+        elif step.kind == "network":
+            self._act(f"{path}/actions/attach_to_network", step.value, step.text)
         elif step.kind == "start":
             self._act(f"{path}/actions/poweron", None, step.text, repeatable=True)
         elif step.kind == "protect":
@@ -106,8 +114,14 @@ class Reconciler:
                     raise
                 self.sold_out[name] = error.message
                 continue
-            return self._do(server, Step("protect", "protect it against deletion", True)) if self.wanted.delete_protection else server
+            return self._completed(server, belongings)
         raise HetznerError("resource_unavailable", self._nothing_left(), details={"sold_out": self.sold_out})
+
+    def _completed(self, server: Answer, belongings: Belongings) -> Answer:
+        """Do what an order cannot say."""
+        for step in join(server, self.wanted, belongings):
+            self._do(server, step)
+        return self._do(server, Step("protect", "protect it against deletion", True)) if self.wanted.delete_protection else server
 
     def _from_the_best_image(self, body: dict[str, t.Any]) -> Answer:
         """Order with the golden image that fits, and with the plain one when that does not work: the image is the speed, not a condition."""
@@ -163,6 +177,7 @@ class Reconciler:
             "firewalls": [{"firewall": row["id"]} for row in belongings.firewalls.values() if row],
             "volumes": [row["id"] for row in belongings.volumes.values() if row],
             "public_net": public,
+            **({"placement_group": belongings.placement_group["id"]} if belongings.placement_group else {}),
         }
 
     def _ordered(self, body: dict[str, t.Any]) -> Answer:
@@ -196,13 +211,24 @@ class Reconciler:
     def _key(self, public_key: str) -> str:
         """Return the id of the account's SSH key with this content, registered when missing; names do not matter."""
         fingerprint = fingerprint_of(public_key)
-        rows = self.client.all("/ssh_keys", "ssh_keys", [("fingerprint", fingerprint)])
-        if rows:
-            return str(rows[0]["id"])
+        if number := self._registered(fingerprint):
+            return number
         comment = (public_key.split(None, 2)[2:] or [""])[0].strip() or "key"
         name = f"{comment[:80]}-{fingerprint.replace(':', '')[:8]}"
         body = {"name": name, "public_key": public_key, "labels": ownership.owners(self.wanted.labels)}
-        return str(self.client.request("POST", "/ssh_keys", body=body)["ssh_key"]["id"])
+        try:
+            return str(self.client.request("POST", "/ssh_keys", body=body)["ssh_key"]["id"])
+        except HetznerError as error:
+            # another server of the pool, ordered at the same time, brought it
+            number = self._registered(fingerprint) if error.code == "uniqueness_error" else None
+            if number is None:
+                raise
+            return number
+
+    def _registered(self, fingerprint: str) -> str | None:
+        """Return the id of the account's key with a fingerprint."""
+        rows = self.client.all("/ssh_keys", "ssh_keys", [("fingerprint", fingerprint)])
+        return str(rows[0]["id"]) if rows else None
 
 
 def fingerprint_of(public_key: str) -> str:

@@ -172,13 +172,13 @@ def _volume(row: Answer | None, wanted: Wanted) -> list[Step]:
 
 def fetch(client: Client, wanted: Wanted, server: t.Callable[[], Answer | None]) -> Current:
     """Read all at once. An address that the server has already stands for one that is not there."""
-    kinds = ("firewalls", "primary_ips", "volumes")
+    kinds = ("firewalls", "primary_ips", "volumes", "load_balancers")
     with ThreadPoolExecutor(len(kinds) + 1) as pool:
         # a firewall may be shared by many servers
         owner = pool.submit(server if wanted.ipv4 or wanted.ipv6 or wanted.volume_size else lambda: None)
         rows = dict(zip(kinds, pool.map(lambda kind: client.all(f"/{kind}", kind), kinds), strict=True))
         found = owner.result()
-    return {"server": found, "others": addresses_of_others(rows["primary_ips"], wanted.labels), **choose(rows, wanted, found)}
+    return {"server": found, "others": addresses_of_others(rows, wanted.labels), **choose(rows, wanted, found)}
 
 
 def choose(rows: dict[str, list[Answer]], wanted: Wanted, server: Answer | None) -> Current:
@@ -207,10 +207,12 @@ def choose(rows: dict[str, list[Answer]], wanted: Wanted, server: Answer | None)
     return {**current, "ipv4": address("ipv4"), "ipv6": address("ipv6")}
 
 
-def addresses_of_others(rows: list[Answer], labels: dict[str, str]) -> list[str]:
+def addresses_of_others(rows: dict[str, list[Answer]], labels: dict[str, str]) -> list[str]:
     """Return the project's addresses that other platforms and environments have: DNS records may lead to them for a reason."""
-    theirs = [row for row in rows if belongs_to_another(row, labels)]
-    return sorted(row["ip"] if row["type"] == "ipv4" else row["ip"].partition("/")[0] + "1" for row in theirs)
+    theirs = [row for row in rows["primary_ips"] if belongs_to_another(row, labels)]
+    balancers = [row["public_net"] for row in rows["load_balancers"] if belongs_to_another(row, labels)]
+    found = [row["ip"] if row["type"] == "ipv4" else row["ip"].partition("/")[0] + "1" for row in theirs]
+    return sorted(found + [public[family]["ip"] for public in balancers for family in ("ipv4", "ipv6") if public[family]["ip"]])
 
 
 def apply(client: Client, steps: list[Step], budget: float) -> None:

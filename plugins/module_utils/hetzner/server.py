@@ -15,7 +15,8 @@ from .images import Golden
 
 class Wanted(t.NamedTuple):
     """The server as it should be. `types` in order of preference; names of firewalls, volumes and Primary IPs of this project; `ipv6` is
-    such a name, or whether a new server gets a network that goes with it."""
+    such a name, or whether a new server gets a network that goes with it. A server of a pool has `private_address` in `network`, and is to run
+    on another machine than the others of `placement_group`."""
 
     name: str
     labels: dict[str, str]
@@ -32,6 +33,9 @@ class Wanted(t.NamedTuple):
     delete_protection: bool | None = None
     resize: bool = False
     golden: Golden | None = None
+    network: str | None = None
+    private_address: str | None = None
+    placement_group: str | None = None
 
 
 class Step(t.NamedTuple):
@@ -44,9 +48,10 @@ class Step(t.NamedTuple):
 
 def find(client: Client, wanted: Wanted) -> Answer | None:
     """Return the one server with the identity's labels; refuse when it is not clear which, and one that has only the name."""
-    selector = ownership.selector({key: wanted.labels[key] for key in wanted.identity})
+    selector = ownership.selector({key: wanted.labels[key] for key in wanted.identity if key != ownership.POSITION})
     found = client.all("/servers", "servers", [("label_selector", selector)]) if selector else []
-    found = [server for server in found if server["status"] != "deleting"]
+    place = ownership.position(wanted.labels)
+    found = [server for server in found if server["status"] != "deleting" and ownership.position(server["labels"]) == place]
     if len(found) > 1:
         names = ", ".join(f"{one['name']} (id {one['id']})" for one in found)
         raise HetznerError(
@@ -83,18 +88,21 @@ class Belongings(t.NamedTuple):
     volumes: dict[str, Answer | None]
     ipv4: Answer | None = None
     ipv6: Answer | None = None
+    network: Answer | None = None
+    placement_group: Answer | None = None
 
 
 def plan(server: Answer | None, wanted: Wanted, belongings: Belongings, offer: Offer | None = None, snapshot: Answer | None = None) -> list[Step]:
     """Return what is to do. An `offer` is there when another type is wanted and a resize was asked for, a `snapshot` when one fits."""
     if server is None:
         image = f"golden image {snapshot['id']} (else {wanted.image})" if snapshot else wanted.image
-        return [Step("create", f"create {wanted.name}: {wanted.types[0]} in {wanted.location} with {image}")]
+        private = f", {wanted.private_address} in network {wanted.network}" if wanted.network else ""
+        return [Step("create", f"create {wanted.name}: {wanted.types[0]} in {wanted.location} with {image}{private}")]
     steps = []
     labels = {**server["labels"], **wanted.labels}
     if labels != server["labels"]:
         steps.append(Step("label", f"label it {', '.join(f'{key}={value}' for key, value in sorted(wanted.labels.items()))}", labels))
-    steps += _attachments(server, belongings)
+    steps += _attachments(server, belongings) + join(server, wanted, belongings)
     if offer:
         steps.append(Step("resize", offer.text(server["server_type"]["name"]), offer.name))
     elif server["status"] != "running":
@@ -111,6 +119,14 @@ def _attachments(server: Answer, belongings: Belongings) -> list[Step]:
     volumes = {name: (row or {}).get("id") for name, row in belongings.volumes.items()}
     steps = [Step("firewall", f"put firewall {name} before it", number) for name, number in walls.items() if number not in applied]
     return steps + [Step("volume", f"attach volume {name}", number) for name, number in volumes.items() if number not in server["volumes"]]
+
+
+def join(server: Answer, wanted: Wanted, belongings: Belongings) -> list[Step]:
+    """Return the step that gives a server its address in the private network."""
+    number = (belongings.network or {}).get("id")
+    if not wanted.network or any(one["network"] == number for one in server["private_net"]):
+        return []
+    return [Step("network", f"join network {wanted.network} as {wanted.private_address}", {"network": number, "ip": wanted.private_address})]
 
 
 def refuse_what_belongs_to_others(server: Answer | None, wanted: Wanted, belongings: Belongings) -> None:
@@ -148,9 +164,9 @@ def _refuse_address(server: Answer | None, what: str, row: Answer) -> None:
         )
 
 
-def drift(server: Answer, wanted: Wanted) -> list[str]:
+def drift(server: Answer, wanted: Wanted, belongings: Belongings | None = None) -> list[str]:
     """Return where an existing server differs in what is never changed unasked."""
-    found = []
+    found = _drift_of_the_pool(server, wanted, belongings) if belongings else []
     if server["server_type"]["name"] != wanted.types[0] and not wanted.resize:
         found.append(f"type is {server['server_type']['name']}, the plan's is {wanted.types[0]}; changing it needs a restart and is today's price")
     if server["location"]["name"] != wanted.location:
@@ -158,6 +174,16 @@ def drift(server: Answer, wanted: Wanted) -> list[str]:
     image = (server["image"] or {}).get("name")
     if image and image != wanted.image:
         found.append(f"image is {image}, wanted is {wanted.image}; changing it destroys the disk")
+    return found
+
+
+def _drift_of_the_pool(server: Answer, wanted: Wanted, belongings: Belongings) -> list[str]:
+    found, group, network = [], belongings.placement_group, belongings.network
+    if group and server["id"] not in group["servers"]:
+        found.append(f"it is not in placement group {group['name']}, so it may share a machine with another; it can only join while it is off")
+    has = next((one["ip"] for one in server["private_net"] if network and one["network"] == network["id"]), wanted.private_address)
+    if has != wanted.private_address:
+        found.append(f"its private address is {has}, wanted is {wanted.private_address}; detach it from the network, and the next run joins it with that")
     return found
 
 
@@ -176,5 +202,6 @@ def summary(server: Answer) -> dict[str, t.Any]:
         "labels": server["labels"],
         "volumes": server["volumes"],
         "firewalls": [one["id"] for one in public.get("firewalls", [])],
+        "private_net": [{"network": one["network"], "ip": one["ip"]} for one in server["private_net"]],
         "delete_protection": server["protection"]["delete"],
     }

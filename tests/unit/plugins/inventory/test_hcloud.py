@@ -394,3 +394,31 @@ def test_failure_keeps_user_setting(fleet: Fleet, monkeypatch: pytest.MonkeyPatc
         assert vars(constants)["INVENTORY_ANY_UNPARSED_IS_FAILED"] is True
     fleet.inventory()
     assert vars(constants)["INVENTORY_ANY_UNPARSED_IS_FAILED"] is False
+
+
+OWNERS = {"platform": "shop", "environment": "test"}
+
+
+def test_servers_of_a_pool_know_their_place(fleet: Fleet) -> None:
+    """In the order of their numbers, with their private addresses and the balancer before them; others are as they were, and cost no request."""
+    before = fleet.requests()
+    fleet.inventory()
+    asked = fleet.requests() - before
+    network = fleet.client.request("POST", "/networks", json={
+        "name": "shop", "ip_range": "10.77.0.0/24", "labels": OWNERS, "subnets": [{"type": "cloud", "ip_range": "10.77.0.0/24", "network_zone": "us-east"}],
+    })["network"]["id"]  # fmt: skip
+    body = {"name": "shop", "load_balancer_type": "lb11", "location": "ash", "labels": {**OWNERS, "role": "balancer"}}
+    balancer = fleet.client.request("POST", "/load_balancers", json=body)["load_balancer"]
+    fleet.client.request("POST", f"/load_balancers/{balancer['id']}/actions/attach_to_network", json={"network": network, "ip": "10.77.0.2"})
+    for number in (10, 2, 1):
+        fleet.order(f"shop-{number}", **OWNERS, role="app", index=str(number))
+        server = fleet.client.request("GET", f"/servers?name=shop-{number}")["servers"][0]["id"]
+        fleet.client.request("POST", f"/servers/{server}/actions/attach_to_network", json={"network": network, "ip": f"10.77.0.{10 + number}"})
+    data = fleet.inventory(groups={"platform_servers": "hcloud_labels.role == 'app'"})
+    assert [host.name for host in data.groups["platform_servers"].hosts] == ["a", "shop-1", "shop-2", "shop-10"]
+    found = data.hosts["shop-10"].vars
+    assert (found["hcloud_index"], found["hcloud_private_ipv4"]) == (10, "10.77.0.20")
+    assert found["hcloud_balancer"]["private_ipv4"] == "10.77.0.2"
+    assert found["hcloud_balancer"]["ipv4"] == balancer["public_net"]["ipv4"]["ip"]
+    assert not {"hcloud_index", "hcloud_private_ipv4", "hcloud_balancer"} & set(data.hosts["a"].vars)
+    assert asked == 1

@@ -97,3 +97,44 @@ def test_resize_within_budget(run_hetzner: Run, server: Callable[..., None]) -> 
     assert [line[:7] for line in told["table"][1:3]] == ["* cpx31", "> cpx41"]
     assert run_hetzner("plan", location="ash", tier="scale", labels=LABELS, monthly_budget=100, resize=True)["failure"]["code"] == "over_budget"
     assert run_hetzner("plan", location="ash", tier="scale", labels={**LABELS, "role": "none"})["current"] is None
+
+
+POOL: dict[str, Any] = {"location": "ash", "tier": "fleet", "volume_size": 10, "servers": 3, "balancer_type": "lb11"}
+
+
+def test_several_servers_are_counted_together(hetzner: HetznerApi, run_hetzner: Run) -> None:
+    one = run_hetzner("plan", location="ash", tier="fleet", volume_size=10)["chosen"]
+    found = run_hetzner("plan", **POOL)
+    chosen = found["chosen"]
+    assert (chosen["name"], chosen["servers"], chosen["server"], chosen["balancer"]) == ("cpx41", 3, one["server"], 5.39)
+    assert chosen["total"] == pytest.approx(3 * one["total"] + 5.39, abs=0.05)
+    assert "| total of 3 servers and a load balancer at 5.39; the other columns are of one server" in found["table"]
+    assert any("3 servers, 6 Primary IPs, 3 volumes, a load balancer, a network and a firewall" in line for line in found["table"])
+    assert hetzner.writes() == []
+
+
+def test_the_budget_is_that_of_all(hetzner: HetznerApi, run_hetzner: Run) -> None:
+    """A single server would be within it."""
+    failed = run_hetzner("plan", **POOL, monthly_budget=200)
+    assert failed["failure"]["code"] == "over_budget"
+    assert "3 x cpx41 in ash costs with all that belongs to them 371.88 EUR a month, the budget is 200.00" in failed["msg"]
+    assert hetzner.writes() == []
+
+
+def test_while_servers_are_missing_they_are_bought(hetzner: HetznerApi, run_hetzner: Run, server: Callable[..., None]) -> None:
+    """One of three is there: stock and budget count. With all of them nothing is bought."""
+    server("cpx41")
+    hetzner.fault({"domain": "sold_out", "location": "ash"}, times=None)
+    assert run_hetzner("plan", **POOL, labels=LABELS)["failure"]["code"] == "no_plan"
+    hetzner.heal()
+    assert run_hetzner("plan", **POOL, labels=LABELS, monthly_budget=200)["failure"]["code"] == "over_budget"
+    for name in ("app-2", "app-3"):
+        hcloud.Client(hetzner.token, api_endpoint=hetzner.url).request(
+            "POST", "/servers", json={"name": name, "server_type": "cpx41", "image": "debian-13", "location": "ash", "labels": LABELS}
+        )
+    hetzner.fault({"domain": "sold_out", "location": "ash"}, times=None)
+    assert run_hetzner("plan", **POOL, labels=LABELS, monthly_budget=200)["chosen"]["name"] == "cpx41"
+
+
+def test_a_balancer_type_that_there_is_not(run_hetzner: Run) -> None:
+    assert "there is no load balancer type 'lb99'; there are lb11, lb21, lb31" in run_hetzner("plan", **{**POOL, "balancer_type": "lb99"})["msg"]
