@@ -15,7 +15,7 @@ from typing import Any, Optional
 MARKER = "identity.json"
 """File in the state folder that says whose it is."""
 HOST_KEY = "_ssh_host_ed25519_key"
-SERVER = re.compile(rf"(.+)-app(-next)?{HOST_KEY}")
+SERVER = re.compile(rf"(.+)-app(-next|-[0-9]+)?{HOST_KEY}")
 GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 EVERYBODY = ("all", "ungrouped")
 SELF = ("localhost", "127.0.0.1", "::1")

@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from typing import Any, Optional
 
 from ansible_collections.quetrex.platform.plugins.module_utils.services.parse import parse
@@ -39,7 +40,9 @@ from ansible_collections.quetrex.platform.plugins.plugin_utils.checks import (
 
 __all__ = ["RENAMED", "SETTINGS", "SUPABASE_TOKEN", "Setting", "kinds", "problems", "sealed"]
 
-TIERS = ("starter", "growth", "scale", "peak")
+TIERS = ("starter", "growth", "scale", "peak", "fleet")
+SEVERAL = ("fleet",)
+"""Tiers of more than one server."""
 NAME = r"[a-z]([a-z0-9-]{0,29}[a-z0-9])?"
 NAMED = "use at most 31 small letters, digits and -, beginning with a letter and ending with a letter or digit"
 DOMAIN = r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+([a-z]{2,63}|xn--[a-z0-9-]{0,58}[a-z0-9])"
@@ -56,6 +59,10 @@ LONGEST_NAME = 63 - len("--runner-01234567")
 SSLMODES = ("verify-full", "verify-ca", "require")
 
 
+PRIVATE = tuple(IPv4Network(one) for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+DOCKER = IPv4Network("172.16.0.0/12")
+
+
 def matches(pattern: str, fix: str) -> Check:
     def check(value: Any) -> Optional[str]:
         if isinstance(value, str) and re.fullmatch(pattern, value):
@@ -70,6 +77,29 @@ def one_of(*choices: str) -> Check:
         return None if value in choices else f"is {value!r}; choose one of {', '.join(choices)}"
 
     return check
+
+
+def servers(value: Any) -> Optional[str]:
+    """One server, or as many as can agree without one of them and fit into a placement group."""
+    if str(value) == "2" and not isinstance(value, bool):
+        return (
+            "is 2: each of two servers has to agree to what the other does, so that the pool stands still when either is away, and two survive less than one; "
+            "write 1, or 3 to 10"
+        )
+    fix = "write 1 for a single server, or 3 to 10 for several behind a load balancer"
+    return number(1, 10, fix, whole=True)(value)
+
+
+def private_network(value: Any) -> Optional[str]:
+    """A private range that has room for ten servers and a balancer, apart from what Docker uses on the servers."""
+    fix = "write a private range from /16 to /27, for example 10.77.0.0/24"
+    try:
+        found = IPv4Network(value if isinstance(value, str) else "")
+    except ValueError:
+        return f"is {value!r}; {fix}"
+    if not any(found.subnet_of(one) for one in PRIVATE) or not 16 <= found.prefixlen <= 27:
+        return f"is {value!r}; {fix}"
+    return f"is {value!r}, and Docker uses {DOCKER} on every server; {fix}" if found.overlaps(DOCKER) else None
 
 
 def port_in(value: str) -> bool:
@@ -205,6 +235,9 @@ SETTINGS: dict[str, Setting] = {
     "platform_domain": Setting(domain, required=True),
     "platform_location": Setting(matches(r"[a-z]{3}\d?", "write a location of Hetzner Cloud, for example ash or fsn1"), required=True),
     "platform_tier": Setting(one_of(*TIERS), required=True),
+    "platform_servers": Setting(servers, kind="int"),
+    "platform_network_range": Setting(private_network),
+    "platform_balancer_type": Setting(matches(r"lb\d{2}", "write a load balancer type of Hetzner Cloud, for example lb11")),
     "platform_monthly_budget": Setting(number(0.01, 1e6, "write an amount of money per month, or leave it out"), kind="float"),
     "platform_hosts": Setting(host_pattern),
     "platform_edge_cidrs": Setting(networks),
@@ -323,6 +356,13 @@ def suggestion(name: str, known: Mapping[str, Any]) -> str:
     return f"; did you mean {bare[close[0]]}?" if close else ""
 
 
+def too_few(given: Mapping[str, Any]) -> list[str]:
+    """A tier of several servers with a single one."""
+    tier = given.get("platform_tier")
+    wrong = tier in SEVERAL and str(given.get("platform_servers", 3)) == "1"
+    return [f"platform_servers is 1, and the tier {tier} is one of several servers; write 3 to 10, or choose the tier scale"] if wrong else []
+
+
 def across(given: Mapping[str, Any]) -> list[str]:
     """Values that are right alone and wrong together."""
     problems = []
@@ -335,6 +375,7 @@ def across(given: Mapping[str, Any]) -> list[str]:
     twice = set(given.get("platform_app_environment") or ()) & set(given.get("platform_app_secrets") or ())
     if twice:
         problems.append(f"platform_app_secrets repeats {', '.join(sorted(twice))} of platform_app_environment; name each only once")
+    problems += too_few(given)
     if given.get("platform_admin_user", "ops") == given.get("platform_deploy_user", "deploy"):
         name, other = ("platform_deploy_user", "platform_admin_user") if "platform_deploy_user" in given else ("platform_admin_user", "platform_deploy_user")
         problems.append(f"{name} is the same as {other} ({given[name]}); deploying needs no administrator, name another user")

@@ -14,11 +14,13 @@ from ansible.template import Templar, trust_as_template
 from contract import rules
 
 
-def device(ours: Any, attached: list[Any], *, check: bool = False) -> Any:
-    """What the stage on the server says."""
+def device(ours: Any, attached: list[Any], *, check: bool = False, **more: Any) -> Any:
+    """What the stage on the server says; `more` is what a server of several has."""
     (play,) = rules.read_yaml(rules.ROOT / "playbooks" / "stages" / "server.yml")
     (role,) = (one for one in play["roles"] if "host_baseline_volume_device" in one)
-    variables = {"hostvars": {"localhost": {"hetzner_server_volume_id": ours}}, "hcloud_volumes": attached, "ansible_check_mode": check}
+    localhost = {"hetzner_server_volume_id": ours, "hetzner_server_volume_ids": {"app": 1, "app-2": 2}}
+    variables = {"hostvars": {"localhost": localhost}, "hcloud_volumes": attached, "ansible_check_mode": check, "inventory_hostname": "app-2", **more}
+    variables |= {name: trust_as_template(value) for name, value in play["vars"].items()}
     return Templar(DataLoader(), variables=variables).template(trust_as_template(role["host_baseline_volume_device"]))
 
 
@@ -30,6 +32,14 @@ def test_a_foreign_volume_that_is_attached_first_is_left_alone(attached: list[in
 
 def test_without_a_volume_of_its_own_none_is_taken() -> None:
     assert device("", [1036]) is None
+
+
+def test_each_of_several_servers_has_its_own() -> None:
+    pool = {"hcloud_balancer": {"name": "app"}}
+    assert device(1, [1, 2], **pool) == "/dev/disk/by-id/scsi-0HC_Volume_2"
+    assert device(1, [1, 2], **pool, inventory_hostname="front", hcloud_name="app") == "/dev/disk/by-id/scsi-0HC_Volume_1"
+    assert device(1, [], **pool, check=True) is None
+    assert device(1, [], **pool, inventory_hostname="app-3") is None
 
 
 def test_a_look_beforehand_wants_it_attached() -> None:
