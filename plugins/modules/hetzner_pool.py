@@ -140,10 +140,12 @@ placement_group:
   returned: success
   type: str
 balancer:
-  description: The load balancer's C(id), C(name), C(ipv4), C(ipv6) and C(private_ipv4); empty in check mode when it would be made.
+  description:
+    - The load balancer's C(id), C(name), C(ipv4), C(ipv6) and C(private_ipv4), and the network's range as C(network_range).
+    - Empty in check mode when it would be made.
   returned: success
   type: dict
-  sample: {id: 4712, name: quetrex-production-app, ipv4: 203.0.113.9, ipv6: "2001:db8::1", private_ipv4: 10.77.0.2}
+  sample: {id: 4712, name: quetrex-production-app, ipv4: 203.0.113.9, ipv6: "2001:db8::1", private_ipv4: 10.77.0.2, network_range: 10.77.0.0/24}
 steps:
   description: What was done, or would be in check mode, in words.
   returned: success

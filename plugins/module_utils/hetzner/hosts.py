@@ -38,7 +38,7 @@ def hosts_of(client: Client, selection: Selection, project: str | None = None) -
     chosen = sorted((one for one in servers if _chosen(one, selection, network)), key=lambda one: _index(one) or 0)
     found = [_hostvars(one, selection, networks, network, project) for one in chosen]
     if any(_index(one) for one in chosen):
-        _add_pools(client, chosen, found)
+        _add_pools(client, chosen, networks, found)
     return found
 
 
@@ -48,7 +48,7 @@ def _index(server: Answer) -> int | None:
     return int(label) if label.isdecimal() else None
 
 
-def _add_pools(client: Client, servers: list[Answer], found: list[dict[str, t.Any]]) -> None:
+def _add_pools(client: Client, servers: list[Answer], networks: dict[int, Answer], found: list[dict[str, t.Any]]) -> None:
     """Give each server of a pool its number, its private address and the balancer before it."""
     balancers = {_pool(one["labels"]): one for one in client.all("/load_balancers", "load_balancers", [("label_selector", "role=balancer")])}
     for server, hostvars in zip(servers, found, strict=True):
@@ -60,21 +60,21 @@ def _add_pools(client: Client, servers: list[Answer], found: list[dict[str, t.An
         hostvars["index"] = _index(server)
         if private:
             hostvars["private_ipv4"] = private["ip"]
-            hostvars["balancer"] = summary(balancer, private["network"])
+            hostvars["balancer"] = summary(balancer, networks.get(private["network"]))
 
 
 def _pool(labels: dict[str, str]) -> tuple[str, ...]:
     return tuple(labels.get(key, "") for key in OWNERS)
 
 
-def _networks(client: Client) -> dict[int, str]:
-    """Return the names of all networks by id, in one request instead of one per network."""
-    return {one["id"]: one["name"] for one in client.all("/networks", "networks")}
+def _networks(client: Client) -> dict[int, Answer]:
+    """Return all networks by id, in one request instead of one per network."""
+    return {one["id"]: one for one in client.all("/networks", "networks")}
 
 
-def _network_id(networks: dict[int, str], wanted: str) -> int:
-    for number, name in networks.items():
-        if wanted in (name, str(number)):
+def _network_id(networks: dict[int, Answer], wanted: str) -> int:
+    for number, row in networks.items():
+        if wanted in (row["name"], str(number)):
             return number
     raise HetznerError("not_found", f"there is no network {wanted!r} in this project")
 
@@ -89,7 +89,7 @@ def _chosen(server: Answer, selection: Selection, network: int | None) -> bool:
     )
 
 
-def _hostvars(server: Answer, selection: Selection, networks: dict[int, str], network: int | None, project: str | None) -> dict[str, t.Any]:
+def _hostvars(server: Answer, selection: Selection, networks: dict[int, Answer], network: int | None, project: str | None) -> dict[str, t.Any]:
     """Keep it lean: with thousands of servers the variables cost more than the requests."""
     kind, image = server["server_type"], server["image"]
     found: dict[str, t.Any] = {
@@ -101,7 +101,9 @@ def _hostvars(server: Answer, selection: Selection, networks: dict[int, str], ne
         "architecture": kind["architecture"],
     }
     found.update(_addresses(server))
-    found["private_networks"] = [{"id": one["network"], "name": networks.get(one["network"], ""), "ip": one["ip"]} for one in server["private_net"]]
+    found["private_networks"] = [
+        {"id": one["network"], "name": networks.get(one["network"], {"name": ""})["name"], "ip": one["ip"]} for one in server["private_net"]
+    ]
     for one in server["private_net"]:
         if one["network"] == network:
             found["private_ipv4"] = one["ip"]

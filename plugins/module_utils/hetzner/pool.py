@@ -236,16 +236,17 @@ def _protected(kind: str, path: str, row: Answer, wanted: Wanted) -> list[Step]:
     return [Step(kind, words, "POST", f"{path}/actions/change_protection", {"delete": wanted.delete_protection})]
 
 
-def summary(balancer: Answer | None, network: int | None) -> dict[str, t.Any]:
-    """Return a balancer as modules and inventory show it; empty when there is none."""
-    if balancer is None:
+def summary(balancer: Answer | None, network: Answer | None) -> dict[str, t.Any]:
+    """Return a balancer, and the network its servers are in, as modules and inventory show it; empty when there is none."""
+    if balancer is None or network is None:
         return {}
     public = balancer["public_net"]
-    private = [one["ip"] for one in balancer["private_net"] if network in (None, one["network"])]
+    private = [one["ip"] for one in balancer["private_net"] if one["network"] == network["id"]]
     return {
         "id": balancer["id"],
         "name": balancer["name"],
         "ipv4": public["ipv4"]["ip"] if public["enabled"] else None,
         "ipv6": str(ip_address(public["ipv6"]["ip"])) if public["enabled"] and public["ipv6"]["ip"] else None,
         "private_ipv4": private[0] if private else None,
+        "network_range": network["ip_range"],
     }

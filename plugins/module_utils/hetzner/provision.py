@@ -89,7 +89,7 @@ def _shown_pool(current: pool.Current) -> Result:
     return {
         "network": {key: network[key] for key in ("id", "name", "ip_range")} if network else None,
         "placement_group": (current["placement_group"] or {}).get("name"),
-        "balancer": pool.summary(current["load_balancer"], network.get("id")),
+        "balancer": pool.summary(current["load_balancer"], current["network"]),
     }
 
 

@@ -418,7 +418,7 @@ def test_servers_of_a_pool_know_their_place(fleet: Fleet) -> None:
     assert [host.name for host in data.groups["platform_servers"].hosts] == ["a", "shop-1", "shop-2", "shop-10"]
     found = data.hosts["shop-10"].vars
     assert (found["hcloud_index"], found["hcloud_private_ipv4"]) == (10, "10.77.0.20")
-    assert found["hcloud_balancer"]["private_ipv4"] == "10.77.0.2"
+    assert (found["hcloud_balancer"]["private_ipv4"], found["hcloud_balancer"]["network_range"]) == ("10.77.0.2", "10.77.0.0/24")
     assert found["hcloud_balancer"]["ipv4"] == balancer["public_net"]["ipv4"]["ip"]
     assert not {"hcloud_index", "hcloud_private_ipv4", "hcloud_balancer"} & set(data.hosts["a"].vars)
     assert asked == 1

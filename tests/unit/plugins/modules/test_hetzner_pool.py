@@ -49,7 +49,7 @@ def test_four_ways(hetzner: HetznerApi, run_hetzner: Run) -> None:
     assert hetzner.writes() == []
     made = run_hetzner("pool", **WANTED)
     complete(hetzner)
-    assert made["balancer"]["private_ipv4"] == "10.77.0.2"
+    assert (made["balancer"]["private_ipv4"], made["balancer"]["network_range"]) == ("10.77.0.2", "10.77.0.0/24")
     assert made["balancer"]["ipv4"] == balancer(hetzner)["public_net"]["ipv4"]["ip"]
     assert made["steps"][:2] == planned["steps"][:2]
     hetzner.forget()
