@@ -17,6 +17,8 @@ import pytest
 from gates import unchanged
 from gates.unchanged import PINS
 
+from lab.compiled import controller_kept
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -42,17 +44,16 @@ def _install_loader() -> None:
     init_plugin_loader([str(_tree())])
 
 
-_install_loader()
-
-
-def _keep_what_modules_compile() -> None:
-    """Of modules in the playbook runs that tests start; see lab/compiled. The gates run without."""
-    folder = str(ROOT / "tests" / "lab" / "compiled")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")]))
+def _keep_what_ansible_makes() -> None:
+    """Of modules and templates, in the playbook runs that tests start and in this process; see lab/compiled. The gates run without."""
+    folder = ROOT / "tests" / "lab" / "compiled"
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH", "")]))
     os.environ.setdefault("LAB_COMPILED", str(ROOT / ".cache" / "compiled"))
+    controller_kept.install()
 
 
-_keep_what_modules_compile()
+_keep_what_ansible_makes()
+_install_loader()
 
 
 @pytest.fixture(scope="session")
