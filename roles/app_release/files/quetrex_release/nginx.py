@@ -19,10 +19,10 @@ RELOAD_SECONDS = 15
 
 
 class Nginx:
-    """The one nginx of this server."""
+    """The one nginx of this server, in a container of its own."""
 
-    def __init__(self, folder: Path, docker: Docker, host: Clock) -> None:
-        self.folder, self.docker, self.host = folder, docker, host
+    def __init__(self, folder: Path, docker: Docker, host: Clock, container: str = NGINX) -> None:
+        self.folder, self.docker, self.host, self.container = folder, docker, host, container
 
     def upstream(self, service: str) -> Path:
         """The file that says where the visitors of a service are led."""
@@ -46,7 +46,7 @@ class Nginx:
 
     def reload(self) -> None:
         """Makes nginx follow its files, if it accepts them, and waits until no worker from before takes requests any more."""
-        nginx = ("exec", NGINX, "nginx", "-c", "/etc/platform/nginx.conf")
+        nginx = ("exec", self.container, "nginx", "-c", "/etc/platform/nginx.conf")
         self.docker.run(*nginx, "-t", "-q")
         before = self.workers()
         self.docker.run(*nginx, "-s", "reload")
@@ -56,9 +56,9 @@ class Nginx:
 
     def workers(self) -> set[str]:
         """Process ids of the workers that take requests."""
-        lines = self.docker.run("top", NGINX, "-eo", "pid,args", check=False).splitlines()
+        lines = self.docker.run("top", self.container, "-eo", "pid,args", check=False).splitlines()
         return {line.split()[0] for line in lines if line.rstrip().endswith("worker process")}
 
     def draining(self) -> int:
         """Workers that still finish what they had before a reload."""
-        return self.docker.run("top", NGINX, "-eo", "pid,args").count("worker process is shutting down")
+        return self.docker.run("top", self.container, "-eo", "pid,args").count("worker process is shutting down")

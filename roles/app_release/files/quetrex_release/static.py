@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 from quetrex_release.docker import Docker
 from quetrex_release.files import replace
+
+# what the engine says of an application without such files
+NONE_THERE = re.compile(r"could not find the file|no such file", re.IGNORECASE)
 
 
 class StaticFiles:
@@ -30,7 +34,9 @@ class StaticFiles:
         said = self.docker.run("cp", f"{container}:{self.path}/.", str(scratch), check=False)
         names = [str(path.relative_to(scratch)) for path in scratch.rglob("*") if path.is_file() and not path.is_symlink()]
         if not names and said.strip():
-            return  # an application without such files
+            if NONE_THERE.search(said):
+                replace(self._list(image), "[]")
+            return
         for name in names:
             target = self.served / name
             target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -38,6 +44,10 @@ class StaticFiles:
             (scratch / name).replace(target)
         shutil.rmtree(scratch)
         replace(self._list(image), json.dumps(names))
+
+    def has(self, image: str) -> bool:
+        """Whether an image's are kept, or it is known to have none."""
+        return self._list(image).exists()
 
     def prune(self, kept: list[str]) -> None:
         """Removes what none of these images has."""
