@@ -100,3 +100,11 @@ def test_document_denies_nothing(vendor: str) -> None:
     found = list(documents.objections(table, documents.Document(path)))
     assert [one for one in found if not any(pattern.search(one) for pattern in known)] == []
     assert [pattern.pattern for pattern in known if not any(pattern.search(one) for one in found)] == [], "differences that are none"
+
+
+def test_assumptions_have_tests() -> None:
+    """Every row of the page's table names a test that is there."""
+    page = (documents.ROOT / "docs" / "contracts.md").read_text()
+    named = re.findall(r"`(tests/\S+\.py)::(test_\w+)` \|$", page, re.MULTILINE)
+    assert [f"{path}::{name}" for path, name in named if f"def {name}(" not in (documents.ROOT / path).read_text()] == []
+    assert len(named) == len(set(named)) == 15

@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
+from gates import kit
 
 from lab import edge, net, pki
+from lab.config import CHECKOUT
 from lab.shell import run
 
 from .conftest import World, needs_root
@@ -230,6 +235,30 @@ def test_bot_fight_mode(site: World) -> None:
     finally:
         fight(site, on=False)
     site.until(lambda: site.curl(f"{SITE}/api/health").status == 200, "nobody is challenged")
+
+
+def pipeline(site: World, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The step of the example workflow that asks the site, on a runner that finds the edge as everybody does."""
+    (script,) = (text for text in kit.scripts(CHECKOUT / "examples/github/release.yml") if "cf-mitigated" in text)
+    (folder / ".curlrc").write_text(f'cacert = "{pki.ca(site.lab)}"\nconnect-to = "::{site.lab.edge}:"\n')
+    environment = {"PATH": os.environ["PATH"], "CURL_HOME": str(folder), "RUNNER_TEMP": str(folder), "SITE": f"{SITE}/api/health"}
+    return subprocess.run(["bash", "-eo", "pipefail", "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_challenged_pipeline(site: World, tmp_path: Path) -> None:
+    """A challenge is said by name and what helps, and fails no release; what is broken behind the edge does."""
+    assert (pipeline(site, tmp_path).returncode, pipeline(site, tmp_path).stdout) == (0, "")
+    fight(site, on=True)
+    try:
+        site.until(lambda: site.curl(f"{SITE}/api/health").status == 403, "the edge challenges")
+        challenged = pipeline(site, tmp_path)
+        assert (challenged.returncode, "HTTP 403" in challenged.stdout, "bot_fight_mode: false" in challenged.stdout) == (0, True, True)
+    finally:
+        fight(site, on=False)
+    site.until(lambda: site.curl(f"{SITE}/api/health").status == 200, "nobody is challenged")
+    site.stop_origin()
+    broken = pipeline(site, tmp_path)
+    assert (broken.returncode, "HTTP 521" in broken.stdout) == (1, True)
 
 
 def test_a_zone_without_a_certificate_refuses_every_handshake(site: World) -> None:
