@@ -28,6 +28,16 @@ options:
     description: GB of the volume, for the price.
     type: int
     default: 0
+  count:
+    description: How many servers the platform has. Several are counted with their load balancer, in each tier; with one only the tier V(fleet) is several.
+    type: int
+    default: 1
+    version_added: "1.1.0"
+  balancer_type:
+    description: Type of the load balancer before several servers, for the price.
+    type: str
+    default: lb11
+    version_added: "1.1.0"
   cloudflare_api_token:
     description: Token with Zone Read and Page Rules Read. Without it page rules are left out.
     type: str
@@ -110,7 +120,7 @@ def tiers(location: str, extras: Extras, types: list[Json], pricing: Json) -> Js
     found: Json = {}
     for name, size in TIERS.items():
         try:
-            found[name] = make_plan(size, location, extras, types, pricing).chosen.data()
+            found[name] = make_plan(size, location, extras.of(name), types, pricing).chosen.data()
         except Failure as error:
             found[name] = {"reason": str(error)}
     return found
@@ -144,7 +154,8 @@ def capacity(module: AnsibleModule, client: Client) -> Json:
         types, pricing = client.all("/server_types", "server_types"), client.get("/pricing")["pricing"]
         servers = client.all("/servers", "servers", [("label_selector", selector)] if selector else ())
         result: Json = {"changed": False, "currency": str(pricing.get("currency", "EUR")), "missing": {}}
-        result["tiers"] = tiers(params["location"], Extras(True, params["volume_size"], "net"), types, pricing)
+        extras = Extras(True, params["volume_size"], "net", params["count"], params["balancer_type"])
+        result["tiers"] = tiers(params["location"], extras, types, pricing)
         result["servers"] = [described(server) for server in servers]
         try:
             result |= {"page_rules": edge.result()} if edge else {}
@@ -160,6 +171,8 @@ def main() -> None:
         "location": {"type": "str", "required": True},
         "labels": {"type": "dict", "default": {}},
         "volume_size": {"type": "int", "default": 0},
+        "count": {"type": "int", "default": 1},
+        "balancer_type": {"type": "str", "default": "lb11"},
         "cloudflare_api_token": {"type": "str", "no_log": True},
         "cloudflare_api_url": {"type": "str"},
         "zone": {"type": "str"},

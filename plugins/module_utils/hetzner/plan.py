@@ -37,6 +37,9 @@ TIERS: dict[str, Size] = {
 }
 """The tiers by number of users they are meant for: 0-500, 500-2000, 2000-5000, 5000-10000, 10000-50000 (of several servers)."""
 
+COUNTS = {"fleet": 3}
+"""How many servers a tier means where the inventory does not say it; one where it is not named here."""
+
 
 class Extras(t.NamedTuple):
     """What is paid for beside a server: a Primary IPv4 and a volume in GB; how many servers there are, and the balancer before them. `side` is
@@ -47,6 +50,11 @@ class Extras(t.NamedTuple):
     side: str = "net"
     servers: int = 1
     balancer: str = ""
+
+    def of(self, tier: str) -> Extras:
+        """Return them for a tier of several servers, unless several are wanted anyway."""
+        count = self.servers if self.servers > 1 else COUNTS.get(tier, 1)
+        return self._replace(servers=count, balancer=self.balancer if count > 1 else "")
 
 
 class Offer(t.NamedTuple):

@@ -90,7 +90,7 @@ def amount(value: float | None, unit: str) -> str:
     return f"{value:,.0f}"
 
 
-NEXT = {"starter": "growth", "growth": "scale", "scale": "peak"}
+NEXT = {"starter": "growth", "growth": "scale", "scale": "peak", "peak": "fleet"}
 SUPABASE = {"free": 0.0, "pro": 25.0, "team": 599.0}
 
 
@@ -100,11 +100,26 @@ def bigger(tier: str, capacity: Json) -> str:
     name = NEXT.get(tier)
     while name:
         offer = (capacity.get("tiers") or {}).get(name) or {}
-        if offer.get("total") and (not here.get("cores") or offer["cores"] > here["cores"]):
-            size = f"{offer['name']}, {offer['cores']} cores, {offer['memory']:g} GB"
+        if offer.get("total") and (not here.get("cores") or _cores(offer) > _cores(here)):
+            size = f"{_several(offer)}{offer['name']}, {offer['cores']} cores, {offer['memory']:g} GB"
             return f"platform_tier: {name} ({size}, {offer['total']:.2f} {capacity.get('currency', '')} a month)"
         name = NEXT.get(name)
     return "there is no larger tier: move parts to servers of their own"
+
+
+def _cores(offer: Json) -> float:
+    """All cores of a tier, which may be several servers."""
+    return float(offer["cores"]) * int(offer.get("servers") or 1)
+
+
+def _several(offer: Json) -> str:
+    """How many servers a tier is, where it is more than one."""
+    return f"{offer['servers']} x " if (offer.get("servers") or 1) > 1 else ""
+
+
+def _all(offer: Json, part: str) -> float | None:
+    """The price of one part for all servers of a tier."""
+    return round(offer[part] * int(offer.get("servers") or 1), 2) if offer.get(part) is not None else None
 
 
 def gauges(observed: Json, capacity: Json, tier: str) -> list[Gauge]:
@@ -191,10 +206,11 @@ def costs(observed: Json, capacity: Json, tier: str, reference: Json) -> Json:
     tiers = capacity.get("tiers") or {}
     here = tiers.get(tier) or {}
     plan = ((observed.get("project") or {}).get("project") or {}).get("plan")
-    rows = [_cost_row(name, tiers.get(name) or {}, reference.get(name), str(capacity.get("currency", "")), here=name == tier) for name in (*NEXT, "peak")]
+    rows = [_cost_row(name, tiers.get(name) or {}, reference.get(name), str(capacity.get("currency", "")), here=name == tier) for name in (*NEXT, "fleet")]
     return {
         "parts": [
-            ("Hetzner server", here.get("server")), ("Hetzner Primary IPv4", here.get("primary_ip")), ("Hetzner volume", here.get("volume")),
+            ("Hetzner server", _all(here, "server")), ("Hetzner Primary IPv4", _all(here, "primary_ip")), ("Hetzner volume", _all(here, "volume")),
+            *([("Hetzner load balancer", here["balancer"])] if here.get("balancer") else []),
         ],
         "currency": capacity.get("currency", ""), "hetzner": here.get("total"), "type": here.get("name"),
         "supabase_plan": plan, "supabase": SUPABASE.get(plan or ""), "rows": rows, "compared": bool(reference),
@@ -202,7 +218,7 @@ def costs(observed: Json, capacity: Json, tier: str, reference: Json) -> Json:
 
 
 def _cost_row(name: str, offer: Json, reference: Json | None, currency: str, *, here: bool) -> Json:
-    today = f"{offer['name']} {offer['total']:.2f} {currency}" if offer.get("total") else str(offer.get("reason", "not known"))
+    today = f"{_several(offer)}{offer['name']} {offer['total']:.2f} {currency}" if offer.get("total") else str(offer.get("reason", "not known"))
     row = {"tier": name, "here": here, "title": name, "reference": "", "today": today}
     if not reference:
         return row

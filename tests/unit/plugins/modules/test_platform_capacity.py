@@ -20,15 +20,24 @@ def ask(run_hetzner: Any, **more: Any) -> dict[str, Any]:
 def test_every_tier_has_todays_price(run_hetzner: Any) -> None:
     found = ask(run_hetzner)
     assert (found["changed"], found["currency"], found["servers"]) == (False, "EUR", [])
-    assert [found["tiers"][tier]["cores"] for tier in ("starter", "growth", "scale", "peak")] == [4, 4, 8, 16]
+    assert [found["tiers"][tier]["cores"] for tier in ("starter", "growth", "scale", "peak", "fleet")] == [4, 4, 8, 16, 8]
     assert found["tiers"]["starter"]["total"] < found["tiers"]["scale"]["total"] < found["tiers"]["peak"]["total"]
     assert "page_rules" not in found
+
+
+def test_several_servers_are_counted_in_every_tier(run_hetzner: Any) -> None:
+    """With one server only the tier of several is several."""
+    one, three = ask(run_hetzner)["tiers"], ask(run_hetzner, count=3)["tiers"]
+    assert [one[tier]["servers"] for tier in one] == [1, 1, 1, 1, 3]
+    assert [three[tier]["servers"] for tier in three] == [3] * 5
+    assert (one["scale"]["balancer"], one["fleet"]["balancer"]) == (0.0, 5.39)
+    assert one["fleet"] == three["fleet"]
 
 
 def test_a_tier_that_cannot_be_had_says_why_and_hides_no_other(run_hetzner: Any, hetzner: Any) -> None:
     hetzner.fault({"domain": "sold_out", "location": "ash"}, times=None)
     offers = ask(run_hetzner)["tiers"]
-    assert list(offers) == ["starter", "growth", "scale", "peak"]
+    assert list(offers) == ["starter", "growth", "scale", "peak", "fleet"]
     assert all("total" not in offer and offer["reason"] for offer in offers.values())
 
 

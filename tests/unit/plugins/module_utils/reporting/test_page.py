@@ -238,6 +238,20 @@ def test_which_tier_to_take_then() -> None:
     assert "no larger tier" in fc.bigger("scale", CAPACITY), "a tier that is sold out is no advice"
 
 
+FLEET = {"name": "cpx41", "cores": 8, "memory": 16.0, "server": 120.99, "primary_ip": 0.6, "volume": 0.57, "balancer": 5.39, "servers": 3, "total": 371.88}
+
+
+def test_a_tier_of_several_servers() -> None:
+    """It is larger by the cores of all, and its parts are those of all servers."""
+    peak = {"name": "cpx51", "cores": 16, "memory": 32.0, "total": 239.66}
+    capacity = {"currency": "EUR", "tiers": {"peak": peak, "fleet": FLEET}}
+    assert fc.bigger("peak", capacity) == "platform_tier: fleet (3 x cpx41, 8 cores, 16 GB, 371.88 EUR a month)"
+    told = fc.costs({}, capacity, "fleet", {})
+    assert told["parts"] == [("Hetzner server", 362.97), ("Hetzner Primary IPv4", 1.8), ("Hetzner volume", 1.71), ("Hetzner load balancer", 5.39)]
+    assert told["hetzner"] == 371.88
+    assert told["rows"][-1]["today"] == "3 x cpx41 371.88 EUR"
+
+
 def test_samples_of_several_sources_are_one_line_of_time() -> None:
     server = fc.of_server([{"at": "2026-11-20T00:00:00+00:00", "disks": {"/": 0.2, "/srv/platform": 0.1}, "memory": 0.3, "load": 0.5}])
     rows = fc.merged([{"at": "2026-11-22T00:00:00Z", "disk": 0.25}, {"at": "2025-01-01T00:00:00Z", "disk": 0.1}], server)
