@@ -178,6 +178,7 @@ ROWS: tuple[Row, ...] = (
         "Settings > Database > SSL at Supabase; not every plan has it",
         lambda observed: project(observed, "ssl_enforced", bool, "enforced"),
     ),
+    Row("disk", "the database's disk can be read on this plan", "status and verify stop at the project", "run status: a refusal names config/disk/util"),
     Row("keys", "legacy keys that are switched off are not listed", "dead keys are deployed", "switch them off in an empty project, and see what site says"),
     Row("password", "a new database password is taken within a minute", "secret_rotate waits", "secret_rotate -e secret_rotate=database in an empty project"),
     Row("auditd", "auditd runs", "nothing is recorded of what root does", "journalctl --unit auditd", command(lambda rc, _out: rc == 0)),
@@ -210,6 +211,10 @@ ROWS: tuple[Row, ...] = (
     Row("monitors", "a second look at the monitors changes nothing", "monitors are made twice", "remove twins by hand, run site again", same_again),
     Row("tier", "the tier is sold at the location", "a lost server cannot be replaced there", "another location or tier (docs/sizes.md)", sold),
     Row("quota", "the Hetzner project's limits leave room for a second server", "scale and rehearsals fail", "Limits in the Hetzner console; ask for more"),
+    Row(
+        "times", "a rebuild and a snapshot end within ten minutes", "recover and rehearsals give up while Hetzner still works",
+        "run recover_rehearse, and read the times of its steps",
+    ),
     Row("pulls", f"Docker Hub lets the server pull {LEAST_PULLS} more images", "a recovery cannot start", "platform_registry with a login, or a mirror", pulls),
     Row("scratch", "the pooler takes a second database's name", "verify cannot compare the schema", "run verify: its row Database says so"),
 )  # fmt: skip
