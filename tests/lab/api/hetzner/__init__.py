@@ -7,7 +7,8 @@
 taken, types that are not sold or sold out, servers that are locked, protected or not stopped. Faults of its own kind, switched on like the
 others (`../faults.py`): `{"domain": "sold_out", "type"?, "location"?, "hidden"?}`, `{"domain": "action", "command"?, "server"?, "code"?,
 "message"?, "seconds"?}` (`seconds` may be two numbers, between which it
-lasts: at the vendor 10 to 60), `{"domain": "limit", "name": "server_limit"}`.
+lasts: at the vendor 10 to 60), `{"domain": "volume", "seconds": 5}` (a volume's device appears that long after it was attached),
+`{"domain": "limit", "name": "server_limit"}`.
 """
 
 from __future__ import annotations

@@ -5,12 +5,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
+
+from lab.config import LabError
 
 from .basics import Answer, alike, find_location, view_action
 from .errors import ApiError, invalid
 from .gate import Call
+from .hardware import Hardware
 from .schema import LABELS, Field, boolean, choice, integer, nullable, parse, reference, text
 from .world import Project, Resource, public
 
@@ -220,9 +226,26 @@ def create_volume(call: Call) -> Answer:
 
 
 def plug(project: Project, volume: int, server: int, after: Resource | None = None) -> Resource:
-    """Start attaching; return the action as shown."""
-    work = partial(project.world.hardware.attach_volume, server, volume)
-    return view_action(project.act("attach_volume", [("server", server), ("volume", volume)], seconds=0.5, work=work, after=after, locks=server))
+    """Start attaching; return the action as shown. With the fault `volume` the device appears in the server so many seconds after the action's end."""
+    work: Callable[[], Any] | None = partial(project.world.hardware.attach_volume, server, volume)
+    late = project.world.faults.domain("volume", server=server)
+    then = None
+    if late is not None:
+        timer = threading.Timer(float(late["seconds"]), _attach_once_up, (project.world.hardware, server, volume))
+        timer.daemon = True
+        work, then = None, timer.start
+    about = [("server", server), ("volume", volume)]
+    return view_action(project.act("attach_volume", about, seconds=0.5, work=work, after=after, locks=server, then=then))
+
+
+def _attach_once_up(hardware: Hardware, server: int, volume: int) -> None:
+    """A server that is just starting takes no device for a moment."""
+    for _attempt in range(20):
+        try:
+            hardware.attach_volume(server, volume)
+            break
+        except LabError:
+            time.sleep(0.5)
 
 
 def attach_volume(call: Call) -> Answer:

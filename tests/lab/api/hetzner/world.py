@@ -48,6 +48,7 @@ class Job:
     patches: list[Patch]
     on_error: list[Patch]
     error: dict[str, str] | None = None
+    then: Callable[[], Any] | None = None
 
 
 class World:
@@ -151,6 +152,8 @@ class World:
             elif str(resource) in project.data[kind]:
                 project.data[kind][str(resource)].update(changes)
         self.changed = True
+        if job.then and not job.error:
+            job.then()
 
     @contextlib.contextmanager
     def saving(self) -> Iterator[None]:
@@ -215,8 +218,9 @@ class Project:
         on_error: list[Patch] | None = None,
         after: Resource | None = None,
         locks: int | None = None,
+        then: Callable[[], Any] | None = None,
     ) -> Resource:
-        """Start an action. `after` is one that has to end first; `locks` is the server nobody else may change meanwhile."""
+        """Start an action. `after` is one that has to end first; `locks` is the server nobody else may change meanwhile; `then` follows its good end."""
         world = self.world
         server = next((number for kind, number in resources if kind == "server"), None)
         fault = world.faults.domain("action", command=command, server=server)
@@ -238,7 +242,7 @@ class Project:
             },
         )
         future = world.submit(None if error else work, earlier.future if earlier else None)
-        world.begin(action["id"], Job(self.name, ends, future, patches or [], on_error or [], error))
+        world.begin(action["id"], Job(self.name, ends, future, patches or [], on_error or [], error, then))
         self._forget_old_actions()
         return action
 

@@ -4,7 +4,7 @@
 """What both services do to their users when a fault says so.
 
 - `{"domain": "plan", "plan": "free"}`: the account is on the free plan, with that plan's limits. With `"status": 402` it refuses what the plan does not
-  offer by that status, which is documented nowhere, and with `"headers": false` no answer says how many requests a minute are allowed, though UptimeRobot's should
+  offer by that status, which is documented nowhere, and with `"headers": false` no answer says how many requests a minute are allowed
 - `{"domain": "lag"}`: a list shows what was there when it was asked for the last time
 - `{"domain": "escaped"}`: names and addresses come back escaped for HTML
 - `{"domain": "made_but_404"}`: what was made is answered with 404, as of something that is not there yet (UptimeRobot)

@@ -31,6 +31,7 @@ from starlette.applications import Starlette
 from lab.api import hetzner
 from lab.api.kit import wrap
 from lab.api.testing import ScratchLab, serving
+from lab.process import until
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGbsMTr0y6bKSSbOZIL9tpjFwbyMUR0rHS9UN8HWHPAt test"
 TOKEN = hetzner.token("scratch")
@@ -311,6 +312,18 @@ def test_a_type_that_is_gone_everywhere_stays_listed(world: World) -> None:
     assert (gone["name"], gone["deprecation"]["announced"][:4], {one["available"] for one in gone["locations"]}) == ("cx11", "2024", {False})
     ordered = {"server_type": ServerType(name="cx11"), "image": Image(name="debian-13"), "location": Location(name="fsn1")}
     assert world.code(world.client.servers.create, "old", **ordered) == "412 resource_unavailable"
+
+
+def test_a_device_may_come_after_its_action(world: World) -> None:
+    """Which the vendor's action does not wait for."""
+    server, client = world.server(), world.client
+    volume = client.volumes.create(size=10, name="data", location=Location(name="ash")).volume
+    world.app.state.faults.add({"effect": {"domain": "volume", "seconds": 0.3}})
+    client.volumes.attach(volume, server).wait_until_finished()
+    assert client.volumes.get_by_id(volume.id).server.id == server.id
+    attached = ("attach_volume", server.id, volume.id)
+    assert attached not in world.hardware.calls
+    assert until(lambda: attached in world.hardware.calls, 5)
 
 
 def test_placement_groups(world: World) -> None:
