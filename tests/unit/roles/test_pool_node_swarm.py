@@ -21,6 +21,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_release" / "files"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "pool_node" / "files"))
 
+from quetrex_node import __main__ as program
 from quetrex_node import service
 from quetrex_node.desired import Desired
 from quetrex_node.node import Observed
@@ -53,11 +54,12 @@ class Swarm(Docker):
     calls: list[str] = field(default_factory=list)
     time: float = 0.0
     exists: bool = True
+    described_as: str = ""
 
     def run(self, *words: str, **_more: Any) -> str:
         self.calls.append(" ".join(words[:2]))
-        verb = f"{words[0]}_{words[1]}".replace("-", "_").strip("_")
-        return str(getattr(self, verb if hasattr(self, verb) else words[0])(*words[2:]))
+        verb = "tasks" if words[0] == "inspect" else f"{words[0]}_{words[1]}"
+        return str(getattr(self, verb)(*words[2:]))
 
     def now(self) -> str:
         return ""
@@ -71,11 +73,23 @@ class Swarm(Docker):
     def service_ls(self, *_words: str) -> str:
         return "platform_node\nplatform_nodes-other\n" if self.exists else ""
 
-    def service_inspect(self, *_words: str) -> str:
+    def service_inspect(self, *words: str) -> str:
         if not self.exists:
             raise ReleaseError("docker_failed", "docker service failed: no such service: platform_node")
+        if "platform.hash" in " ".join(words):
+            return self.described_as
         others = [{"ConfigName": "other", "File": {"Name": "/other"}}]
         return json.dumps([*others, {"ConfigName": self.brought, "File": {"Name": TARGET}}] if self.brought else None)
+
+    def stack_deploy(self, *words: str) -> str:
+        assert {"--with-registry-auth", "--detach=true"} < set(words)
+        stack = json.loads(Path(words[words.index("--compose-file") + 1]).read_text())
+        self.exists, self.brought = True, stack["configs"]["desired"]["name"]
+        self.described_as = stack["services"]["node"]["deploy"]["labels"]["platform.hash"]
+        assert self.brought in self.objects
+        for host in self.hosts.values():
+            host.task, host.left = self.brought, host.looks
+        return ""
 
     def service_update(self, *words: str) -> str:
         removed = words[words.index("--config-rm") + 1] if "--config-rm" in words else ""
@@ -97,7 +111,7 @@ class Swarm(Docker):
             raise ReleaseError("docker_failed", "docker service failed: timed out")
         return log
 
-    def inspect(self, *words: str) -> str:
+    def tasks(self, *words: str) -> str:
         found = []
         for name in (word.removeprefix("task-") for word in words if word.startswith("task-")):
             host = self.hosts[name]
@@ -237,6 +251,49 @@ def test_the_first_state_is_empty() -> None:
         nodes.publish(BLUE)
 
 
+IMAGE = f"registry.example.com/nginx@sha256:{'0' * 64}"
+
+
+def stack_file(config: str, image: str = IMAGE) -> dict[str, Any]:
+    return service.stack_file(config, service.service(image, "/run/in", "/run/out", "/usr/bin/busybox"))
+
+
+def test_the_service_is_brought_up_with_the_present_state() -> None:
+    """At first with an empty one; later whatever it holds by then, and only when it is described otherwise."""
+    found = Swarm({"one": Host()}, exists=False)
+    nodes = Nodes(found, found)
+    assert nodes.ensure(stack_file, check=True)
+    assert not found.exists
+    assert nodes.ensure(stack_file)
+    assert nodes.current() == Desired()
+    nodes.publish(BLUE)
+    assert not nodes.ensure(stack_file)
+    assert nodes.ensure(lambda config: stack_file(config, IMAGE.replace("0", "1")))
+    assert nodes.current() == BLUE
+
+
+def test_words_on_a_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the role reads: whether anything changed, and the name of the state's object."""
+    found = Swarm({"one": Host(looks=0)}, exists=False)
+    monkeypatch.setattr(program, "Docker", lambda _stack: found)
+    monkeypatch.setattr(program, "Host", lambda: found)
+    (tmp_path / "node.json").write_text(json.dumps(dict.fromkeys(("inbox", "outbox", "nginx", "static", "stack"), "/nowhere")))
+
+    def run(*words: str) -> tuple[int, dict[str, Any]]:
+        code = program.main(["--settings", str(tmp_path / "node.json"), "--json", *words])
+        return code, json.loads(capsys.readouterr().out)
+
+    name = config_name(Desired(), "platform")
+    assert run("service", "--image", IMAGE, "--check") == (0, {"changed": True, "config": ""})
+    assert run("desired") == (0, {"changed": True, "config": name})
+    assert run("desired") == (0, {"changed": False, "config": name})
+    assert run("service", "--image", IMAGE) == (0, {"changed": True, "config": name})
+    assert run("service", "--image", IMAGE) == (0, {"changed": False, "config": name})
+    found.hosts["ill"] = Host()
+    code, said = run("service", "--image", IMAGE)
+    assert (code, said["failed"], said["failure"]["code"], "ill: it has no task" in said["msg"]) == (1, True, "nodes_failed", True)
+
+
 # --- the service ---------------------------------------------------------------------------------
 
 
@@ -245,9 +302,7 @@ def test_a_stack_file_takes_the_service(tmp_path: Path) -> None:
     docker = shutil.which("docker")
     if not docker:
         pytest.skip("needs the docker client")
-    entry = service.service("desired", f"nginx@sha256:{'0' * 64}", "/run/in", "/run/out", "/usr/bin/busybox")
-    stack = {"services": {"node": entry}, "networks": service.networks(1400), "configs": {"desired": {"external": True, "name": "x"}}}
-    (tmp_path / "stack.yml").write_text(json.dumps(stack))
+    (tmp_path / "stack.yml").write_text(json.dumps(stack_file("x")))
     done = subprocess.run([docker, "stack", "config", "-c", str(tmp_path / "stack.yml")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "nsupported" not in done.stderr

@@ -25,6 +25,7 @@ from quetrex_release.outcome import ReleaseError
 
 from quetrex_node.desired import Desired
 from quetrex_node.node import Node, Observed, Settings
+from quetrex_node.service import service, stack_file
 from quetrex_node.swarm import Nodes
 
 PROBLEM, LOCKED, REFUSED = 1, 3, 4
@@ -43,8 +44,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     apply = commands.add_parser("apply", help="bring what is desired into effect")
     apply.add_argument("--follow", action="store_true", help="until no old worker of nginx is left, and a passing problem is over")
     commands.add_parser("status", help="say what is in effect")
-    desired = commands.add_parser("desired", help="on a manager: name the configuration that says what is desired; made if there is none")
-    desired.add_argument("--stack", default="platform", help="the stack's name")
+    commands.add_parser("desired", help="on a manager: name the configuration that says what is desired; an empty one is made if there is none")
+    bring = commands.add_parser("service", help="on a manager: run the service that brings it to every server, and wait for all that are ready")
+    bring.add_argument("--image", required=True, help="any image that every server can run, by digest")
+    bring.add_argument("--check", action="store_true", help="only say whether there is anything to do")
     return parser.parse_args(argv)
 
 
@@ -107,8 +110,8 @@ def main(argv: list[str]) -> int:
     words = parse(argv)
     settings = Settings.read(words.settings)
     docker, host = Docker(settings.stack), Host()
-    if words.command == "desired":
-        return _desired(Nodes(docker, host, stack=words.stack), as_json=words.json)
+    if words.command in ("desired", "service"):
+        return _manage(Nodes(docker, host, stack=settings.name), settings, words)
     node = Node(settings, docker, host)
     if words.command == "status":
         observed = status(node)
@@ -122,14 +125,23 @@ def main(argv: list[str]) -> int:
     return 0 if observed.ok else REFUSED if observed.code == "refused" else PROBLEM
 
 
-def _desired(nodes: Nodes, *, as_json: bool) -> int:
+def _manage(nodes: Nodes, settings: Settings, words: argparse.Namespace) -> int:
+    """What is said on a manager."""
+    changed = False
     try:
-        name = nodes.current_name() or nodes.create(Desired())
+        if words.command == "service":
+            entry = service(words.image, str(settings.inbox), str(settings.outbox), settings.shell)
+            changed = nodes.ensure(lambda config: stack_file(config, entry), check=words.check)
+            if not words.check:
+                nodes.settle(nodes.current())
+        name = nodes.current_name()
+        if not name and words.command == "desired":
+            name, changed = nodes.create(Desired()), True
     except ReleaseError as error:
-        failure = {"failed": True, "msg": str(error), "failure": {"code": error.code}}
-        print(json.dumps(failure) if as_json else error, file=sys.stdout if as_json else sys.stderr)
+        failure = {"changed": changed, "failed": True, "msg": str(error), "failure": {"code": error.code}}
+        print(json.dumps(failure) if words.json else error, file=sys.stdout if words.json else sys.stderr)
         return PROBLEM
-    print(json.dumps({"config": name}) if as_json else name)
+    print(json.dumps({"changed": changed, "config": name}) if words.json else name)
     return 0
 
 

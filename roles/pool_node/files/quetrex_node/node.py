@@ -39,7 +39,9 @@ class Settings:
     static: Path
     # the stack's folder, with the logins to registries
     stack: Path
-    nginx_service: str = "platform_nginx"
+    name: str = "platform"
+    # a static shell of the host's
+    shell: str = "/usr/bin/busybox"
     # where nginx sees its folder
     nginx_inside: str = "/run/platform"
     # until a host that shall be led to is found, and until nginx knows its addresses
@@ -145,7 +147,7 @@ class Node:
 
     def container(self) -> str:
         """The container of this server's nginx task; empty when none runs."""
-        label = f"label=com.docker.swarm.service.name={self.settings.nginx_service}"
+        label = f"label=com.docker.swarm.service.name={self.settings.name}_nginx"
         return self.docker.run("container", "ls", "--quiet", "--no-trunc", "--filter", label, "--filter", "status=running").partition("\n")[0].strip()
 
     def draining(self) -> int:

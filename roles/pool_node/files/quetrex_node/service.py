@@ -16,7 +16,7 @@ from quetrex_node.swarm import TARGET
 SHELL = "/.platform/busybox"
 INBOX, OUTBOX = "/node/in", "/node/out"
 APPLIED = f"{OUTBOX}/applied.json"
-NETWORK = "node"
+NETWORK, CONFIG = "node", "desired"
 # The state is brought until the server has it in effect, at once and every ten seconds again: so nothing that was missed stays missed. Whatever the
 # server reports becomes a line of the log, which a manager can read.
 SCRIPT = f"""\
@@ -39,8 +39,8 @@ done
 """
 
 
-def service(config: str, image: str, inbox: str, outbox: str, shell: str) -> dict[str, Any]:
-    """The entry. `config` is the key of the state among the file's configs, `image` any image that the servers have, the rest are paths on a server."""
+def service(image: str, inbox: str, outbox: str, shell: str) -> dict[str, Any]:
+    """The entry. `image` is any that the servers have, the rest are paths on a server."""
 
     def bind(source: str, target: str, *, read_only: bool) -> dict[str, Any]:
         return {"type": "bind", "source": source, "target": target, "read_only": read_only}
@@ -54,7 +54,7 @@ def service(config: str, image: str, inbox: str, outbox: str, shell: str) -> dic
         "read_only": True,
         "cap_drop": ["ALL"],
         "networks": [NETWORK],
-        "configs": [{"source": config, "target": TARGET, "mode": 0o444}],
+        "configs": [{"source": CONFIG, "target": TARGET, "mode": 0o444}],
         "volumes": [bind(inbox, INBOX, read_only=False), bind(outbox, OUTBOX, read_only=True), bind(shell, SHELL, read_only=True)],
         "stop_grace_period": "2s",
         "logging": {"driver": "json-file", "options": {"max-size": "1m", "max-file": "2"}},
@@ -78,6 +78,7 @@ def service(config: str, image: str, inbox: str, outbox: str, shell: str) -> dic
     }
 
 
-def networks(mtu: int) -> dict[str, Any]:
-    """The service's own network, for the top level of the file: nothing is reached through it."""
-    return {NETWORK: {"driver": "overlay", "internal": True, "driver_opts": {"com.docker.network.driver.mtu": str(mtu)}}}
+def stack_file(config: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """A stack file of this service alone. Nothing is reached through its network, whose MTU leaves room for VXLAN's header in a private network of 1450."""
+    network = {"driver": "overlay", "internal": True, "driver_opts": {"com.docker.network.driver.mtu": "1400"}}
+    return {"services": {"node": entry}, "networks": {NETWORK: network}, "configs": {CONFIG: {"external": True, "name": config}}}

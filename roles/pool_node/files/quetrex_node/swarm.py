@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -24,6 +25,8 @@ from quetrex_release.outcome import ReleaseError
 from quetrex_node.desired import Desired, Refused
 
 LABEL = "platform.part=desired"
+HASH = "platform.hash"
+"""Label of the service: what it was brought up as, without the state."""
 TARGET = "/desired.json"
 KEPT = 3
 PUBLISH_SECONDS = 90
@@ -72,8 +75,7 @@ class Nodes:
 
     def current_name(self) -> str:
         """The object that the service brings now, or the newest while there is no service; empty when there is none."""
-        said = self.docker.run("service", "ls", "--filter", f"name={self.service}", "--format", "{{.Name}}")
-        if self.service in said.split():
+        if self._exists():
             return self._brought()
         objects = self._objects()
         return objects[0] if objects else ""
@@ -106,11 +108,31 @@ class Nodes:
             added = f"source={name},target={TARGET},mode=0444"
             removed = ("--config-rm", brought) if brought else ()
             self.docker.run("service", "update", "--detach", "--quiet", *removed, "--config-add", added, self.service)
+        self.settle(desired, seconds)
+
+    def settle(self, desired: Desired, seconds: float = PUBLISH_SECONDS) -> None:
+        """Waits until the state is in effect on all servers that are ready."""
         deadline = self.host.clock() + seconds
         while (progress := self.progress(desired)).waiting or progress.refused:
             if progress.refused or self.host.clock() >= deadline:
                 raise ReleaseError("nodes_failed", _sentence({**progress.waiting, **progress.refused}))
             self.host.wait(1)
+
+    def ensure(self, stack_file: Callable[[str], dict[str, Any]], *, check: bool = False) -> bool:
+        """Brings the service up as a stack file describes it that is made for the state's object, whose name may change; whether there was anything to do."""
+        digest = sha256(json.dumps(stack_file(""), sort_keys=True).encode()).hexdigest()[:24]
+        there = self._exists()
+        if there and self.docker.run("service", "inspect", "--format", f'{{{{index .Spec.Labels "{HASH}"}}}}', self.service).strip() == digest:
+            return False
+        if not check:
+            found = stack_file(self.current_name() or self.create(Desired()))
+            found["services"]["node"]["deploy"]["labels"][HASH] = digest
+            with tempfile.NamedTemporaryFile("w", prefix="node-", suffix=".json") as file:
+                file.write(json.dumps(found))
+                file.flush()
+                flags = ("--detach=true", "--with-registry-auth", "--resolve-image", "never")
+                self.docker.run("stack", "deploy", *flags, "--compose-file", file.name, self.stack)
+        return True
 
     def prune(self) -> list[str]:
         """Removes old objects but a few; what a service still uses, the engine keeps by itself."""
@@ -164,6 +186,9 @@ class Nodes:
             return {}
         of = sha256(desired.text().encode()).hexdigest()
         return found if isinstance(found, dict) and found.get("digest") == of else {}
+
+    def _exists(self) -> bool:
+        return self.service in self.docker.run("service", "ls", "--filter", f"name={self.service}", "--format", "{{.Name}}").split()
 
     def _brought(self) -> str:
         said = self.docker.run("service", "inspect", "--format", "{{json .Spec.TaskTemplate.ContainerSpec.Configs}}", self.service)
