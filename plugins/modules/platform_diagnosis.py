@@ -44,7 +44,7 @@ options:
   path:
     description: Page that answers 200 when the application works.
     type: str
-    default: /api/health
+    default: /
   edge:
     description: Address to connect to instead of asking the DNS for O(domain).
     type: str
@@ -303,7 +303,7 @@ def main() -> None:
         "name": {"type": "str", "required": True},
         "labels": {"type": "dict", "required": True},
         "domain": {"type": "str", "required": True},
-        "path": {"type": "str", "default": "/api/health"},
+        "path": {"type": "str", "default": "/"},
         "edge": {"type": "str"},
         "ca_path": {"type": "path"},
         "user": {"type": "str", "required": True},

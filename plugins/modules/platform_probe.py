@@ -36,7 +36,12 @@ options:
   health_path:
     description: The path of the application's health page.
     type: str
-    default: /api/health
+    default: /
+    version_added: "1.1.0"
+  static_prefix:
+    description: Path below which the page names static files, one of which has to be kept at the edge; empty where there is none.
+    type: str
+    default: ""
     version_added: "1.1.0"
   services:
     description: Further addresses that have to answer, by name. One that ends with a slash may answer anything but an error of the server.
@@ -115,7 +120,8 @@ def main() -> None:
         "ca_path": {"type": "path"},
         "version": {"type": "str", "default": ""},
         "redirected": {"type": "list", "elements": "str", "default": []},
-        "health_path": {"type": "str", "default": "/api/health"},
+        "health_path": {"type": "str", "default": "/"},
+        "static_prefix": {"type": "str", "default": ""},
         "services": {"type": "dict", "default": {}},
         "origins": {"type": "list", "elements": "str", "default": []},
         "open_ports": {"type": "list", "elements": "int", "default": [22]},

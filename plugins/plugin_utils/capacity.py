@@ -9,25 +9,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.plan import TIERS
-from ansible_collections.quetrex.platform.plugins.module_utils.services.parse import parse
+from ansible_collections.quetrex.platform.plugins.module_utils.services.parse import stack
 
-OWN_MB = {"web": 2048, "redis": 512, "runner": 3072, "nginx": 384}
-"""What app_stack_limits gives the platform's own services where the inventory does not; a contract test compares."""
 SYSTEM_MB = 1024
 
 
 def memory_problems(given: Mapping[str, Any], limits: Any = None, system_mb: Any = None) -> list[str]:
-    """One line when services of the inventory's own ask for more than is left of the tier's memory. What is wrong otherwise is said elsewhere."""
-    services, wrong = parse(given.get("platform_services", {}), str(given.get("platform_domain", "")))
+    """One line when the services ask for more than the tier's memory. What is wrong otherwise is said elsewhere.
+
+    Without a word of the inventory's about services nothing is said: the platform's own fit every tier but by their options, which the role judges.
+    """
+    described = given.get("platform_services", {})
+    services, wrong = stack(described, str(given.get("platform_domain", "")))
     size = TIERS.get(str(given.get("platform_tier")))
-    if not services or wrong or size is None:
+    if not described or wrong or size is None:
         return []
+    wanted = {one.name: one.limits.memory_mb for one in services}
     try:
-        own = {name: int(part["memory_mb"]) for name, part in limits.items()} if limits else dict(OWN_MB)
-        own["system"] = SYSTEM_MB if system_mb is None else int(system_mb)
+        wanted |= {name: int(part["memory_mb"]) for name, part in (limits or {}).items() if name in wanted}
+        wanted["system"] = SYSTEM_MB if system_mb is None else int(system_mb)
     except (TypeError, ValueError, KeyError, AttributeError):
         return []
-    wanted = own | {one.name: one.limits.memory_mb for one in services}
     needed, there = sum(wanted.values()), int(size.memory * 1024)
     if needed <= there:
         return []

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from ansible_collections.quetrex.platform.plugins.module_utils.services.platform import REMOVABLE
+
 from .settings import SETTINGS, SUPABASE_TOKEN, sealed
 
 
@@ -33,6 +35,8 @@ class Made:
     name: str
     purpose: str
     rotation: str
+    of: str = ""
+    """The service it belongs to, where the platform may do without that."""
 
 
 NEW_TOKEN = "make a second token, put it in its place, run site, delete the first"  # noqa: S105 - words
@@ -69,7 +73,7 @@ SECRETS = (
 )
 ROTATE = "run secret_rotate with -e secret_rotate="
 MADE = (
-    Made("password of Redis", "the web application's sessions", f"{ROTATE}redis"),
+    Made("password of Redis", "the web application's sessions", f"{ROTATE}redis", "redis"),
     Made("origin certificate and key", "the edge knows the server by it", f"{ROTATE}certificate"),
     Made("addresses of the heartbeats", "the server reports to them", f"{ROTATE}heartbeat"),
     Made("maintenance-bypass", "whoever sends it passes the maintenance page", "delete the file in platform_state_dir, run maintenance with -e maintenance=on"),
@@ -83,7 +87,9 @@ def review(given: Mapping[str, Any], unreadable: Optional[Mapping[str, str]] = N
         value = given["platform_app_secrets"][name]
         wrong = (sealed(value) or "") if str(value or "") else "is empty"
         rows.append(_as_row(f"platform_app_secrets.{name}", "read by the web application", "put another in its place, run site", wrong or "there", not wrong))
-    return rows + [_as_row(made.name, made.purpose, made.rotation, "made here", True) for made in MADE]
+    described = given.get("platform_services")
+    gone = [name for name in REMOVABLE if isinstance(described, Mapping) and name in described and described[name] is None]
+    return rows + [_as_row(made.name, made.purpose, made.rotation, "made here", True) for made in MADE if made.of not in gone]
 
 
 def _row(secret: Secret, given: Mapping[str, Any], unreadable: Mapping[str, str]) -> dict[str, Any]:

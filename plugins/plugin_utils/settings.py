@@ -13,6 +13,7 @@ from ipaddress import IPv4Network
 from typing import Any, Optional
 
 from ansible_collections.quetrex.platform.plugins.module_utils.services.parse import parse
+from ansible_collections.quetrex.platform.plugins.module_utils.services.platform import REMOVABLE
 from ansible_collections.quetrex.platform.plugins.plugin_utils.checks import (
     Check,
     address,
@@ -363,6 +364,15 @@ def too_few(given: Mapping[str, Any]) -> list[str]:
     return [f"platform_servers is 1, and the tier {tier} is one of several servers; write 3 to 10, or choose the tier scale"] if wrong else []
 
 
+def _twice(given: Mapping[str, Any]) -> list[str]:
+    """What the description of services says as well."""
+    described = given.get("platform_services")
+    health = (described.get("web") or {}).get("health") if isinstance(described, Mapping) else None
+    if health and "platform_web_health_path" in given:
+        return ["platform_web_health_path repeats health of web in platform_services; name it once, in platform_services"]
+    return []
+
+
 def across(given: Mapping[str, Any]) -> list[str]:
     """Values that are right alone and wrong together."""
     problems = []
@@ -390,6 +400,7 @@ def across(given: Mapping[str, Any]) -> list[str]:
         problems.append(f"platform_uptime_{missing} is not set, but platform_uptime_{other} is; set both, or leave both out")
     if "platform_supabase_project" in given and not given["platform_supabase_project"] and given.get(SUPABASE_TOKEN):
         problems.append("platform_supabase_project is empty; give ref or name, or leave it out")
+    problems += _twice(given)
     folders = [f"{given.get(name, default)}/" for name, default in (("platform_stack_dir", "/opt/platform"), ("platform_volume_mount", "/srv/platform"))]
     if folders[0].startswith(folders[1]) or folders[1].startswith(folders[0]):
         problems.append("platform_stack_dir and platform_volume_mount lie in each other; mounting the volume would hide files, name folders apart")
@@ -404,12 +415,18 @@ def wrong_values(given: Mapping[str, Any], renamed: Optional[Mapping[str, str]] 
     return [*found, *(f"{name} {problem}" for name, problem in judged if problem), *(f"platform_services {problem}" for problem in services)]
 
 
+def _without(given: Mapping[str, Any]) -> set[str]:
+    """Settings of services that the platform does without."""
+    described = given.get("platform_services")
+    return {f"platform_{name}_image" for name in REMOVABLE if name in described and described[name] is None} if isinstance(described, Mapping) else set()
+
+
 def problems(given: Mapping[str, Any], unreadable: Optional[Mapping[str, str]] = None, renamed: Optional[Mapping[str, str]] = None) -> list[str]:
     """One line per wrong setting: its name, what is wrong, how to put it right. `unreadable`: name -> why it has no value."""
     broken = unreadable or {}
     found = wrong_values(given, renamed)
     for name, setting in SETTINGS.items():
-        if name not in given and setting.required and name not in broken and setting.unless not in given:
+        if name not in given and setting.required and name not in broken and setting.unless not in given and name not in _without(given):
             found.append(f"{name} is not set; add it to the inventory")
     found += [f"{name} cannot be read: {why}" for name, why in sorted(broken.items())]
     return found or across(given)

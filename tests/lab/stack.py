@@ -39,4 +39,4 @@ def variable(name: str, **more: Any) -> Any:
 
 def files(**more: Any) -> dict[str, Any]:
     """Path -> file of everything the role writes."""
-    return {file["path"]: file for name in ("__app_stack_files", "__app_stack_config") for file in variable(name, **more)}
+    return {file["path"]: {"content": None, **file} for name in ("__app_stack_files", "__app_stack_config") for file in variable(name, **more)}

@@ -16,7 +16,8 @@ import ansible_collections
 import pytest
 import yaml
 
-from ansible_collections.quetrex.platform.plugins.module_utils.services.parse import READERS, parse
+from ansible_collections.quetrex.platform.plugins.module_utils.services.parse import READERS, parse, stack
+from ansible_collections.quetrex.platform.plugins.module_utils.services.platform import OVERRIDES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -109,13 +110,23 @@ def services() -> str:
 
 
 def test_the_guide_on_services_works_as_printed() -> None:
-    """A worker, a job and a second application: copied from the page, nothing is wrong with them."""
-    (block,) = re.findall(r"```yaml\n(.*?)```", services(), re.DOTALL)
-    found, wrong = parse(yaml.safe_load(block)["platform_services"], "example.com")
+    """A worker, a job and a second application, and other words of the platform's own: copied from the page, nothing is wrong with them."""
+    added, said = (yaml.safe_load(block)["platform_services"] for block in re.findall(r"```yaml\n(.*?)```", services(), re.DOTALL))
+    found, wrong = parse(added, "example.com")
     assert wrong == []
     assert [one.name for one in found] == ["admin", "nightly", "worker"]
+    stacked, wrong = stack(said, "example.com")
+    assert wrong == []
+    assert [one.name for one in stacked] == ["web", "nginx"]
 
 
 def test_the_guide_on_services_names_every_key() -> None:
-    rows = re.findall(r"^\| (`.*?) \|", services(), re.MULTILINE)
+    rows = re.findall(r"^\| (`.*?) \|", services().partition("## The platform's own four")[0], re.MULTILINE)
     assert {key for row in rows for key in re.findall(r"`(\w+)`", row)} == set(READERS)
+
+
+def test_the_guide_says_what_the_four_may_say() -> None:
+    """Each of the four with its keys."""
+    section = services().partition("## The platform's own four")[2].partition("\n## ")[0]
+    told = {row[0]: set(re.findall(r"`(\w+)`", row[1])) for row in re.findall(r"^\| `(\w+)` \| (.*?) \|$", section, re.MULTILINE)}
+    assert told == {name: set(keys) for name, keys in OVERRIDES.items()}

@@ -42,10 +42,10 @@ _AS_ROOT = """
 f=$(mktemp /var/tmp/platform-diagnosis.XXXXXXXXXX) && echo works > "$f" && grep -q works "$f" && echo disk ok
 [ -z "$f" ] || rm -f "$f"
 printf 'volume '; df -Pk {mount} | awk 'END {{ printf "%s ", $4 }}'; df -Pi {mount} | awk 'END {{ print $4 }}'
-timeout 2 docker inspect --format 'container {{{{.Name}}}} {{{{.State.Status}}}} {{{{if .State.Health}}}}{{{{.State.Health.Status}}}}{{{{end}}}}' {parts}
+timeout 2 docker inspect --format 'container {{{{.Name}}}} {{{{.State.Status}}}} {{{{if .State.Health}}}}{{{{.State.Health.Status}}}}{{{{end}}}}' \
+  $(timeout 2 docker ps --all --quiet --filter label=platform.part=base)
 timeout 2 docker logs --tail 40 platform-redis 2>&1 | sed 's/^/redis: /'
 """
-PARTS = ("platform-redis", "platform-runner", "platform-nginx")
 _SCRIPT = (
     "sudo -n sh -c {as_root} 2>&1;"
     " printf 'origin '; curl --silent --insecure --max-time 4 --output /dev/null --write-out '%{{http_code}}'"
@@ -199,7 +199,7 @@ def _banner(address: str, timeout: float) -> str:
 
 def script(target: Target) -> str:
     """Return the words for the server's shell. Everything that came from outside is quoted for it."""
-    as_root = _AS_ROOT.format(mount=shlex.quote(target.mount), parts=shlex.join(PARTS))
+    as_root = _AS_ROOT.format(mount=shlex.quote(target.mount))
     return _SCRIPT.format(as_root=shlex.quote(as_root), name=shlex.quote(target.name), url=shlex.quote(f"https://{target.name}{target.path}"))
 
 

@@ -36,7 +36,8 @@ class Probe(t.NamedTuple):
     version: str = ""
     redirected: tuple[str, ...] = ()
     services: t.Mapping[str, str] = {}
-    health_path: str = "/api/health"
+    health_path: str = "/"
+    static_prefix: str = ""
     origins: tuple[str, ...] = ()
     open_ports: tuple[int, ...] = (22,)
     ports: tuple[int, ...] = PORTS
@@ -64,7 +65,6 @@ def checks(probe: Probe) -> list[Check]:
     found = [
         Check("the maintenance page" if probe.maintenance else "the page", f"{site}/", page),
         Check("the API", f"{site}{probe.health_path}", Expected(body_json=wanted), excused=probe.maintenance),
-        Check("the runner", f"{site}/runner/health", Expected(), excused=probe.maintenance),
         Check("the redirect to HTTPS", f"http://{probe.domain}/", Expected((301,), {"location": f"^https://{re.escape(probe.domain)}/"})),
         Check("the refusal of TLS 1.1", f"{site}/", Expected(refused=True), "1.1"),
         Check("TLS 1.2", f"{site}/", Expected(page.status), "1.2"),
@@ -103,7 +103,7 @@ def _cache(probe: Probe, page: Answer | None, asker: Asker) -> list[Json]:
         return asker(question).headers.get("cf-cache-status", "")
 
     found: list[Json] = []
-    asset = re.search(r'"(/_next/static/[^"]+)"', page.body if page else "")
+    asset = re.search(rf'"({re.escape(probe.static_prefix)}/[^"]+)"', page.body) if page and probe.static_prefix else None
     try:
         if asset:
             observed = [status(asset.group(1)) for _attempt in range(2)]

@@ -35,57 +35,93 @@ def variable(name: str) -> str:
 
 def reads(service: Service) -> tuple[str, ...]:
     """The env files of a service, the last of which wins."""
+    if service.reads is not None:
+        return service.reads
     return tuple(f"{name}.env" for name in (*(("web",) if "web" in service.uses else ()), service.name))
 
 
 def networks(service: Service) -> tuple[str, ...]:
-    """Its own, and those of the services that it says it reaches."""
-    cache = ("cache",) if {"redis", "web"} & set(service.uses) else ()
-    return tuple(dict.fromkeys((service.name, *cache, *service.reaches)))
+    """Its own, and those of the services that it uses or says it reaches."""
+    if service.host_network:
+        return ()
+    return tuple(dict.fromkeys((service.home, *service.shares, *service.reaches)))
 
 
-def compose(service: Service, places: Places) -> dict[str, Json]:
-    """By name: two colours of what runs all the time, one entry of a job. The release program starts them, and says which image."""
-    if service.job:
-        return {service.name: _one(service, places, "")}
-    return {f"{service.name}-{colour}": _one(service, places, colour) for colour in COLOURS}
+def compose(service: Service, places: Places, config: str = "") -> dict[str, Json]:
+    """By name: two colours of what is released, one entry of a job and of what is exchanged in place. `config` is what a restart hangs on."""
+    if service.coloured:
+        return {f"{service.name}-{colour}": _one(service, places, colour) for colour in COLOURS}
+    return {service.name: _one(service, places, "") if service.job else _exchanged(service, places, config)}
+
+
+def network(service: Service) -> Json:
+    """The bridge of a service, named so that the firewall can tell it."""
+    inside = {"internal": True} if service.internal else {}
+    name = {"com.docker.network.bridge.name": f"br-{service.home}"}
+    return {"driver": "bridge", **inside, "driver_opts": name, "ipam": {"config": [{"subnet": service.numbers[1]}]}}
 
 
 def _one(service: Service, places: Places, colour: str) -> Json:
+    """Started by the release program alone, which says which image."""
     name = f"{service.name}-{colour}" if colour else service.name
-    labels = {"platform.part": "job" if service.job else "service", "platform.service": service.name}
+    part = {"platform.part": "job" if service.job else "service", "platform.service": service.name} if service.own else {"platform.part": service.name}
     colours = {"platform.colour": colour, "platform.config": f"${{{variable(service.name)}_CONFIG_HASH:-unset}}"} if colour else {}
-    found: Json = {
+    return {
         "container_name": f"platform-{name}",
         "profiles": ["release"],
         "image": f"${{{variable(name)}_IMAGE:-unset}}",
-        "labels": labels | colours,
+        "labels": part | colours,
         "restart": "no" if service.job else "unless-stopped",
+        **_common(service, places, {home: _attached(service, home, colour) for home in networks(service)}),
+    }
+
+
+def _exchanged(service: Service, places: Places, config: str) -> Json:
+    """Started with the stack. Its image is the inventory's, or the one that was released last, which the release program writes into `.env`."""
+    attached = {home: {"ipv4_address": service.address} if home == service.home else {} for home in networks(service)}
+    return {
+        "container_name": f"platform-{service.name}",
+        "image": f"${{{variable(service.name)}_IMAGE:-{as_it_is(service.image)}}}" if service.released else as_it_is(service.image),
+        "labels": {"platform.part": "base"} | ({"platform.config": config} if config else {}),
+        "restart": "unless-stopped",
+        **_common(service, places, attached),
+    }
+
+
+def _common(service: Service, places: Places, attached: Json) -> Json:
+    """What is the same of all: rights, folders, limits, health."""
+    user = service.numbers[0]
+    found: Json = {
         "init": True,
         "read_only": service.read_only,
         "security_opt": ["no-new-privileges:true"],
         "cap_drop": ["ALL"],
         "logging": {"driver": "json-file", "options": {"max-size": places.log_size, "max-file": str(places.log_files)}},
-        "env_file": [f"{places.stack}/env/{file}" for file in reads(service)],
-        "user": f"{service.numbers[0]}:{service.numbers[0]}",
-        "tmpfs": list(service.folders),
         "stop_grace_period": f"{service.stop_grace_period}s",
-        "networks": {network: _attached(service, network, colour) for network in networks(service)},
         "mem_limit": f"{service.limits.memory_mb}m",
         "memswap_limit": f"{service.limits.memory_mb}m",
         "cpus": service.limits.cpus,
         "pids_limit": service.limits.pids,
+        "healthcheck": healthcheck(service),
     }
-    if service.port:
-        found["environment"] = {"HOSTNAME": "0.0.0.0", "PORT": str(service.port)}  # noqa: S104 - in the container's own network
-    for key, words in (("entrypoint", service.entrypoint), ("command", service.command)):
-        if words:
-            found[key] = [as_it_is(word) for word in words]
-    mounts = _mounts(service, places)
-    if mounts:
-        found["volumes"] = mounts
-    if not service.job:
-        found["healthcheck"] = healthcheck(service)
+    optional: Json = {
+        "env_file": [f"{places.stack}/env/{file}" for file in reads(service)],
+        "environment": service.variables,
+        "user": f"{user}:{user}" if user else "",
+        "tmpfs": list(service.folders),
+        "entrypoint": [as_it_is(word) for word in service.entrypoint],
+        "command": [as_it_is(word) for word in service.command],
+        "volumes": _mounts(service, places),
+        "networks": attached,
+        "network_mode": "host" if service.host_network else "",
+        "cap_add": list(service.capabilities),
+        "sysctls": dict(service.sysctls),
+        "stop_signal": service.stop_signal,
+        "cpu_shares": service.weight,
+    }
+    found |= {key: value for key, value in optional.items() if value}
+    if service.job:
+        del found["healthcheck"]
     return found
 
 
@@ -95,18 +131,19 @@ def as_it_is(text: str) -> str:
 
 
 def _attached(service: Service, network: str, colour: str) -> Json:
-    if network != service.name:
+    if network != service.home:
         return {}
     address = {"ipv4_address": service.addresses[colour]} if colour and service.public else {}
-    return {**address, "aliases": [service.name]}
+    return {**address, **({"aliases": [service.name]} if service.own else {})}
 
 
 def _mounts(service: Service, places: Places) -> list[Json]:
-    def bind(source: str, target: str, *, read_only: bool) -> Json:
+    def bind(source: str, target: str, *, read_only: bool, made: bool = False) -> Json:
         kept = {"read_only": True} if read_only else {}
-        return {"type": "bind", "source": source, "target": target, **kept, "bind": {"create_host_path": False}}
+        return {"type": "bind", "source": source, "target": target, **kept, "bind": {"create_host_path": made}}
 
-    found = [bind(f"{places.state}/services/{service.name}/{volume.name}", volume.target, read_only=False) for volume in service.volumes]
+    roots = {"stack": places.stack, "state": places.state}
+    found = [bind(f"{roots[one.root]}/{one.source}", one.target, read_only=one.read_only, made=one.made) for one in service.places]
     if places.database_ca and {"database", "web"} & set(service.uses):
         found.append(bind(f"{places.stack}/web/database-ca.pem", DATABASE_CA, read_only=True))
     if service.health.kind in ("http", "tcp"):

@@ -10,9 +10,11 @@ import zlib
 from dataclasses import asdict, dataclass, field
 
 BUILT_IN = ("web", "redis", "runner", "nginx")
-"""The platform's own services, whose settings are those of the role app_stack."""
+"""The platform's own services, described in `platform`."""
 COLOURS = ("blue", "green")
 RELEASES = ("blue_green", "replace")
+EXCHANGED = "exchange"
+"""How the platform's own singletons are released: one container, exchanged in place with what it keeps."""
 USES = ("redis", "database", "supabase", "web")
 """What the platform hands to a service that asks for it; `web` is everything that the web application gets."""
 FIRST_USER, USERS = 70100, 800
@@ -58,6 +60,8 @@ class Public:
     body_limit: str = ""
     timeout: str = ""
     token: str = ""
+    stripped: bool = False
+    """Whether the service is asked without the path's own part."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,25 @@ class Volume:
 
     name: str
     target: str
+
+
+@dataclass(frozen=True)
+class Static:
+    """Files of the image that visitors may still ask for after a release: their folder, and the path they are asked for under."""
+
+    path: str = ""
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder or file of the stack (`root` stack) or of the volume (`root` state) in the container. `made`: an empty folder where it is missing."""
+
+    root: str
+    source: str
+    target: str
+    read_only: bool = False
+    made: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +118,43 @@ class Service:
     schedule: str = ""
     timeout: int = 3600
     subnet: str = ""
+    static: Static = Static()
+    # networks of the platform's services that it uses
+    shares: tuple[str, ...] = ()
+    # what only the platform's own say
+    settled: t.Mapping[str, str] = field(default_factory=dict)
+    reads: tuple[str, ...] | None = None
+    mounts: tuple[Mount, ...] = ()
+    network: str = ""
+    internal: bool = False
+    host_network: bool = False
+    capabilities: tuple[str, ...] = ()
+    sysctls: t.Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = ""
+    weight: int = 0
+    kind: str = ""
+    files: tuple[str, ...] = ()
+    released: bool = False
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the inventory's, and not the platform's."""
+        return self.name not in BUILT_IN
+
+    @property
+    def title(self) -> str:
+        """How reports call it."""
+        return self.name if self.own else f"the {self.name}"
+
+    @property
+    def inside(self) -> bool:
+        """Whether it asks the application from inside, through nginx's inner listener."""
+        return any("{gateway}" in value for value in self.settled.values())
+
+    @property
+    def coloured(self) -> bool:
+        """Whether a release starts it beside, or after, the one before: two containers of which one runs."""
+        return not self.job and self.release != EXCHANGED
 
     @property
     def job(self) -> bool:
@@ -104,14 +164,42 @@ class Service:
     @property
     def numbers(self) -> tuple[int, str]:
         """Its user's number and its network, as given or from its name."""
-        user = self.user or FIRST_USER + _number(self.name, USERS)
+        user = self.user if self.user or not self.own else FIRST_USER + _number(self.name, USERS)
         return user, self.subnet or f"172.30.{FIRST_SUBNET + _number(self.name, SUBNETS)}.0/24"
 
     @property
     def addresses(self) -> dict[str, str]:
         """The address of each colour in its network."""
-        start = self.numbers[1].rpartition(".")[0]
-        return {colour: f"{start}.{11 + position}" for position, colour in enumerate(COLOURS)}
+        return {colour: self._address(11 + position) for position, colour in enumerate(COLOURS)}
+
+    @property
+    def address(self) -> str:
+        """The address of one that has no colours."""
+        return self._address(10)
+
+    @property
+    def gateway(self) -> str:
+        """The server as the service sees it."""
+        return self._address(1)
+
+    def _address(self, number: int) -> str:
+        return f"{self.numbers[1].rpartition('.')[0]}.{number}"
+
+    @property
+    def home(self) -> str:
+        """The network of its own."""
+        return self.network or self.name
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the platform settles, whatever its files of variables say."""
+        listens = {"HOSTNAME": "0.0.0.0", "PORT": str(self.port)} if self.port and self.coloured else {}  # noqa: S104 - in the container's own network
+        return {**{name: value.format(gateway=self.gateway) for name, value in self.settled.items()}, **listens}
+
+    @property
+    def places(self) -> tuple[Mount, ...]:
+        """All that it mounts of the server."""
+        return (*self.mounts, *(Mount("state", f"services/{self.name}/{one.name}", one.target) for one in self.volumes))
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -132,6 +220,13 @@ class Service:
             "user": user,
             "subnet": subnet,
             "addresses": self.addresses,
+            "address": self.address,
+            "gateway": self.gateway,
+            "home": self.home,
+            "own": self.own,
+            "title": self.title,
+            "inside": self.inside,
+            "coloured": self.coloured,
             "folders": list(self.folders),
             "job": self.job,
             "health": {**asdict(self.health), "kind": self.health.kind},

@@ -9,19 +9,24 @@ import difflib
 import ipaddress
 import re
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.quetrex.platform.plugins.module_utils.services.model import (
     BUILT_IN,
+    EXCHANGED,
     FIRST_USER,
     RELEASES,
     USERS,
     USES,
     Health,
     Limits,
+    Mount,
     Public,
     Service,
+    Static,
     Volume,
 )
+from ansible_collections.quetrex.platform.plugins.module_utils.services.platform import ELSEWHERE, OVERRIDES, PLATFORM, REMOVABLE, combined
 from ansible_collections.quetrex.platform.plugins.module_utils.writing import Inexpressible, plain_text
 
 Json = t.Mapping[str, t.Any]
@@ -36,8 +41,6 @@ DAYS = re.compile(rf"{DAY}((,|\.\.){DAY})*", re.IGNORECASE)
 DATE = re.compile(r"([0-9*][0-9*,./]*-)?[0-9*][0-9*,./]*[-~][0-9*][0-9*,./]*")
 ZONE = re.compile(r"UTC|[A-Za-z]+(/[A-Za-z_]+)+")
 TIME = re.compile(r"[0-9*][0-9*,./]*:[0-9*][0-9*,./]*(:[0-9*][0-9*,./]*)?")
-OWN_PATHS = ("/runner/", "/_next/static/")
-"""Paths of the platform's own domain that lead elsewhere already."""
 NOT_OF_JOBS = ("public", "port", "health", "release", "stop_grace_period")
 
 
@@ -224,6 +227,18 @@ def token(value: t.Any) -> str:
     return str(value)
 
 
+def variables_of_kernel(value: t.Any) -> dict[str, str]:
+    """Settings of the kernel in the container's own network."""
+    return {str(name): str(content) for name, content in dict(value).items()}
+
+
+def _mount(text: str) -> Mount:
+    """`stack/folder:/target:ro,made` of the description of the platform's own."""
+    source, target, options = f"{text}:".split(":")[:3]
+    root, _slash, path = source.partition("/")
+    return Mount(root, path, target, read_only="ro" in options.split(","), made="made" in options.split(","))
+
+
 PORT = whole(1, 65535)
 AMOUNT = text_of(r"[1-9][0-9]*[kmg]?", "write a size such as 50m")
 READERS: dict[str, t.Callable[[t.Any], t.Any]] = {
@@ -250,6 +265,33 @@ READERS: dict[str, t.Callable[[t.Any], t.Any]] = {
     "timeout": seconds,
     "subnet": subnet,
 }
+STATIC: dict[str, t.Callable[[t.Any], t.Any]] = {
+    "path": text_of(rf"({PATH})?", "write the folder of the image, for example /app/.next/static, or '' for none"),
+    "prefix": text_of(PATH, "write the path visitors ask for, for example /_next/static"),
+}
+PLATFORM_READERS: dict[str, t.Callable[[t.Any], t.Any]] = {
+    **READERS,
+    "release": choice(*RELEASES, EXCHANGED),
+    "user": whole(0, 2**31 - 1),
+    "public": lambda value: (one_of(Public, PLATFORM_PUBLIC, value),),
+    "static": lambda value: one_of(Static, STATIC, value),
+    "settled": variables,
+    "reads": names(),
+    "mounts": lambda value: tuple(_mount(one) for one in value),
+    "network": text_of(NAME, "write a name"),
+    "internal": switch,
+    "host_network": switch,
+    "capabilities": names(),
+    "sysctls": variables_of_kernel,
+    "stop_signal": text_of(r"SIG[A-Z]+", "write a signal"),
+    "weight": whole(2, 262144),
+    "kind": choice("plain", "redis", "nginx"),
+    "files": names(),
+    "released": switch,
+}
+"""What the platform's own services say: what others do, and a few words that only these may use."""
+FROM_SETTINGS: dict[str, t.Callable[[t.Any], t.Any]] = {"image": str, "tmpfs": lambda value: tuple(map(str, value))}
+"""What options of roles say, which judge it themselves."""
 HEALTH: dict[str, t.Callable[[t.Any], t.Any]] = {
     "path": text_of(r"/[A-Za-z0-9_.~/?=&%-]*", "write a path such as /healthz"),
     "port": PORT,
@@ -263,6 +305,7 @@ PUBLIC: dict[str, t.Callable[[t.Any], t.Any]] = {
     "timeout": lambda value: f"{seconds(value)}s",
     "token": token,
 }
+PLATFORM_PUBLIC: dict[str, t.Callable[[t.Any], t.Any]] = {**PUBLIC, "stripped": switch}
 Made = t.TypeVar("Made")
 
 
@@ -294,23 +337,67 @@ def _read(readers: t.Mapping[str, t.Callable[[t.Any], t.Any]], value: Json) -> t
 
 
 def parse(given: t.Any, domain: str = "", own_names: t.Iterable[str] = ()) -> tuple[tuple[Service, ...], list[str]]:
-    """The services in the order of their releases, and what is wrong with them. `own_names` are hosts that lead to the web application."""
+    """The inventory's own services in the order of their releases, and what is wrong. `own_names` are hosts that lead to the web application."""
+    services, wrong = stack(given, domain, own_names)
+    return tuple(one for one in services if one.own), wrong
+
+
+def stack(given: t.Any, domain: str = "", own_names: t.Iterable[str] = (), settings: Json | None = None) -> tuple[tuple[Service, ...], list[str]]:
+    """All services: the platform's own, then the inventory's in the order of their releases, and what is wrong with them.
+
+    `settings` say of the platform's own what stands in settings of roles; they were judged there.
+    """
     if not isinstance(given, t.Mapping):
         return (), ["is no mapping; write a service an entry, its name first"]
-    services, wrong = [], []
+    platform, wrong = _platform(given, settings or {})
+    services = []
     for name, entry in given.items():
-        if entry is None and name not in BUILT_IN:  # what an inventory further out has, and this one has not
+        if name in BUILT_IN or entry is None:  # what an inventory further out has, and this one has not
             continue
         made, problems = _service(str(name), entry)
         services += [made] if made else []
         wrong += [f"{name}: {problem}" for problem in problems]
-    wrong += _together(services, domain, set(own_names) or {domain, f"www.{domain}"})
-    return _ordered(services), wrong
+    wrong += _together(services, platform, domain, set(own_names) or {domain, f"www.{domain}"})
+    return _sharing((*platform, *_ordered(services))), wrong
+
+
+def _platform(given: Json, settings: Json) -> tuple[tuple[Service, ...], list[str]]:
+    """The platform's own with what the inventory says otherwise, without those it does without."""
+    found, wrong = [], []
+    for name, default in PLATFORM.items():
+        entry = given.get(name, {})
+        if entry is None and name in REMOVABLE:
+            continue
+        if not isinstance(entry, t.Mapping):
+            wrong.append(f"{name}: " + ("cannot be removed" if entry is None else "is no mapping") + f"; give {', '.join(OVERRIDES[name])}, or leave it out")
+            entry = {}
+        for key in entry:
+            if key not in OVERRIDES[name]:
+                where = ELSEWHERE.get(f"{name} {key}")
+                why = f"is the setting {where}'s; write it there" if where else f"is no key of the platform's own {name}{meant(key, OVERRIDES[name])}"
+                wrong.append(f"{name}: {key} {why}")
+        described = combined(default, {key: value for key, value in entry.items() if key in OVERRIDES[name] and value is not None})
+        told = settings.get(name, {})
+        read, problems = _read({**PLATFORM_READERS, **(FROM_SETTINGS if told else {})}, combined(described, told))
+        made = Service(name, **read)
+        wrong += [f"{name}: {problem}" for problem in (problems if told else problems + _room(made))]
+        found.append(made)
+    gone = {name for name in REMOVABLE if name not in {one.name for one in found}}
+    return tuple(replace(one, uses=tuple(used for used in one.uses if used not in gone)) for one in found), wrong
+
+
+def _sharing(services: tuple[Service, ...]) -> tuple[Service, ...]:
+    """Who uses a service of the platform is in its network; who uses `web` uses what it uses."""
+    by_name = {one.name: one for one in services}
+
+    def shared(one: Service) -> tuple[str, ...]:
+        used = {*one.uses, *(by_name["web"].uses if "web" in one.uses else ())}
+        return tuple(other.home for other in services if other.name in used and other.network)
+
+    return tuple(replace(one, shares=shared(one)) for one in services)
 
 
 def _service(name: str, entry: t.Any) -> tuple[Service | None, list[str]]:
-    if name in BUILT_IN:
-        return None, [f"is the platform's own, neither described nor removed here; its settings are app_stack_{name}_* and app_stack_limits"]
     if not re.fullmatch(NAME, name) or name.endswith(("-blue", "-green")):
         return None, ["use at most 12 small letters, digits and - as a name, beginning with a letter, and no colour at the end; a network is named after it"]
     if not isinstance(entry, t.Mapping):
@@ -328,10 +415,16 @@ def _complete(made: Service, entry: Json) -> list[str]:
     if "limits" not in entry or not made.limits.memory_mb:
         wrong.append("limits memory_mb is missing; every service has one")
     wrong += [f"secrets repeats {name} of environment; name it once" for name in sorted(set(made.environment) & set(made.secrets))]
+    wrong += _room(made)
+    return wrong + (_as_job(entry) if made.job else _as_service(made, entry))
+
+
+def _room(made: Service) -> list[str]:
+    """Folders in memory count against the service's own."""
     room = sum(_megabytes(folder) for folder in made.folders)
     if made.limits.memory_mb and room * 2 > made.limits.memory_mb:
-        wrong.append(f"tmpfs takes {room} MB, more than half of its {made.limits.memory_mb} MB; give its folders smaller sizes, or raise limits memory_mb")
-    return wrong + (_as_job(entry) if made.job else _as_service(made, entry))
+        return [f"tmpfs takes {room} MB, more than half of its {made.limits.memory_mb} MB; give its folders smaller sizes, or raise limits memory_mb"]
+    return []
 
 
 def _as_job(entry: Json) -> list[str]:
@@ -356,17 +449,22 @@ def _megabytes(folder: str) -> int:
     return max(1, int(size[1]) * {"k": 1, "m": 1024, "g": 1024**2}[size[2]] // 1024) if size else 0
 
 
-def _together(services: list[Service], domain: str, own_names: set[str]) -> list[str]:
+def _together(services: list[Service], platform: tuple[Service, ...], domain: str, own_names: set[str]) -> list[str]:
     """What is right alone and wrong together."""
     by_name = {one.name: one for one in services}
     wrong = []
+    there, taken = {one.name for one in platform}, _taken(platform)
     for one in services:
         wrong += _links(one, by_name)
+        wrong += [f"{one.name}: uses {used}, which this platform does without ({used}: null)" for used in one.uses if used in REMOVABLE and used not in there]
         for public in one.public:
-            wrong += [f"{one.name}: public {problem}" for problem in _place(public, domain, own_names)]
+            wrong += [f"{one.name}: public {problem}" for problem in _place(public, domain, own_names, taken)]
+    for one in platform:
+        wrong += [f"{one.name}: reaches has {other!r}, which is no service{meant(other, by_name)}" for other in one.reaches if other not in by_name]
     claimed: dict[tuple[str, str], str] = {}
     networks: dict[str, str] = {}
     users: dict[int, str] = {}
+    networks |= {one.numbers[1]: one.name for one in platform if not one.host_network}
     for one in services:
         for public in one.public:
             place = (public.host, public.path.rstrip("/") + "/")
@@ -399,14 +497,20 @@ def _links(one: Service, by_name: t.Mapping[str, Service]) -> list[str]:
     return wrong
 
 
-def _place(public: Public, domain: str, own_names: set[str]) -> list[str]:
+def _taken(platform: tuple[Service, ...]) -> list[str]:
+    """Paths of the platform's own domain that lead elsewhere already."""
+    paths = [public.path for one in platform for public in one.public if public.path != "/"]
+    return paths + [f"{one.static.prefix}/" for one in platform if one.static.path]
+
+
+def _place(public: Public, domain: str, own_names: set[str], taken: list[str]) -> list[str]:
     if public.host in own_names and public.host:
         return [f"host {public.host} leads to the web application; leave host out and give a path"]
     if public.host and domain and not re.fullmatch(rf"[a-z0-9-]+\.{re.escape(domain)}", public.host):
         return [f"host {public.host} is no name below {domain}; the edge's certificate is for one label in front of it"]
     if not public.host and public.path.rstrip("/") == "":
         return ["path is missing; the platform's own domain leads to the web application, name a path of it or a host"]
-    if not public.host and any(f"{public.path.rstrip('/')}/".startswith(own) for own in OWN_PATHS):
+    if not public.host and any(f"{public.path.rstrip('/')}/".startswith(own) for own in taken):
         return [f"path {public.path} is the platform's own"]
     return []
 

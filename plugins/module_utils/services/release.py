@@ -35,11 +35,26 @@ def told(service: Service, domain: str) -> dict[str, t.Any]:
     return found
 
 
+def exchanged(service: Service) -> dict[str, t.Any]:
+    """Its entry in `exchange`: how it is exchanged, what says how it runs, and whether releases choose its image."""
+    return {"kind": service.kind, "files": list(service.files), "released": service.released}
+
+
 def seen_at(service: Service) -> tuple[Public, str]:
     """Where a public service can be asked from outside: its health path where that is public, otherwise a place that wants no token."""
     open_places = [place for place in service.public if not place.token]
     for place in open_places:
+        if place.stripped:
+            return place, place.path.rstrip("/") + service.health.path
         if service.health.path.startswith(place.path):
             return place, service.health.path
     place = (open_places or list(service.public))[0]
     return place, place.path
+
+
+def asked_at(service: Service, domain: str) -> str:
+    """The address at which anybody can see whether a public service answers; empty where there is none."""
+    if not service.public:
+        return ""
+    place, path = seen_at(service)
+    return "" if place.token else f"https://{place.host or domain}{path}"

@@ -8,8 +8,10 @@ set -eu
 [ -e /opt/platform/stack.json ] || [ -e /etc/platform/firewall.nft ] || { echo "this is no server of the platform" >&2; exit 1; }
 state=$1
 if mountpoint --quiet "$state"; then exit 0; fi
-for part in nginx runner redis; do
-  if docker inspect "platform-$part" >/dev/null 2>&1; then docker stop --time 10 "platform-$part" >/dev/null; fi
+# Whoever has a folder of it goes on with the one that is removed, until it is started again. nginx first, which leads visitors nowhere by now.
+running() { docker ps --quiet --filter "name=^$1" 2>/dev/null || true; }
+for part in $(running 'platform-nginx$') $(running platform-); do
+  if docker inspect --format '{{range .Mounts}}{{println .Source}}{{end}}' "$part" | grep --quiet "^$state/"; then docker stop --time 10 "$part" >/dev/null; fi
 done
 # The runner's workspace is a file system in a file of this server's own disk: it goes with the rest.
 awk -v below="$state/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r place; do umount "$place"; done

@@ -46,11 +46,56 @@ def _compose(found: dict[str, Any]) -> Any:
 
 
 def test_without_services_the_stack_is_as_it_was() -> None:
-    """Whatever changes this restarts Redis, the runner or the application on every server there is: change it on purpose."""
+    """Whatever changes this restarts Redis, the runner or the application on every server there is: change it on purpose.
+
+    How health is asked changed once, for all but Redis: by the platform's own program instead of one of the image.
+    """
     document = yaml.safe_load(files()[f"{STACK}/compose.yml"]["content"])
     assert sorted(document["services"]) == ["nginx", "redis", "runner", "web-blue", "web-green"]
-    text = json.dumps({name: value for name, value in document.items() if not name.startswith("x-")}, sort_keys=True)
-    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "626754cb2cfbb669"
+    for name, service in document["services"].items():
+        if name != "redis":
+            assert service["healthcheck"].pop("test")[:2] == ["CMD", "/.platform/busybox"]
+        service["volumes"] = [mount for mount in service.get("volumes", []) if mount["target"] != "/.platform/busybox"]
+    assert hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16] == "a2c58cab1bf4377d"
+
+
+def test_the_description_says_otherwise() -> None:
+    """What an inventory says of the platform's own services reaches the stack's files."""
+    web = {"health": {"path": "/healthz"}, "static": {"path": "/srv/assets", "prefix": "/assets"}, "port": 4000, "tmpfs": ["/scratch:size=32m"]}
+    found = files(app_stack_services={"web": web, "redis": {"limits": {"memory_mb": 768}}})
+    services = yaml.safe_load(found[f"{STACK}/compose.yml"]["content"])["services"]
+    assert services["web-blue"]["healthcheck"]["test"][-1] == "http://127.0.0.1:4000/healthz"
+    assert services["web-blue"]["tmpfs"] == ["/scratch:size=32m,mode=1777"]
+    assert (services["redis"]["mem_limit"], services["redis"]["cpus"], services["redis"]["pids_limit"]) == ("768m", 0.25, 128)
+    text = found[f"{STACK}/nginx/nginx.conf"]["content"]
+    assert 'location "/assets/" {' in text
+    assert '"/healthz" 1;' in text
+    told = json.loads(found[f"{STACK}/stack.json"]["content"])
+    assert (told["port"], told["health_path"], told["static_path"], told["static_prefix"]) == (4000, "/healthz", "/srv/assets", "/assets")
+    assert "/_next" not in json.dumps({path: file.get("content") for path, file in found.items()})
+
+
+def test_without_redis_and_runner() -> None:
+    """Nothing of the stack speaks of them: no container, network, file, variable, path or unit, and no password is made."""
+    gone = {"redis": None, "runner": None}
+    bare = {"platform_redis_image": None, "platform_runner_image": None, "app_stack_redis_password": "{{ undefined_password }}"}
+    found = files(app_stack_services=gone | {"api": {"follows": "web", "uses": ["web"], "limits": LIMITS}}, **bare)
+    document = yaml.safe_load(found[f"{STACK}/compose.yml"]["content"])
+    assert sorted(document["services"]) == ["api-blue", "api-green", "nginx", "web-blue", "web-green"]
+    assert sorted(document["networks"]) == ["api", "web"]
+    assert list(json.loads(found[f"{STACK}/stack.json"]["content"])["exchange"]) == ["nginx"]
+    there = {path: file.get("content") or "" for path, file in found.items() if file.get("state") != "absent"}
+    # nginx limits what comes from inside, and its comments are for whoever reads them
+    spoken = {path for path, text in there.items() if any(word in f"{path} {text}".lower() for word in ("redis", "runner", "quetrex_api"))}
+    assert spoken == set()
+    assert {path for path, file in found.items() if file.get("state") == "absent"} >= {
+        "/etc/systemd/system/platform-workspace.service",
+        "/etc/systemd/system/platform-redis-repair.service",
+    }
+    commands = json.dumps(variable("__app_stack_activate", app_stack_services=gone, **bare))
+    assert "workspace_mb" not in commands
+    assert "/srv/platform/redis" not in commands
+    assert "up --detach --no-build --wait --wait-timeout 90 nginx'" in there["/etc/systemd/system/platform-stack.service"]
 
 
 def test_services_come_beside_the_platforms_own(compose: Any) -> None:

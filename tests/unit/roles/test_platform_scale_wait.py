@@ -32,3 +32,26 @@ def test_workspace_of_its_own(tmp_path: Path) -> None:
 
 def test_a_volume_is_never_touched(tmp_path: Path) -> None:
     assert waited(tmp_path, f"mount -t tmpfs volume {tmp_path}; mkdir {tmp_path}/redis") == (0, "redis\n")
+
+
+DOCKER = """#!/bin/sh
+case "$1 $*" in
+  ps*nginx*) echo front ;;
+  ps*) echo front web worker ;;
+  inspect*front) echo "$STATE/static/files" ;;
+  inspect*worker) echo "$STATE/services/worker/data" ;;
+  inspect*) echo /opt/platform/web/database-ca.pem ;;
+  stop*) echo "$4" >>"$STOPPED" ;;
+esac
+"""
+
+
+def test_who_has_a_folder_of_the_volume_is_stopped(tmp_path: Path) -> None:
+    """A service of the inventory's own would go on with the folder that is removed here; the application goes on, so that it is warm."""
+    state, stopped, docker = tmp_path / "state", tmp_path / "stopped", tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    state.mkdir()
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    assert waited(state, f"export PATH={docker.parent}:$PATH STATE={state} STOPPED={stopped}") == (0, "")
+    assert list(dict.fromkeys(stopped.read_text().split())) == ["front", "worker"]

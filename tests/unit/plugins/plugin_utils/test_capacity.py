@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.quetrex.platform.plugins.plugin_utils.capacity import OWN_MB, SYSTEM_MB, memory_problems
+from ansible_collections.quetrex.platform.plugins.plugin_utils.capacity import SYSTEM_MB, memory_problems
 
 DEFAULTS = yaml.safe_load((Path(__file__).resolve().parents[4] / "roles/app_stack/defaults/main.yml").read_text())
 
@@ -20,8 +20,7 @@ def given(memory_mb: int, tier: str = "starter") -> dict[str, Any]:
     return {"platform_tier": tier, "platform_services": {"worker": {"follows": "web", "limits": {"memory_mb": memory_mb}}}}
 
 
-def test_the_platforms_own_are_those_of_the_role() -> None:
-    assert {name: limit["memory_mb"] for name, limit in DEFAULTS["app_stack_limits"].items()} == OWN_MB
+def test_the_system_has_what_the_role_says() -> None:
     assert DEFAULTS["app_stack_system_memory_mb"] == SYSTEM_MB
 
 
@@ -36,6 +35,7 @@ def test_too_much_for_the_tier() -> None:
     [
         (given(1000), None),
         (given(1200, "scale"), None),
+        (given(1200) | {"platform_services": {**given(1200)["platform_services"], "runner": None}}, None),
         (given(1200), {"web": {"memory_mb": 1024}, "redis": {"memory_mb": 512}}),
         ({"platform_tier": "starter"}, None),
         (given(1200), "no mapping"),

@@ -34,7 +34,8 @@ def site(question: Question, **wrong: Any) -> Answer:
 
 def probe(*opened: int, **wrong: Any) -> dict[str, Any]:
     asked = {"version": wrong.pop("version", "1.2.3"), "maintenance": wrong.pop("maintenance", False)}
-    where = Probe("example.com", redirected=("www.example.com",), origins=("192.0.2.7",), **asked)
+    stack = {"health_path": "/api/health", "static_prefix": "/_next/static", "services": {"the runner": "https://example.com/runner/health"}}
+    where = Probe("example.com", redirected=("www.example.com",), origins=("192.0.2.7",), **stack, **asked)
     return look(where, lambda question: site(question, **wrong), lambda _address, port, _timeout: port in (22, *opened))
 
 
@@ -75,7 +76,7 @@ def test_an_edge_that_does_not_answer_is_told_and_is_no_crash() -> None:
         raise ProbeError("connect_failed", "no connection")
 
     observed = look(Probe("example.com"), silent, lambda _address, _port, _timeout: False)
-    assert bad(observed) == ["the page", "the API", "the runner", "the redirect to HTTPS", "the refusal of TLS 1.1", "TLS 1.2", "the cache"]
+    assert bad(observed) == ["the page", "the API", "the redirect to HTTPS", "the refusal of TLS 1.1", "TLS 1.2", "the cache"]
     assert observed["certificate"] is None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.quetrex.platform.plugins.module_utils.services.parse import Wrong, parse, schedule
+from ansible_collections.quetrex.platform.plugins.module_utils.services.parse import Wrong, parse, schedule, stack
 
 IMAGE = f"ghcr.io/example/app@sha256:{'0' * 64}"
 LIMITS = {"memory_mb": 256}
@@ -95,16 +95,53 @@ def test_refused(entry: Any, word: str) -> None:
     assert len([line for line in found if word in line]) == 1, found
 
 
-@pytest.mark.parametrize("name", ["web", "redis", "Worker", "a-very-long-name", "app-blue", "9"])
+@pytest.mark.parametrize("name", ["Worker", "a-very-long-name", "app-blue", "9"])
 def test_names(name: str) -> None:
     """A network is named after it, and no colour ends it."""
     assert len(wrong(**{name: WORKER})) == 1
 
 
-def test_the_platforms_own_are_not_removed_here() -> None:
-    """An entry that is null means nothing to them, so it is refused rather than ignored."""
-    (line,) = wrong(runner=None)
-    assert "the platform's own" in line
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ({"web": None}, "web: cannot be removed"),
+        ({"nginx": None}, "nginx: cannot be removed"),
+        ({"web": "none"}, "web: is no mapping"),
+        ({"web": {"image": "x"}}, "platform_web_image"),
+        ({"web": {"secrets": {"KEY": "word"}}}, "platform_app_secrets"),
+        ({"web": {"healht": {}}}, "did you mean health?"),
+        ({"web": {"health": {"pathh": "/x"}}}, "did you mean path?"),
+        ({"redis": {"mounts": ["state/x:/x"]}}, "redis: mounts is no key"),
+        ({"web": {"limits": {"memory_mb": 128}}}, "web: tmpfs takes 384 MB"),
+        ({"web": {"reaches": ["wroker"]}, "worker": WORKER}, "did you mean worker?"),
+        ({"redis": None, "a": {**WORKER, "uses": ["redis"]}}, "a: uses redis, which this platform does without"),
+        ({"a": {**WORKER, "subnet": "172.30.0.0/24"}}, "172.30.0.0/24 is web's already"),
+    ],
+)
+def test_what_is_said_of_the_platforms_own(entries: dict[str, Any], said: str) -> None:
+    """Keys that have no meaning for them are refused, and where a setting says it that setting is named."""
+    (line,) = wrong(**entries)
+    assert said in line
+
+
+def test_the_platforms_own_are_the_default() -> None:
+    """Without a description there are four; an entry says otherwise key by key."""
+    services, problems = stack({}, "example.com")
+    assert ([one.name for one in services], problems) == (["web", "redis", "runner", "nginx"], [])
+    changed, _problems = stack({"web": {"health": {"path": "/healthz"}, "limits": {"cpus": 2}}}, "example.com")
+    assert (changed[0].health.path, changed[0].limits.cpus, changed[0].limits.memory_mb) == ("/healthz", 2.0, services[0].limits.memory_mb)
+    assert changed[1:] == services[1:]
+
+
+def test_a_platform_does_without_redis_and_runner() -> None:
+    """Nobody is in a network that is not there, and the paths are free."""
+    entries = {"redis": None, "runner": None, "worker": {**WORKER, "uses": ["web"]}}
+    services, problems = stack(entries, "example.com")
+    assert ([one.name for one in services], problems) == (["web", "nginx", "worker"], [])
+    assert [one.shares for one in services] == [(), (), ()]
+    api = {"image": IMAGE, "port": 1, "public": {"path": "/runner/"}, "health": {"path": "/"}, "limits": {"memory_mb": 64}}
+    assert wrong(api={**api, "tmpfs": []}, runner=None) == []
+    assert len(wrong(api={**api, "tmpfs": []})) == 1
 
 
 def test_a_circle_has_no_first_service() -> None:
