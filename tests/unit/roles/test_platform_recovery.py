@@ -55,10 +55,11 @@ def recover(api: HetznerApi, playbook: RunPlaybook, tmp_path: Path) -> Recover:
     return run
 
 
-def order(api: HetznerApi) -> int:
-    """Order the platform's server and return its id."""
+def order(api: HetznerApi, index: str = "") -> int:
+    """Order the platform's server, or one of several, and return its id."""
+    name, labels = (f"{NAME}-{index}", {**LABELS, "index": index}) if index else (NAME, LABELS)
     client = hcloud.Client(api.token, api_endpoint=api.url)
-    made = client.request("POST", "/servers", json={"name": NAME, "server_type": "cpx31", "image": "debian-13", "location": "ash", "labels": LABELS})
+    made = client.request("POST", "/servers", json={"name": name, "server_type": "cpx31", "image": "debian-13", "location": "ash", "labels": labels})
     client.actions.get_by_id(made["action"]["id"])
     return int(made["server"]["id"])
 
@@ -87,3 +88,12 @@ def test_what_hetzner_was_never_asked_for_leads_no_further(api: HetznerApi, reco
     said = recover()
     assert "power_on could not be done, which is no reason for a stronger action" in said
     assert "the token may only read" in said
+
+
+def test_one_of_several_is_the_one_that_is_named(api: HetznerApi, recover: Recover) -> None:
+    """The others are left alone, whatever their state is."""
+    servers = [order(api, index) for index in ("1", "2", "3")]
+    api.hardware.on.clear()
+    api.fault({"domain": "action", "command": "start_server", "code": "action_failed"})
+    recover("-e", '{"__platform_recovery_attempts": 1, "platform_recovery_index": 2}')
+    assert api.writes() == [f"POST /v1/servers/{servers[1]}/actions/poweron"]
