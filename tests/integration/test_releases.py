@@ -251,7 +251,7 @@ def test_logs_of_every_service(platform: Platform) -> None:
         assert (seen.code, seen.changed) == (0, 0), seen.explain()
         assert words in seen.output, service
         assert "platform-runner" in seen.output
-    assert "choose web, runner, redis or nginx" in platform.play("logs", "-e", "logs_service=nothing").output
+    assert "choose one of web, redis, runner, nginx" in platform.play("logs", "-e", "logs_service=nothing").output
 
 
 def test_killed_engine(platform: Platform, pace: float) -> None:

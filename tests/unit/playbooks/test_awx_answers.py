@@ -36,7 +36,7 @@ READ: dict[str, list[tuple[str, str, dict[str, Any], Any]]] = {
         )
     ],
     "logs_service": [
-        ("playbooks/logs.yml", "that", {}, True),
+        ("playbooks/logs.yml", "that", {"__logs_stack": {"web": {"coloured": True}}}, True),
         ("playbooks/logs.yml", "__logs_container", {"__logs_colour": "blue"}, "platform-web-blue"),
     ],
     "maintenance": [("playbooks/maintenance.yml", "that", {}, False)],
