@@ -252,6 +252,7 @@ SETTINGS: dict[str, Setting] = {
     "platform_runner_image": IMAGE_SETTING,
     "platform_redis_image": IMAGE_SETTING,
     "platform_nginx_image": IMAGE_SETTING,
+    "platform_haproxy_image": Setting(image),
     "platform_registry": Setting(
         all_of(
             mapping(

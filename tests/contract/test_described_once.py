@@ -18,6 +18,7 @@ WHOLE = (
     "plugins/module_utils/services/platform.py",  # the description itself
     "roles/app_release/",  # the release program's own exchange of Redis and nginx, and the words of its commands
     "roles/app_stack/",  # Redis's own files, the runner's workspace, and their options
+    "roles/pool_redis/", "plugins/module_utils/services/swarm_redis.py", "plugins/filter/swarm_redis.py",  # Redis alone, on several servers
     "roles/platform_backup/files/platform-backup",  # copies Redis's append-only files that belong together
     "roles/supabase_database/", "roles/user_runner/", "plugins/module_utils/supabase/", "plugins/modules/supabase_",  # users' servers
 )  # fmt: skip

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Quetrex
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is in the lab's images: four services, their next versions, and versions of the web application that are broken on purpose.
+"""What is in the lab's images: four services, the proxy of a pool, their next versions, and versions of the web application that are broken on purpose.
 
 Every layer is kept in the lab's cache under the hash of what it was made from. `next build` runs once for all versions:
 a version is an environment variable and one small static file.
@@ -37,7 +37,7 @@ WEB_VERSIONS = {
 WEB_SOURCES = ("package.json", "package-lock.json", "next.config.mjs", "entry.js", "socket.js", "src")
 # Version of Redis -> Debian suite that has it.
 REDIS_SUITES = {"7": "bookworm", "8": "trixie"}
-NODE_USER, NGINX_USER, REDIS_USER = 1000, 101, 999
+NODE_USER, NGINX_USER, REDIS_USER, HAPROXY_USER = 1000, 101, 999, 99
 # Documentation and the tables of exotic character sets: nothing an image needs at run time.
 DISPENSABLE = "usr/share/doc usr/share/man usr/share/locale usr/share/lintian usr/share/bash-completion"
 DISPENSABLE += " usr/share/nodejs/corepack usr/lib/x86_64-linux-gnu/gconv"
@@ -125,6 +125,14 @@ def redis(lab: Lab, tag: str = "7") -> oci.Image:
     return oci.Image("quetrex/redis", tag, (system, extra), settings)
 
 
+def haproxy(lab: Lab, tag: str = "stable") -> oci.Image:
+    """HAProxy as the official image has it: started as it is, by a user without rights, and no shell is needed."""
+    system = debian(lab, "haproxy", "trixie", ["haproxy"])
+    extra = files(lab, "haproxy-extra", accounts("haproxy", HAPROXY_USER), COMMON)
+    settings = {"Cmd": ["haproxy", "-W", "-db"], "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "User": str(HAPROXY_USER), "StopSignal": "SIGUSR1"}
+    return oci.Image("quetrex/haproxy", tag, (system, extra), settings)
+
+
 def redis_next(lab: Lab) -> oci.Image:
     """The next major version of Redis."""
     return redis(lab, "8")
@@ -185,9 +193,9 @@ def web(lab: Lab, version: str) -> oci.Image:
 def build(lab: Lab) -> list[oci.Image]:
     """Every image of the lab. The slow layers are made side by side, one per core."""
     with ThreadPoolExecutor(max_workers=max(2, (os.cpu_count() or 2))) as workers:
-        slow = [workers.submit(make, lab) for make in (web_build, node, redis, redis_next, nginx)]
+        slow = [workers.submit(make, lab) for make in (web_build, node, redis, redis_next, nginx, haproxy)]
         for job in slow:
             job.result()
-    now = [runner(lab), redis(lab), nginx(lab)]
+    now = [runner(lab), redis(lab), nginx(lab), haproxy(lab)]
     later = [runner(lab, NEXT_VERSION), runner(lab, "crash", "crash"), redis_next(lab), nginx(lab, "next")]
     return [*(web(lab, version) for version in WEB_VERSIONS), *now, *later]
