@@ -17,6 +17,8 @@ from quetrex_release.record import canonical
 
 STOPPED = ("exited", "created", "dead")
 TIMED_OUT = 124
+# What Compose writes on a container that is a service's, and not one that runs beside it for a moment.
+ONLY_SERVICES = "com.docker.compose.oneoff=False"
 
 
 class Docker:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from quetrex_release.docker import Docker
+from quetrex_release.docker import ONLY_SERVICES, Docker
 from quetrex_release.record import COLOURS, MAIN
 from quetrex_release.settings import Settings
 
@@ -26,7 +26,7 @@ class Leftovers:
         told = '{{.Label "platform.service"}}'
         found = set(self.docker.run("container", "ls", "--all", "--filter", "label=platform.service", "--format", told, check=False).split())
         # a second one that serves for a moment is no service
-        found |= {name.removeprefix("platform-") for name in self.docker.names("platform.part=base", "com.docker.compose.oneoff=False")}
+        found |= {name.removeprefix("platform-") for name in self.docker.names("platform.part=base", ONLY_SERVICES)}
         return found | {path.name.removeprefix(JOB).removesuffix(".timer") for path in UNITS.glob(f"{JOB}*.timer")}
 
     def remove(self, name: str) -> list[str]:
@@ -43,7 +43,7 @@ class Leftovers:
         return sorted(stays)
 
     def _single(self, name: str) -> list[str]:
-        return [one for one in self.docker.names("platform.part=base", "com.docker.compose.oneoff=False") if one == f"platform-{name}"]
+        return [one for one in self.docker.names("platform.part=base", ONLY_SERVICES) if one == f"platform-{name}"]
 
     def _written(self, container: str) -> set[str]:
         """Folders of the volume that a container writes to, but for those of services of their own, which are named as a whole."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quetrex_release.docker import Docker
+from quetrex_release.docker import ONLY_SERVICES, Docker
 from quetrex_release.files import content
 from quetrex_release.outcome import ReleaseError
 from quetrex_release.record import canonical
@@ -104,11 +104,11 @@ class Swarm(Docker):
 
     # Services in the place of containers
 
-    def names(self, label: str = "") -> list[str]:
-        """Names of all services of the stack, or of those whose containers have a label, as containers are called."""
+    def names(self, *labels: str) -> list[str]:
+        """Names of all services of the stack, or of those whose containers have these labels, as containers are called. Nothing here runs beside them."""
         found = self.run("service", "ls", "--filter", f"label=com.docker.stack.namespace={self.name}", "--format", "{{.Name}}").split()
-        key, _equals, value = label.partition("=")
-        return [self._container(name) for name in found if not label or self._labels(name).get(key) == value]
+        wanted = dict(label.split("=", 1) for label in labels if label != ONLY_SERVICES)
+        return [self._container(name) for name in found if wanted.items() <= self._labels(name).items()]
 
     def _container(self, service: str) -> str:
         return f"{self.name}-{service.removeprefix(f'{self.name}_')}"
@@ -186,7 +186,7 @@ class Swarm(Docker):
         wanted = self.number_wanted(name)
         if not wanted:
             return "exited"
-        status = (found.get("UpdateStatus") or {}).get("State", "")
+        status = str((found.get("UpdateStatus") or {}).get("State", ""))
         if status.startswith("rollback") or status == "paused":
             return status
         copies = [copy for copy in self.copies(name) if copy.wanted]
