@@ -75,6 +75,15 @@ def test_the_description_says_otherwise() -> None:
     assert "/_next" not in json.dumps({path: file.get("content") for path, file in found.items()})
 
 
+def test_the_table_of_limits_has_a_row_for_each() -> None:
+    """The platform's own, the inventory's, jobs among them, and the system."""
+    lines = variable("__app_stack_limit_lines", app_stack_services=SERVICES)
+    assert [line.split()[:2] for line in lines[1:]] == [
+        *(["web", "2048"], ["redis", "512"], ["runner", "3072"], ["nginx", "384"]),
+        *(["admin", "256"], ["nightly", "256"], ["worker", "256"], ["system", "1024"]),
+    ]
+
+
 def test_without_redis_and_runner() -> None:
     """Nothing of the stack speaks of them: no container, network, file, variable, path or unit, and no password is made."""
     gone = {"redis": None, "runner": None}

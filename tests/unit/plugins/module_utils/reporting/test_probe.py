@@ -34,7 +34,7 @@ def site(question: Question, **wrong: Any) -> Answer:
 
 def probe(*opened: int, **wrong: Any) -> dict[str, Any]:
     asked = {"version": wrong.pop("version", "1.2.3"), "maintenance": wrong.pop("maintenance", False)}
-    stack = {"health_path": "/api/health", "static_prefix": "/_next/static", "services": {"the runner": "https://example.com/runner/health"}}
+    stack: dict[str, Any] = {"health_path": "/api/health", "static_prefix": "/_next/static", "services": {"the runner": "https://example.com/runner/health"}}
     where = Probe("example.com", redirected=("www.example.com",), origins=("192.0.2.7",), **stack, **asked)
     return look(where, lambda question: site(question, **wrong), lambda _address, port, _timeout: port in (22, *opened))
 
