@@ -21,7 +21,7 @@ IMAGE, BEFORE = (f"registry.example.com/app/web@sha256:{digit * 64}" for digit i
 CURRENT = {"colour": "green", "image": IMAGE, "config": "c", "version": "2", "at": "2026-01-01T00:00:00Z"}
 
 
-def play(playbook: RunPlaybook, folder: Path, code: int, answer: dict[str, Any]) -> tuple[int, str]:
+def play(playbook: RunPlaybook, folder: Path, code: int, answer: dict[str, Any], services: dict[str, Any] | None = None) -> tuple[int, str]:
     """Exit code and output of the role's release."""
     program = folder / "bin" / "quetrex-release"
     program.parent.mkdir()
@@ -34,6 +34,7 @@ def play(playbook: RunPlaybook, folder: Path, code: int, answer: dict[str, Any])
         "platform_state_dir": str(folder),
         "platform_web_image": IMAGE,
         "platform_runner_image": IMAGE.replace("web", "runner"),
+        "platform_services": services or {},
         # nothing is installed on this machine
         "__app_release_files": [],
         "__app_release_module_files": [],
@@ -83,3 +84,12 @@ def test_what_was_removed_or_kept_of_other_services_is_said(playbook: RunPlayboo
     assert ended == 0, said
     assert "Removed, because the inventory has them no more: worker. What they kept stays: /srv/platform/services/worker" in said
     assert "a later release is kept. Serving:" in said
+
+
+def test_a_runner_that_the_platform_does_without(playbook: RunPlaybook, tmp_path: Path) -> None:
+    """Its image may still stand in the inventory; it is not released."""
+    ended, said = play(playbook, tmp_path, 0, {"changed": False, "outcome": "done", "current": CURRENT, "kept": None}, {"runner": None})
+    assert ended == 0, said
+    words = (tmp_path / "asked").read_text().split()
+    assert IMAGE in words
+    assert "--runner" not in words
