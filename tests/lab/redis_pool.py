@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import shutil
@@ -28,11 +29,13 @@ from lab.config import LabError
 from lab.shell import run
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "pool_redis"
+STACK = ROLE.with_name("app_stack")
 NODES = (1, 2, 3)
 KINDS = ("redis", "sentinel", "proxy")
 PASSWORD = "it's p@ss/word#1"
 SECRET = "inner secret of the pool"
 # A root folder of its own over the machine's, as a container has one; gone with the process.
+_COUNTER = itertools.count()
 CONTAINER = """
 set -e
 root=$1 config=$2 state=$3 data=$4 user=$5; shift 5
@@ -144,11 +147,12 @@ class Pool:
 
     def __init__(self, folder: Path, *, variables: Mapping[str, Any] | None = None) -> None:
         self.folder = folder
-        self.name = f"q-rp{os.getpid()}"
+        self.name = f"q-rp{os.getpid()}x{next(_COUNTER)}"
         self.names = {f"{kind}-{node}": self.address(node) for kind in ("redis", "sentinel") for node in NODES}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.states = dict.fromkeys(NODES, "nothing")
         self.variables = variables
+        self.refusing = False
         folder.chmod(0o755)
         try:
             self._connect()
@@ -217,7 +221,8 @@ class Pool:
             if running is not None:
                 running.send_signal(signal.SIGHUP)
                 continue
-            words = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--local=/#/", "--user=root", "--pid-file="]
+            words = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--user=root", "--pid-file="]
+            words += [] if self.refusing else ["--local=/#/"]
             words += ["--listen-address=127.0.0.11", "--bind-interfaces", f"--addn-hosts={hosts}", "--log-facility=-"]
             self._start(f"dns-{kind}{node}", self._within(kind, node, *words))
             # a signal before it listens for signals would end it
@@ -249,19 +254,48 @@ class Pool:
         """Start `redis`, `sentinel` or `proxy` of a node with the command of its service."""
         service = swarm_redis.services(swarm_redis.Pool("/opt/platform/pool-redis", "/srv/platform", "redis", "haproxy"))
         entry = service["redis" if kind == "proxy" else f"{kind}-{node}"]
+        self._contain(kind, node, "p" if kind == "proxy" else "s", self.folder / str(node) / kind, entry["command"], entry["user"].partition(":")[0])
+
+    def _contain(self, kind: str, node: int, space: str, config: Path, command: list[str], user: str) -> None:
         base = self.folder / str(node)
-        root = base / f"root-{kind}"
+        root, state, data = base / f"root-{kind}", base / "state" / kind, base / "state" / "data"
         root.mkdir(exist_ok=True)
-        state = base / "state" / (kind if kind != "proxy" else "data")
-        command = [shutil.which(entry["command"][0], path="/usr/sbin:/usr/bin") or "", *entry["command"][1:]]
-        inner = ["sh", "-c", CONTAINER, "container", root, base / kind, state, base / "state" / "data", entry["user"].partition(":")[0], *command]
-        inside = ["unshare", "--mount", "--propagation", "private", *map(str, inner)]
-        words = self._within("p" if kind == "proxy" else "s", node, *inside)
-        self._start(f"{kind}-{node}", words)
+        program = shutil.which(command[0], path="/usr/sbin:/usr/bin") or ""
+        inner = ["sh", "-c", CONTAINER, "container", root, config, state if state.exists() else data, data, user, program, *command[1:]]
+        self._start(f"{kind}-{node}", self._within(space, node, "unshare", "--mount", "--propagation", "private", *map(str, inner)))
 
     def start_node(self, node: int) -> None:
         for kind in KINDS:
             self.start(kind, node)
+
+    def start_single(self, node: int) -> None:
+        """Start the Redis of one server, with the files of the role app_stack, on a node's data."""
+        folder = self.folder / str(node) / "single"
+        folder.mkdir(exist_ok=True)
+        given = {"app_stack_redis_password": PASSWORD, "app_stack_redis_former_password": ""}
+        for name in ("redis.conf", "users.acl"):
+            (folder / name).write_text(rendering.text(STACK, (STACK / "templates" / f"{name}.j2").read_text(), given))
+        self._contain("single", node, "s", folder, ["redis-server", "/etc/platform/redis.conf"], "999")
+
+    def stop_single(self, node: int) -> None:
+        self.kill("single", node, signal.SIGTERM)
+
+    def replace(self, node: int) -> None:
+        """Take a node's state away and write what the role writes on a new server, with what the others have."""
+        shutil.rmtree(self.folder / str(node) / "state")
+        self.states = {one: "nothing" if one == node else "replica" for one in NODES}
+        self.configure(node)
+
+    def refuse(self, on: bool = True) -> None:
+        """Refuse to answer for names that nobody has, as Docker does without a resolver to ask, instead of saying that they do not exist."""
+        self.refusing = on
+        for node in NODES:
+            for kind in ("s", "p"):
+                process = self.processes.pop(f"dns-{kind}{node}")
+                process.kill()
+                process.wait(10)
+            (self.folder / str(node) / "hosts").unlink()
+            self._resolve(node)
 
     def kill(self, kind: str, node: int, number: int = signal.SIGKILL) -> None:
         process = self.processes.pop(f"{kind}-{node}")

@@ -125,6 +125,8 @@ def _common(pool: Pool, part: str, image: str, user: int, name: str) -> Json:
         "init": True,
         "read_only": True,
         "cap_drop": ["ALL"],
+        # no resolver but Docker's own: Sentinel stands still while somebody else is asked for the name of a dead container and does not answer
+        "dns": ["127.0.0.1"],
         "logging": {"driver": "json-file", "options": {"max-size": pool.log_size, "max-file": str(pool.log_files)}},
     }
 

@@ -239,3 +239,99 @@ def test_two_gone(pool: Pool, role: str) -> None:
     print(f"writes went on {writer.acknowledged(began + 35)[0].at - again:.1f} s after the second server was back")
     writer.stop()
     assert [at for at in lost(pool, writer) if at > began + 1] == []
+
+
+@pytest.mark.long
+def test_sentinel_restarts(pool: Pool) -> None:
+    """A changed setting reaches Sentinels that keep who is primary, at which epoch, and who they are."""
+    lead(pool, others(primary(pool))[0])
+    before = [pool.sentinel(node) for node in NODES]
+    kept = ("ip", "config-epoch", "num-slaves", "num-other-sentinels", "quorum")
+    assert int(before[0]["config-epoch"]) > 0
+    for node in NODES:
+        pool.kill("sentinel", node, signal.SIGTERM)
+    for node in NODES:
+        pool.configure(node, {"pool_redis_down_after_ms": 4000})
+        pool.start("sentinel", node)
+    # as it says at once, from its file: not what it would learn again
+    wait(lambda: all(pool.sentinel(node) for node in NODES), 10)
+    after = [pool.sentinel(node) for node in NODES]
+    assert [[one[name] for name in kept] for one in after] == [[one[name] for name in kept] for one in before]
+    assert {one["down-after-milliseconds"] for one in after} == {"4000"}
+    for node in NODES:
+        pool.configure(node)
+
+
+@pytest.mark.long
+def test_replaced_server(pool: Pool) -> None:
+    """A server whose state is gone comes back empty, as a replica that copies the data and a Sentinel that is counted once; nothing is lost."""
+    gone = primary(pool)
+    writer = Writer(pool, others(gone)[0], "replaced", pause=0.01)
+    wait(lambda: len(writer.acknowledged()) > 100, 20)
+    killed = time.monotonic()
+    pool.kill_node(gone)
+    goes_on(writer, killed)
+    pool.replace(gone)
+    pool.heal(gone)
+    pool.start_node(gone)
+    pool.settle()
+    writer.stop()
+    assert pool.role(gone) == "slave"
+    assert [pool.sentinel(node)["num-other-sentinels"] for node in NODES] == ["2", "2", "2"]
+    assert all(killed - at <= LOST for at in lost(pool, writer))
+    assert len(pool.kept(gone, "replaced")) >= len([answer for answer in writer.acknowledged() if answer.at > killed])
+
+
+@pytest.mark.long
+def test_primary_restarts(pool: Pool) -> None:
+    """A restart that is over before Sentinel believes in a death changes nothing and loses nothing."""
+    restarted = primary(pool)
+    writer = Writer(pool, others(restarted)[0], "restarted")
+    wait(lambda: len(writer.acknowledged()) > 300, 20)
+    stopped = time.monotonic()
+    pool.kill("redis", restarted, signal.SIGTERM)
+    pool.start("redis", restarted)
+    back = goes_on(writer, stopped)
+    writer.stop()
+    print(f"writes went on after {back:.1f} s")
+    assert back <= BACK
+    assert lost(pool, writer) == []
+
+
+@pytest.mark.long
+def test_refused_names(pool: Pool) -> None:
+    """A name that the resolver refuses to answer for hinders no election either."""
+    dead = primary(pool)
+    writer = Writer(pool, others(dead)[0], "refused")
+    wait(lambda: len(writer.acknowledged()) > 300, 20)
+    pool.refuse()
+    try:
+        killed = time.monotonic()
+        pool.kill_node(dead)
+        pool.forget(f"redis-{dead}", f"sentinel-{dead}")
+        back = goes_on(writer, killed)
+    finally:
+        pool.refuse(False)
+        writer.stop()
+    print(f"writes went on after {back:.1f} s")
+    assert back <= BACK
+    assert all(killed - at <= LOST for at in lost(pool, writer))
+
+
+def test_one_server_to_three_and_back(tmp_path: Path) -> None:
+    """The single Redis's folder is the first server's: three have its data, and afterwards the single one has theirs."""
+    with redis_pool.pool(tmp_path) as pool:
+        pool.start_single(1)
+        wait(lambda: "OK" in pool.ask(1, "set", "first", "1", user="web"), 10)
+        pool.stop_single(1)
+        for node in NODES:
+            pool.start("redis", node)
+        pool.start("proxy", 2)
+        wait(lambda: pool.through(2, "SET", "second", "2") == "+OK", 20)
+        wait(lambda: [pool.ask(node, "mget", "first", "second", user="web").split() for node in NODES] == [["1", "2"]] * 3, 10)
+        for node in (3, 2, 1):
+            pool.kill("redis", node, signal.SIGTERM)
+        pool.start_single(1)
+        wait(lambda: pool.ask(1, "mget", "first", "second", user="web").split() == ["1", "2"], 10)
+        assert "OK" in pool.ask(1, "set", "third", "3", user="web")
+        pool.stop_single(1)

@@ -30,6 +30,7 @@ def test_least_rights(name: str) -> None:
     assert entry["healthcheck"]["test"][0] == "CMD"
     assert set(entry["deploy"]["resources"]["limits"]) == {"memory", "cpus", "pids"}
     assert "ports" not in entry
+    assert entry["dns"] == ["127.0.0.1"]
     assert {mount["target"]: mount.get("read_only", False) for mount in entry["volumes"]}["/etc/platform"] is True
 
 
