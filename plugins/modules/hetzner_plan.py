@@ -85,7 +85,9 @@ options:
     type: bool
     default: false
   servers:
-    description: How many servers of the type there are to be. The total, which the budget is compared with, is that of all.
+    description:
+      - How many servers of the type there are to be. The total, which the budget is compared with, is that of all.
+      - Fails when a server with O(labels) has a higher number in its label C(index).
     type: int
     default: 1
   balancer_type:
@@ -176,7 +178,9 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.arguments import ARGUMENTS, run
-from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Client
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client import Answer, Client
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.errors import HetznerError
+from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.ownership import position
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.plan import TIERS, Extras, Plan, Size, make_plan, table, with_current
 
 
@@ -192,6 +196,19 @@ def wanted(params: dict[str, t.Any]) -> Size:
     )
 
 
+def refuse_leftovers(servers: t.Sequence[Answer], count: int) -> None:
+    """Refuse fewer servers than there are: those beyond the number would stay behind the balancer and be prepared as if they had no volume."""
+    numbers = {one["name"]: int(label) for one in servers if (label := position(one["labels"])).isdecimal()}
+    left = sorted(name for name, number in numbers.items() if number > count)
+    if left:
+        raise HetznerError(
+            "too_many",
+            f"{', '.join(left)} would be left over: {count} servers are wanted, and there are numbers up to {max(numbers.values())}. Nothing was touched. "
+            f"Set platform_servers to {max(numbers.values())}; no playbook takes servers out of a pool yet",
+            details={"left": left},
+        )
+
+
 def plan(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     """Fetch the catalogue and the prices, and resolve."""
     size, params = wanted(module.params), module.params
@@ -202,6 +219,8 @@ def plan(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
         there = pool.submit(client.all, "/servers", "servers", [("label_selector", selector)]) if selector else None
         server_types = client.all("/server_types", "server_types")
         pricing, servers = asked.result()["pricing"], there.result() if there else []
+
+    refuse_leftovers(servers, params["servers"])
 
     def make(budget: float | None) -> Plan:
         return make_plan(size, params["location"], extras, server_types, pricing, budget)

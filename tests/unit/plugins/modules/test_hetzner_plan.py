@@ -138,3 +138,16 @@ def test_while_servers_are_missing_they_are_bought(hetzner: HetznerApi, run_hetz
 
 def test_a_balancer_type_that_there_is_not(run_hetzner: Run) -> None:
     assert "there is no load balancer type 'lb99'; there are lb11, lb21, lb31" in run_hetzner("plan", **{**POOL, "balancer_type": "lb99"})["msg"]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_fewer_servers_than_there_are(hetzner: HetznerApi, run_hetzner: Run, count: int) -> None:
+    for number in range(1, 5):
+        hcloud.Client(hetzner.token, api_endpoint=hetzner.url).request(
+            "POST", "/servers",
+            json={"name": f"app-{number}", "server_type": "cpx31", "image": "debian-13", "location": "ash", "labels": {**LABELS, "index": str(number)}},
+        )  # fmt: skip
+    failed = run_hetzner("plan", location="ash", tier="starter", servers=count, labels=LABELS)
+    assert failed["failure"]["details"] == {"left": [f"app-{number}" for number in range(count + 1, 5)]}
+    assert "Nothing was touched. Set platform_servers to 4" in failed["msg"]
+    assert run_hetzner("plan", location="ash", tier="starter", servers=4, labels=LABELS)["chosen"]["servers"] == 4
