@@ -115,18 +115,32 @@ class Theatre:
 
     def __init__(self, api: CloudflareServer, run: Run) -> None:
         self.api, self._run = api, run
-        self._zone, self._token = copy.deepcopy(api.zone), copy.deepcopy(api.cloud.state["tokens"][api.token])
+        self._account = self._state()
+        self._before: tuple[Scenario, list[Json], list[Json]] | None = None
+
+    def _state(self) -> list[Json]:
+        state = self.api.cloud.state
+        return copy.deepcopy([self.api.zone, state["certificates"], state["tokens"][self.api.token]])
+
+    def _restore(self, saved: list[Json]) -> None:
+        state = self.api.cloud.state
+        zone, certificates, token = copy.deepcopy(saved)
+        for place, content in ((self.api.zone, zone), (state["certificates"], certificates)):
+            place.clear()
+            place.update(content)
+        state["tokens"][self.api.token].update(token)
 
     def begin(self, scenario: Scenario) -> Callable[[], dict[str, Any]]:
-        """The state before the scenario, and how to run it."""
+        """The state before the scenario, which is reached once and then restored, and how to run it."""
         self.api.heal()
         self.api.cloud.calls.clear()
-        self.api.zone.clear()
-        self.api.zone.update(copy.deepcopy(self._zone))
-        self.api.cloud.state["certificates"].clear()
+        if self._before is None or self._before[0] is not scenario:
+            self._restore(self._account)
+            results = [self._run(name, **arguments) for name, arguments in scenario.before]
+            self._before = (scenario, results, self._state())
+        _scenario, results, saved = self._before
+        self._restore(saved)
         token = self.api.cloud.state["tokens"][self.api.token]
-        token.update(copy.deepcopy(self._token))
-        results = [self._run(name, **arguments) for name, arguments in scenario.before]
         if scenario.scopes:
             token["scopes"] = list(scenario.scopes)
         arguments = {name: value(results) if callable(value) else value for name, value in scenario.arguments.items()}
