@@ -248,18 +248,22 @@ def keeping(*images: str) -> Desired:
 
 
 def test_static_files_of_kept_images_are_here(engine: Engine) -> None:
-    """Of an image that had to be fetched for it, nothing else stays."""
+    """An image that is not kept any more goes with its files."""
     engine.images = {NEW: {"chunks/new.js": "n", "same.js": "s"}, OLD: {"old.js": "o", "same.js": "s"}}
     engine.here = {NEW}
     kept = engine.folder / "static" / "files" / "_next" / "static"
     assert converged(engine, keeping(NEW, OLD)).ok
     assert sorted(str(path.relative_to(kept)) for path in kept.rglob("*.js")) == ["chunks/new.js", "old.js", "same.js"]
-    assert (engine.here, engine.created) == ({NEW}, "")
+    assert (engine.here, engine.created) == ({NEW, OLD}, "")
     calls = len(engine.calls)
     assert converged(engine, keeping(NEW, OLD)).ok
     assert not {"pull", "create", "cp"} & {words[0] for words in engine.calls[calls:]}
     assert converged(engine, keeping(NEW)).ok
     assert sorted(path.name for path in kept.rglob("*.js")) == ["new.js", "same.js"]
+    assert engine.here == {NEW}
+    engine.here.add(OLD)
+    assert converged(engine, keeping(NEW)).ok
+    assert engine.here == {NEW, OLD}, "a release that has just begun has fetched it"
 
 
 def test_newest_static_files_are_required(engine: Engine) -> None:
@@ -308,6 +312,7 @@ STRANGE: dict[str, str] = {
     "no port": changed(upstreams={"web": {"colour": "blue"}}),
     "image by tag": changed(static={"images": ["registry.example.com/web:1"], "path": "/a", "prefix": "/b"}),
     "image an option": changed(static={"images": [f"--all@sha256:{'0' * 64}"], "path": "/a", "prefix": "/b"}),
+    "image by tag and digest": changed(static={"images": [NEW.replace("@", ":1@")], "path": "/a", "prefix": "/b"}),
     "image twice": changed(static={"images": [NEW, NEW], "path": "/a", "prefix": "/b"}),
     "path upwards": changed(static={"images": [NEW], "path": "/a/../b", "prefix": "/b"}),
     "prefix upwards": changed(static={"images": [NEW], "path": "/a", "prefix": "/.."}),
@@ -333,6 +338,8 @@ def test_a_strange_state_is_refused(engine: Engine, name: str) -> None:
 def test_only_a_plain_file_is_read(engine: Engine, make: Callable[[Path], None]) -> None:
     make(engine.folder / "in" / "desired.json")
     assert node(engine).converge().code == "system"
+    assert program.follow(node(engine)).code == "system"
+    assert program.status(node(engine)).code == "system"
 
 
 def test_what_is_desired_reads_as_written() -> None:

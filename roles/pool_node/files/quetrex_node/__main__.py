@@ -68,28 +68,28 @@ def follow(node: Node) -> Observed:
     """Converges until nothing is left to do."""
     deadline, attempts = node.host.clock() + FOLLOW_SECONDS, 0
     while True:
-        seen, observed = node.wanted(), node.converge()
+        seen, observed = node.present(), node.converge()
         settled = observed.ok and (observed.serving or not node.files())
         attempts = 0 if settled else attempts + 1
         if observed.code == "refused" or attempts >= ATTEMPTS:
             return observed
-        while settled and observed.draining and node.wanted() == seen and node.host.clock() < deadline:
+        while settled and observed.draining and node.present() == seen and node.host.clock() < deadline:
             node.host.wait(1)
             observed = replace(observed, draining=node.draining())
             node.report(observed)
-        if settled and node.wanted() == seen:
+        if settled and node.present() == seen:
             return observed
         node.host.wait(0 if settled else PAUSE_SECONDS)
 
 
 def status(node: Node) -> Observed:
     """The last report, as far as it is about what is desired now."""
-    text, found = content(node.observed_file), node.wanted()
-    if found is None:
+    text, present = content(node.observed_file), node.present()
+    if not present and not text:
         return Observed()
     told = {name: value for name, value in json.loads(text or "{}").items() if name in Observed.__dataclass_fields__}
-    observed = Observed(**{**told, "warnings": tuple(told.get("warnings", ()))}) if text else Observed(ok=False)
-    if observed.ok and (content(node.applied_file) or "").encode() != found:
+    observed = Observed(**{**told, "warnings": tuple(told.get("warnings", ()))})
+    if observed.digest != present:
         return replace(observed, ok=False, code="pending", problem="What is desired is not in effect yet.")
     return observed
 
@@ -97,7 +97,7 @@ def status(node: Node) -> Observed:
 def sentence(observed: Observed) -> str:
     """For people."""
     if not observed.ok:
-        return f"{observed.problem or 'What is desired is not in effect yet.'} What was before goes on."
+        return f"{observed.problem} What was before goes on."
     if not observed.digest:
         return "Nothing is desired of this server yet."
     serving = "nginx leads to it" if observed.serving else "nginx does not run or leads nowhere yet"

@@ -24,7 +24,8 @@ LONGEST = 400_000
 """Bytes: an engine takes no configuration of more than 500,000."""
 MOST = 64
 NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
-IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]{0,254}@sha256:[0-9a-f]{64}")
+IMAGE = re.compile(r"(?:[a-z0-9][a-z0-9.-]*(?::[0-9]+)?/)?[a-z0-9][a-z0-9._/-]{0,200}@sha256:[0-9a-f]{64}")
+"""By digest alone: with a tag beside it one image would have two names."""
 PATH = re.compile(r"(/\.?[A-Za-z0-9_][A-Za-z0-9._-]*)+")
 """No part is `.` or `..`, and none is empty."""
 

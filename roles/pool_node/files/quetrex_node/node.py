@@ -108,6 +108,13 @@ class Node:
                 raise OSError("desired.json is no plain file")
             return file.read(LONGEST + 1)
 
+    def present(self) -> str:
+        """Identity of that; empty when there is none, or none that can be read."""
+        with contextlib.suppress(OSError):
+            found = self.wanted()
+            return sha256(found).hexdigest() if found is not None else ""
+        return ""
+
     def report(self, observed: Observed) -> None:
         """Replaces the report, if it says anything new."""
         if content(self.observed_file) != observed.text():
@@ -138,6 +145,7 @@ class Node:
             observed = Observed(digest, generation, warnings=tuple(self.warnings), serving=serving, draining=self.draining())
             if content(self.applied_file) != found.decode():
                 replace(self.applied_file, found.decode())
+                self._forget_images(desired)
         if not observed.ok:
             self.applied_file.unlink(missing_ok=True)
         self.report(observed)
@@ -250,7 +258,6 @@ class Node:
     def _extract(self, image: str, files: StaticFiles) -> None:
         """Copies them out of the image, which needs no shell and is not started."""
         self.docker.remove(CONTAINER)
-        here = bool(self.docker.images_of({image.partition("@")[0]}).count(image))
         try:
             self.docker.pull(image)
             # a command is asked for where the image names none; it never runs
@@ -261,8 +268,13 @@ class Node:
         finally:
             with contextlib.suppress(ReleaseError):
                 self.docker.remove(CONTAINER)
-                if not here:
-                    self.docker.forget(image)
+
+    def _forget_images(self, desired: Desired) -> None:
+        """Images of releases that are not kept go, once the state is in effect: a release has fetched its image before it is part of one. The engine keeps what
+        a container needs."""
+        for image in self.docker.images_of({image.partition("@")[0] for image in desired.images}):
+            if image not in desired.images:
+                self.docker.forget(image)
 
     def _prune_static(self, desired: Desired) -> None:
         if desired.path:
