@@ -30,6 +30,7 @@ options:
       - Where the stack lies on the server, with C(stack), C(state), what all services share, C(log_size), C(log_files) and C(database_ca), and with
         C(restart_on), by name, what a restart hangs on. With it each service has C(compose), its entries of a compose file, C(networks), and C(told), what
         the release program is told of it.
+      - With C(pool), which has C(servers), C(home), C(inside) and C(sockets), C(swarm) holds its stack files by name instead.
     type: dict
 """
 
@@ -69,7 +70,7 @@ class LookupModule(LookupBase):
         found, wrong = stack(services, domain, settings=self._settings(given, services) if settings is None else settings)
         if wrong:
             raise AnsibleError("platform_services " + "; ".join(wrong))
-        return [{one.name: plain(one, domain) if places is None else placed(one, domain, places) for one in found}]
+        return [{one.name: plain(one, domain) if places is None else placed(one, domain, places, found) for one in found}]
 
     def _settings(self, given: Mapping[str, Any], services: Any) -> dict[str, Any]:
         """What the platform's settings say of its own services; a description of the health path comes first."""

@@ -135,6 +135,8 @@ class Service:
     kind: str = ""
     files: tuple[str, ...] = ()
     released: bool = False
+    # on several servers it has several parts, which a role of its own describes
+    in_parts: bool = False
 
     @property
     def own(self) -> bool:
@@ -150,6 +152,11 @@ class Service:
     def inside(self) -> bool:
         """Whether it asks the application from inside, through nginx's inner listener."""
         return any("{gateway}" in value for value in self.settled.values())
+
+    @property
+    def stateful(self) -> bool:
+        """Whether it keeps something in a folder of the server."""
+        return any(one.root == "state" and not one.read_only for one in self.places)
 
     @property
     def coloured(self) -> bool:

@@ -288,6 +288,7 @@ PLATFORM_READERS: dict[str, t.Callable[[t.Any], t.Any]] = {
     "kind": choice("plain", "redis", "nginx"),
     "files": names(),
     "released": switch,
+    "in_parts": switch,
 }
 """What the platform's own services say: what others do, and a few words that only these may use."""
 FROM_SETTINGS: dict[str, t.Callable[[t.Any], t.Any]] = {"image": str, "tmpfs": lambda value: tuple(map(str, value))}

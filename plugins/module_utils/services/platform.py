@@ -42,6 +42,7 @@ PLATFORM: dict[str, Json] = {
         "mounts": ["stack/redis:/etc/platform:ro", "state/redis:/data"],
         "network": "cache",
         "internal": True,
+        "in_parts": True,
         "subnet": "172.30.1.0/24",
         "limits": {"memory_mb": 512, "cpus": 0.25, "pids": 128},
     },

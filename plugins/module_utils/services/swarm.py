@@ -12,6 +12,10 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
+from dataclasses import replace as replaced
+
+from ansible_collections.quetrex.platform.plugins.module_utils.services.compose import PROBER, networks
+from ansible_collections.quetrex.platform.plugins.module_utils.services.model import Service
 
 Json = dict[str, t.Any]
 STACK = "platform"
@@ -27,10 +31,16 @@ LEFT_OUT = (
 
 @dataclass(frozen=True)
 class Pool:
-    """Several servers of one platform; `home` is the number of the one that holds what exists only once."""
+    """Several servers of one platform.
+
+    `home` is the number of the one that holds what exists only once, `inside` the network of those that ask the application through nginx, and `sockets` the
+    folder of a server in which nginx and the server's own programs meet.
+    """
 
     servers: int
     home: int = 1
+    inside: str = "172.28.1.0/24"
+    sockets: str = "/run/platform/nginx"
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,56 @@ class Placed:
     pinned: int = 0
     ports: tuple[int, ...] = ()
     one_by_one: bool = False
+
+
+FRONT = (443, 8087)
+"""Ports of nginx: for visitors, and for the balancer's question whether it serves."""
+MEETING = "/run/platform"
+"""The folder of the sockets, as nginx sees it."""
+LEAD_SECONDS = 15
+"""How long nginx goes on serving when it is told to end: until a balancer that asks every five seconds has noticed."""
+
+
+def documents(service: Service, entries: t.Mapping[str, Json], pool: Pool, services: t.Sequence[Service]) -> dict[str, Json]:
+    """The stack files of a service, by name of the entry. `entries` is what `compose` makes of it, `services` are all of the stack."""
+    if service.in_parts:
+        return {}
+    by_home = {one.home: one for one in services}
+    homes = tuple(one.home for one in services if one.public) if service.host_network else networks(service)
+    joined: dict[str, Json] = {home: _options(by_home[home], pool) for home in dict.fromkeys(homes)}
+    found = {}
+    for name, entry in entries.items():
+        where = placed(service, pool)
+        if service.host_network:
+            found[name] = stack(name, _front(entry, pool), replaced(where, ports=FRONT), joined)
+        else:
+            found[name] = stack(name, _inside(entry, service), where, joined)
+    return found
+
+
+def _options(service: Service, pool: Pool) -> Json:
+    internal: Json = {"internal": True} if service.internal else {}
+    return internal | ({"subnet": pool.inside} if service.inside else {})
+
+
+def _inside(entry: Json, service: Service) -> Json:
+    """On one server nginx is the network's gateway; on several it is a neighbour."""
+    variables = {key: value.replace(service.gateway, "nginx") for key, value in entry.get("environment", {}).items()}
+    return {**entry, **({"environment": variables} if variables else {})}
+
+
+def _front(entry: Json, pool: Pool) -> Json:
+    """nginx behind a balancer: it ends only when nobody is sent to it any more."""
+    grace = int(entry["stop_grace_period"].rstrip("s")) + LEAD_SECONDS
+    return {
+        **entry,
+        "command": [PROBER, "sh", "/etc/platform/nginx-run"],
+        "environment": {"DRAIN_SECONDS": str(LEAD_SECONDS)},
+        "stop_signal": "SIGTERM",
+        "stop_grace_period": f"{grace}s",
+        "healthcheck": {**entry["healthcheck"], "test": ["CMD", PROBER, "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8087/alive"]},
+        "volumes": [*entry["volumes"], {"type": "bind", "source": pool.sockets, "target": MEETING}],
+    }
 
 
 def placed(service: t.Any, pool: Pool) -> Placed:

@@ -338,6 +338,15 @@ def perform(arguments: argparse.Namespace, server: Server) -> dict[str, Any]:
         return release(engine, arguments)
 
 
+def platform(settings: Settings) -> Server:
+    """One server, or several."""
+    if not settings.sockets:
+        return Server(settings)
+    from quetrex_release.pool import Pool  # noqa: PLC0415  # a single server has no programs of a pool
+
+    return Pool(settings)
+
+
 def main(argv: list[str]) -> int:
     """Runs a command; the exit code is its outcome's."""
     arguments = parse(argv)
@@ -346,7 +355,7 @@ def main(argv: list[str]) -> int:
         signal.signal(number, interrupted)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        server = Server(Settings.read(arguments.stack))
+        server = platform(Settings.read(arguments.stack))
         by_itself = arguments.command == "ensure"
         result = perform(arguments, server)
     except ReleaseError as error:
