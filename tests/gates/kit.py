@@ -175,7 +175,8 @@ def types(tree: Tree) -> str:
         found += tree.must(*common, *rest, extra={"MYPYPATH": search})
     program = tree.root / "roles/app_release/files"
     if program.is_dir():
-        found += tree.must(*common, program / "quetrex_release", extra={"MYPYPATH": str(program)})
+        node = tree.root / "roles/pool_node/files"
+        found += tree.must(*common, program / "quetrex_release", extra={"MYPYPATH": f"{program}:{node}"})
     return found
 
 

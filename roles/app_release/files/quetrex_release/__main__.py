@@ -342,7 +342,7 @@ def platform(settings: Settings) -> Server:
     """One server, or several."""
     if not settings.sockets:
         return Server(settings)
-    from quetrex_release.pool import Pool  # noqa: PLC0415  # a single server has no programs of a pool
+    from quetrex_release.pool import Pool  # a single server has no programs of a pool
 
     return Pool(settings)
 

@@ -198,7 +198,7 @@ class Pool(Server):
         super().__init__(settings)
         folder = settings.project_dir
         self.docker = Swarm(folder, self.host.wait)
-        self.nodes = Nodes(self.docker.run, self.host.clock, self.host.wait)
+        self.nodes = Nodes(self.docker, self.host)
         self.nginx = PoolNginx(self.nodes)  # type: ignore[assignment]
         self.state = PoolState(settings, self.docker)
         self.stack = Stack(folder, settings.exchanges, self.docker, shared=(".env",))
@@ -206,4 +206,4 @@ class Pool(Server):
 
     def service(self, name: str) -> Service:
         """One of the services that are released in colours, or as a job."""
-        return Copies(self.settings.of(name), self.docker, self.nginx, self.state, self.host)  # type: ignore[arg-type]
+        return Copies(self.settings.of(name), self.docker, self.nginx, self.state, self.host)
