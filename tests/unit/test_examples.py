@@ -33,6 +33,7 @@ def test_renovate_finds_images() -> None:
         ("ghcr.io/quetrex/runner", None),
         ("docker.io/library/redis", "7.4-alpine"),
         ("docker.io/library/nginx", "1.28-alpine"),
+        ("docker.io/library/haproxy", "3.2-alpine"),
     ]
     (place,) = manager["managerFilePatterns"]
     assert re.search(place.strip("/"), "inventories/production/group_vars/all/platform.yml")

@@ -21,8 +21,8 @@ pytest_plugins = ["lab.supabase.testing"]
 
 PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 ROLES = PLAYBOOKS.parent / "roles"
-# What looks after production and would mistake the rehearsal's server for it.
-PRODUCTION = {"platform_backup"}
+# What looks after production and would mistake the rehearsal's server for it, or make it one of production's.
+PRODUCTION = {"platform_backup", "docker_swarm"}
 
 
 def play(playbook: str, name: str) -> dict[str, Any]:
