@@ -32,8 +32,8 @@ SERVICES: dict[str, Any] = {
 def image(platform: Platform, version: str, binary: bytes) -> str:
     """An image of one static program and the pages it serves; nothing else is in it, no shell and no library."""
     pages = {"www/index.html": f"<h1>{version}</h1>", "www/healthz": json.dumps({"version": version})}
-    made = recipes.layer(platform.lab, "single", recipes.hash_of(version, *pages.values()), lambda tar: packed(tar, binary, pages))
-    settings = {"Entrypoint": ["/server", "httpd", "-f", "-p", "8080", "-h", "/www"], "Labels": {"org.opencontainers.image.version": version}}
+    made = recipes.layer(platform.lab, "single", recipes.hash_of("busybox", version, *pages.values()), lambda tar: packed(tar, binary, pages))
+    settings = {"Entrypoint": ["/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"], "Labels": {"org.opencontainers.image.version": version}}
     one = oci.Image("quetrex/single", version, (made,), settings)
     return f"{platform.facts['registry']['host']}/{one.repository}@{registry.Client(platform.lab).push(one)}"
 
@@ -41,11 +41,11 @@ def image(platform: Platform, version: str, binary: bytes) -> str:
 def packed(tar: Path, binary: bytes, pages: dict[str, str]) -> None:
     # what begins like a script is executable in a layer of texts; a program is no text
     oci.tar_files(tar, pages)
-    program = tar.with_name("server")
+    program = tar.with_name("busybox")
     program.write_bytes(binary)
     program.chmod(0o755)
     with tarfile.open(tar, "a") as archive:
-        archive.add(program, "server")
+        archive.add(program, "busybox")
 
 
 @pytest.fixture(name="images", scope="module")
