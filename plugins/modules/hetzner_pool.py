@@ -104,6 +104,12 @@ options:
             description: Page that is asked for with V(http); any answer of 200 to 299 is well.
             type: str
             default: /
+  parts:
+    description: What is kept. The servers need the network and the placement group; the load balancer can be made while they boot.
+    type: list
+    elements: str
+    choices: [network, placement_group, load_balancer]
+    default: [network, placement_group, load_balancer]
   delete_protection:
     description: Whether network and balancer are protected against deletion. Left alone when not given.
     type: bool
@@ -171,6 +177,8 @@ from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.client im
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.pool import Service, Wanted
 from ansible_collections.quetrex.platform.plugins.module_utils.hetzner.provision import keep_pool
 
+PARTS = ["network", "placement_group", "load_balancer"]
+
 
 def service_of(given: dict[str, t.Any]) -> Service:
     """Return a service as the API takes it."""
@@ -184,7 +192,8 @@ def keep(module: AnsibleModule, client: Client) -> dict[str, t.Any]:
     params = module.params
     same = {key: params[key] for key in ("name", "location", "ip_range", "balancer_type", "delete_protection")}
     labels = {str(key): str(value) for key, value in params["labels"].items()}
-    wanted = Wanted(labels=labels, services=tuple(map(service_of, params["services"])), **same)
+    parts = tuple(one.replace("_", " ") for one in params["parts"])
+    wanted = Wanted(labels=labels, services=tuple(map(service_of, params["services"])), parts=parts, **same)
     return keep_pool(client, wanted, check=module.check_mode, budget=params["action_budget"])
 
 
@@ -213,6 +222,7 @@ def main() -> None:
         "ip_range": {"type": "str", "required": True},
         "balancer_type": {"type": "str", "default": "lb11"},
         "services": {"type": "list", "elements": "dict", "required": True, "options": service},
+        "parts": {"type": "list", "elements": "str", "choices": PARTS, "default": PARTS},
         "delete_protection": {"type": "bool"},
         "action_budget": {"type": "float", "default": 300},
     }

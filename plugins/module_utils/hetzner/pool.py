@@ -20,13 +20,15 @@ BALANCER, FIRST = 2, 10
 ALGORITHM = {"type": "least_connections"}
 """The edge keeps connections for long and sends much over each: turns would not be equal shares."""
 
+PARTS = ("network", "placement group", "load balancer")
+
 Service = dict[str, t.Any]
 Current = dict[str, t.Any]
 """network, placement_group, load_balancer: the API's resource or None; zone: the location's network zone."""
 
 
 class Wanted(t.NamedTuple):
-    """All by one name. `labels` are those of the servers; the balancer finds its targets by them."""
+    """All by one name. `labels` are those of the servers; the balancer finds its targets by them. What is not among `parts` is left alone."""
 
     name: str
     labels: dict[str, str]
@@ -35,6 +37,7 @@ class Wanted(t.NamedTuple):
     balancer_type: str
     services: tuple[Service, ...]
     delete_protection: bool | None = None
+    parts: tuple[str, ...] = PARTS
 
     def balancer_labels(self) -> dict[str, str]:
         """Return the balancer's own labels: whoever looks for servers by their role does not mean it."""
@@ -75,13 +78,14 @@ def fetch(client: Client, wanted: Wanted) -> Current:
 
 def plan(current: Current, wanted: Wanted) -> list[Step]:
     """Return what is to do now. What can only be done to something that exists follows in the next plan."""
-    return [*_network(current, wanted), *_group(current["placement_group"], wanted), *_balancer(current, wanted)]
+    steps = [*_network(current, wanted), *_group(current["placement_group"], wanted), *_balancer(current, wanted)]
+    return [step for step in steps if step.kind in wanted.parts]
 
 
 def foreseen(current: Current, wanted: Wanted) -> list[Step]:
     """Return all that is to do, also what has to wait for the network: for people, not to be sent."""
     steps = plan(current, wanted)
-    if current["network"] is None and current["load_balancer"] is None:
+    if current["network"] is None and current["load_balancer"] is None and "load balancer" in wanted.parts:
         steps.append(_new_balancer(wanted))
     return steps
 

@@ -58,6 +58,17 @@ def test_four_ways(hetzner: HetznerApi, run_hetzner: Run) -> None:
     assert len(hetzner.exchanges()) <= 4
 
 
+def test_parts_one_after_the_other(hetzner: HetznerApi, run_hetzner: Run) -> None:
+    """The balancer is made while servers boot that need the network."""
+    first = run_hetzner("pool", **WANTED, parts=["network", "placement_group"])
+    assert (first["balancer"], hetzner.project.all("load_balancers")) == ({}, [])
+    assert run_hetzner("pool", **WANTED, parts=["network", "placement_group"])["changed"] is False
+    assert run_hetzner("pool", check=True, **WANTED, parts=["load_balancer"])["steps"][0].startswith("create load balancer app")
+    run_hetzner("pool", **WANTED, parts=["load_balancer"])
+    complete(hetzner)
+    assert run_hetzner("pool", **WANTED)["changed"] is False
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
