@@ -36,6 +36,8 @@ LABS = ("main", "cut", "twin", "out", "rec", "grow", "life", "awx", "run", "kil"
 PLAIN = ("rec", "cut", "life")
 # Labs whose platform goes to the database's own host; those of the others go through the session pooler, as most projects have to.
 DIRECT = ("cut", "out", "enc")
+# Labs whose servers set up eth0 themselves, by ifupdown as the vendor's; those of the others find it ready.
+IFUPDOWN = ("cut",)
 NewLab = Callable[[str], AbstractContextManager[Lab]]
 
 
@@ -65,7 +67,7 @@ def new_lab(absent_lab: Callable[[str], Lab]) -> NewLab:
     def up(name: str) -> Iterator[Lab]:
         lab = absent_lab(name)
         try:
-            cloud.up(lab, print, prepared=name not in PLAIN, direct=name in DIRECT)
+            cloud.up(lab, print, prepared=name not in PLAIN, direct=name in DIRECT, ifupdown=name in IFUPDOWN)
             yield lab
         finally:
             if not os.environ.get("TEST_LAB_KEEP"):
@@ -158,9 +160,9 @@ def restored(platform: Platform, *playbooks: str) -> str:
     left = "; ".join(f"{name}: exit {run.code}, changed {run.changed_tasks}" for name, run in (runs | {"deploy": deployed}).items())
     if runs["site"].code == deployed.code == 0 and platform.status("/api/health") == 200:
         return f"The failed test left: {left}."
-    prepared, direct = platform.lab.prepared, platform.lab.direct
+    chosen = {"prepared": platform.lab.prepared, "direct": platform.lab.direct, "ifupdown": platform.lab.ifupdown}
     cloud.down(platform.lab)
-    cloud.up(platform.lab, print, prepared=prepared, direct=direct)
+    cloud.up(platform.lab, print, **chosen)
     if isinstance(platform, Mortal):
         with_copies(platform.lab)
     again = platform.play("site")

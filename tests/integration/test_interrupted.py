@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.mortal import MOMENTS, WHOLE, Mortal, counts, cut_short
+from lab.mortal import MOMENTS, WHOLE, Mortal, counts, cut_short, faults
 from lab.platform import Platform
 
 from .conftest import NewLab
@@ -55,3 +55,14 @@ def test_ten_kills_at_random_moments(fresh: Platform) -> None:
     context = f"seed {SEED}, moments {[round(moment, 1) for moment in moments]}"
     assert sum(fresh.killed_after(moment, "site") for moment in moments) >= 1, context
     finishes(fresh, context)
+
+
+@pytest.mark.long
+def test_vendor_that_takes_its_time(fresh: Platform) -> None:
+    """Actions as long as at the vendor, and a volume whose device appears later still: every budget holds, and nothing is made twice."""
+    slow = {"effect": {"domain": "action", "seconds": [10, 60]}}, {"effect": {"domain": "volume", "seconds": 8}}
+    faults(fresh, "hetzner", *slow)
+    try:
+        finishes(fresh, "slow actions")
+    finally:
+        faults(fresh, "hetzner")

@@ -21,7 +21,8 @@ from lab.machine import Machines
 
 def _up(lab: Lab, _args: argparse.Namespace) -> int:
     began = time.monotonic()
-    cloud.up(lab, lambda line: print(f"lab {lab.name}: {line}", flush=True), direct=os.environ.get("LAB_SUPABASE_WAY") == "direct")
+    chosen = {"direct": os.environ.get("LAB_SUPABASE_WAY") == "direct", "ifupdown": os.environ.get("LAB_NETWORK") == "ifupdown"}
+    cloud.up(lab, lambda line: print(f"lab {lab.name}: {line}", flush=True), **chosen)
     print(f"lab {lab.name}: up after {time.monotonic() - began:.1f} s")
     return 0
 

@@ -32,6 +32,8 @@ SERVER_PACKAGES = [
     "python3",
     "python3-apt",
     "sudo",
+    "ifupdown",
+    "isc-dhcp-client",
     "iproute2",
     "iptables",
     "nftables",

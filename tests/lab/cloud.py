@@ -26,11 +26,11 @@ from lab.supabase import service as supabase
 Say = Callable[[str], None]
 
 
-def up(lab: Lab, say: Say, *, prepared: bool = False, direct: bool = False) -> dict[str, Any]:
+def up(lab: Lab, say: Say, *, prepared: bool = False, direct: bool = False, ifupdown: bool = False) -> dict[str, Any]:
     """Starts everything that is not running and returns what `lab.json` says. Safe to repeat and to interrupt.
 
     `prepared`: servers are made from an image that has the host's packages, which saves tests their installation. `direct`: the platform goes to the
-    database's own host, instead of through the pooler.
+    database's own host, instead of through the pooler. `ifupdown`: servers set up `eth0` themselves, which takes each start some seconds.
     """
     _require_root()
     _refuse_foreign(lab)
@@ -38,7 +38,7 @@ def up(lab: Lab, say: Say, *, prepared: bool = False, direct: bool = False) -> d
     with process.locked(lab.path(".lock")):
         owner_file(lab).write_text(str(lab.root))
         lab.path("subnet").write_text(f"{lab.prefix}\n")
-        for name, wanted in {"prepared": prepared, "direct": direct}.items():
+        for name, wanted in {"prepared": prepared, "direct": direct, "ifupdown": ifupdown}.items():
             if wanted:
                 lab.path(name).touch()
         net.up(lab)

@@ -84,6 +84,11 @@ class Lab:
         return (self.root / "direct").exists()
 
     @property
+    def ifupdown(self) -> bool:
+        """Whether servers set up `eth0` themselves, as the vendor's image does, instead of finding it ready."""
+        return (self.root / "ifupdown").exists()
+
+    @property
     def prefix6(self) -> IPv6Network:
         """The lab's unique local /48."""
         return IPv6Network(f"fd51:{hashlib.sha1(self.name.encode(), usedforsecurity=False).hexdigest()[:4]}::/48")

@@ -81,13 +81,16 @@ class Machines:
         (folder / "user-data").write_text(user_data)
         (folder / "user-data").chmod(0o600)
         (folder / "upper/etc").mkdir(exist_ok=True)
+        if not self.lab.ifupdown:
+            (folder / "upper/etc/cloud/cloud.cfg.d").mkdir(parents=True, exist_ok=True)
+            (folder / "upper/etc/cloud/cloud.cfg.d/92-lab-network.cfg").write_text("network: {config: disabled}\n")
         (folder / "upper/etc/resolv.conf").write_text("".join(f"nameserver {address}\n" for address in net.RESOLVERS[:3]))
 
     def set_addresses(self, server: int, addresses: Sequence[str]) -> None:
-        """The public addresses, effective at once (the vendor wants the server off for that)."""
+        """The public addresses, from its next start on at the latest (the vendor wants the server off for that)."""
         facts = self._facts(server) | {"addresses": list(addresses)}
         (self._folder(server) / "server.json").write_text(json.dumps(facts))
-        if net.exists(self.lab, self._name(server)):
+        if not self.lab.ifupdown and net.exists(self.lab, self._name(server)):
             net.set_addresses(self.lab, self._name(server), addresses)
 
     def power_on(self, server: int) -> None:
@@ -96,7 +99,7 @@ class Machines:
             return
         facts = self._facts(server)
         net.set_carrier(self.lab, self._name(server), connected=True)
-        net.add_namespace(self.lab, self._name(server), facts["addresses"])
+        net.plug_in(self.lab, self._name(server), facts["addresses"])
         root = self._mount_root(server)
         self._write_volumes(server)
         process.start(self.lab, self._name(server), self._argv(server, root, facts["hostname"]), env=_environment(), legacy_groups=True)

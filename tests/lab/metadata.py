@@ -4,13 +4,12 @@
 """The vendor's metadata service: what a server is told about itself, at one address of each family, whoever asks from that server.
 
 It listens at the control plane; `net` leads what servers send to the vendor's addresses there. A server is known by its address, or over
-IPv6, where the address is one of the link's, by the cable that the question comes through.
+IPv6, where the address is one of the link's, by the cable that the question comes through. The same process leases the addresses (lease.py).
 """
 
 from __future__ import annotations
 
 import json
-import re
 import socket
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +17,7 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lab import net, process
+from lab import lease, net, process
 from lab.config import CHECKOUT, PORTS, Lab
 
 PORT = PORTS["metadata"]
@@ -29,8 +28,7 @@ def facts_of(lab: Lab, address: str, scope: int) -> Path | None:
     """The folder of the server that asks, None for anybody else."""
     servers = lab.root / "servers"
     if scope:
-        found = re.fullmatch(rf"{net.interface(lab, 's')}(\d+)", socket.if_indextoname(scope))
-        return servers / found[1] if found and (servers / found[1]).is_dir() else None
+        return lease.server_at(lab, socket.if_indextoname(scope))
     known = ((path.parent, json.loads(path.read_text())["addresses"]) for path in servers.glob("*/server.json"))
     return next((folder for folder, addresses in known if address in addresses), None)
 
@@ -117,6 +115,7 @@ def main() -> None:
     import threading
 
     Handler.lab = lab = Lab.from_env()
+    lease.serve(lab)
     threading.Thread(target=ThreadingHTTPServer((lab.control, PORT), Handler).serve_forever, daemon=True).start()
     _Server6((lab.address6(0), PORT), Handler).serve_forever()
 

@@ -88,7 +88,11 @@ table inet {name} {{
   map inward {{ type ifname : verdict; }}
   map outward {{ type ifname : verdict; }}
   chain services {{ type nat hook prerouting priority dstnat; policy accept; }}
-  chain nat {{ type nat hook postrouting priority srcnat; policy accept; ip saddr {lab.prefix} ip daddr != {lab.prefix} masquerade; }}
+  chain nat {{
+    type nat hook postrouting priority srcnat; policy accept
+    oifname "q{lab.name}-s*" udp sport 67 udp dport 68 ip daddr 255.255.255.255 snat ip to {GATEWAY}
+    ip saddr {lab.prefix} ip daddr != {lab.prefix} masquerade
+  }}
   chain arriving {{ type filter hook postrouting priority filter; policy accept; oifname vmap @inward; }}
   chain leaving {{ type filter hook prerouting priority filter; policy accept; iifname vmap @outward; }}
 }}
@@ -103,6 +107,7 @@ def _services_text(lab: Lab) -> str:
     names, port = "meta l4proto { tcp, udp } th dport 53", PORTS["metadata"]
     return f"""
 {chain} ip daddr {METADATA[0]} tcp dport 80 dnat ip to {lab.control}:{port}
+{chain} ip daddr {GATEWAY} udp dport 67 dnat ip to {lab.control}
 {chain} ip6 daddr {METADATA[1]} tcp dport 80 dnat ip6 to [{lab.address6(0)}]:{port}
 {chain} ip daddr {{ {four} }} {names} dnat ip to {lab.control}
 {chain} ip6 daddr {{ {six} }} {names} dnat ip6 to {lab.address6(0)}
@@ -148,6 +153,25 @@ def add_namespace(lab: Lab, node: str, addresses: Sequence[str] = ()) -> None:
     set_addresses(lab, node, addresses)
 
 
+def plug_in(lab: Lab, node: str, addresses: Sequence[str]) -> None:
+    """A server's cable before it starts. With ifupdown the machine knows the way to its addresses, and the server has yet to set them up."""
+    if not lab.ifupdown:
+        add_namespace(lab, node, addresses)
+        return
+    if not exists(lab, node):
+        remove_namespace(lab, node)
+        _make_pair(lab, node)
+    space, link = netns_name(lab, node), interface(lab, node)
+    for family in ("-4", "-6"):
+        run("ip", "-netns", space, family, "addr", "flush", "dev", "eth0", "scope", "global")
+        run("ip", family, "route", "flush", "dev", link, "proto", "boot")
+    for address in addresses:
+        _route_to(lab, node, address)
+    # nobody else is on the cable: looking for a second one with the same address takes each start a second
+    run("nsenter", f"--net=/run/netns/{space}", "--", "sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad")
+    _know_gateway(space, link)
+
+
 def _make_pair(lab: Lab, node: str) -> None:
     space, link, mtu = netns_name(lab, node), interface(lab, node), _mtu()
     run("ip", "netns", "add", space)
@@ -169,22 +193,35 @@ def set_addresses(lab: Lab, node: str, addresses: Iterable[str]) -> None:
         links = json.loads(run("ip", "-netns", space, "-json", family, "addr", "show", "dev", "eth0", "scope", "global") or "[]")
         present = {item["local"] for entry in links for item in entry.get("addr_info", []) if "local" in item}
         # a server has a network of its own over IPv6, of which it uses one address
-        mask = "32" if family == "-4" else "64" if re.fullmatch(r"s\d+", node) else "128"
+        mask = _mask(node, family)
         for address in sorted(present - wanted):
             run("ip", "-netns", space, family, "addr", "del", f"{address}/{mask}", "dev", "eth0")
             run("ip", family, "route", "del", str(ip_interface(f"{address}/{mask}").network), "dev", link, check=False)
         for address in sorted(wanted - present):
             run("ip", "-netns", space, family, "addr", "add", f"{address}/{mask}", "dev", "eth0", *(["nodad"] if family == "-6" else []))
         for address in sorted(wanted):
-            network = str(ip_interface(f"{address}/{mask}").network)
-            run("ip", family, "route", "replace", network, "dev", link, "src", lab.control if family == "-4" else lab.address6(0))
+            _route_to(lab, node, address)
     _default_routes(space, link)
 
 
-def _default_routes(space: str, link: str) -> None:
+def _mask(node: str, family: str) -> str:
+    return "32" if family == "-4" else "64" if re.fullmatch(r"s\d+", node) else "128"
+
+
+def _route_to(lab: Lab, node: str, address: str) -> None:
+    family, source = ("-6", lab.address6(0)) if ":" in address else ("-4", lab.control)
+    network = str(ip_interface(f"{address}/{_mask(node, family)}").network)
+    run("ip", family, "route", "replace", network, "dev", interface(lab, node), "src", source)
+
+
+def _know_gateway(space: str, link: str) -> None:
     mac = json.loads(run("ip", "-json", "link", "show", "dev", link))[0]["address"]
     # the machine itself has no such address, and must not: a network of its own may hold it
     run("ip", "-netns", space, "neigh", "replace", GATEWAY, "lladdr", mac, "nud", "permanent", "dev", "eth0")
+
+
+def _default_routes(space: str, link: str) -> None:
+    _know_gateway(space, link)
     run("ip", "-netns", space, "route", "replace", GATEWAY, "dev", "eth0", "scope", "link")
     run("ip", "-netns", space, "route", "replace", "default", "via", GATEWAY, "dev", "eth0")
     run("ip", "-netns", space, "-6", "route", "replace", "default", "via", "fe80::1", "dev", "eth0")
@@ -205,7 +242,8 @@ def set_carrier(lab: Lab, node: str, connected: bool) -> None:
     if connected:
         run("ip", "-6", "-batch", "-", stdin=_link_addresses(interface(lab, node), "replace"))
         inside = json.loads(run("ip", "-netns", netns_name(lab, node), "-json", "addr", "show", "dev", "eth0", "scope", "global") or "[]")
-        set_addresses(lab, node, [item["local"] for entry in inside for item in entry.get("addr_info", []) if "local" in item])
+        for address in [item["local"] for entry in inside for item in entry.get("addr_info", []) if "local" in item]:
+            _route_to(lab, node, address)
 
 
 def set_firewall(lab: Lab, node: str, rules: Sequence[Mapping[str, Any]] | None) -> None:
@@ -230,7 +268,10 @@ def set_firewall(lab: Lab, node: str, rules: Sequence[Mapping[str, Any]] | None)
 
 
 def _chain_text(name: str, chain: str, way: str, link: str, rules: Iterable[Mapping[str, Any]], key: str) -> str:
-    lines = ["ct state established,related accept", "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } accept"]
+    # the vendor's firewall lets pass what a server gets its address with
+    addresses = ["udp sport { 67, 68 } udp dport { 67, 68 } accept"]
+    neighbours = ["icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } accept"]
+    lines = ["ct state established,related accept", *addresses, *neighbours]
     lines += [line for rule in rules for line in _rule_lines(rule, key)]
     body = "\n".join(f"add rule inet {name} {chain} {line}" for line in [*lines, "drop"])
     return f'add chain inet {name} {chain}\n{body}\nadd element inet {name} {way} {{ "{link}" : jump {chain} }}\n'

@@ -241,7 +241,7 @@ class LabHardware:
         if not self._machines.running(server):
             addresses = json.loads(self._folder(server, "server.json").read_text(encoding="utf-8"))["addresses"]
             net.set_carrier(self._lab, f"s{server}", connected=True)
-            net.add_namespace(self._lab, f"s{server}", addresses)
+            net.plug_in(self._lab, f"s{server}", addresses)
             private.connect(self._lab, f"s{server}")
             kept = self._folder(server, "firewall.json")
             net.set_firewall(self._lab, f"s{server}", json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else None)
