@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "roles" / "app_rele
 from quetrex_release.outcome import ReleaseError
 from quetrex_release.swarm import Swarm
 
+from ansible_collections.quetrex.platform.plugins.module_utils.writing import env_file
+
 IMAGE = "registry.example.com/app/web@sha256:" + "1" * 64
 NAME = "platform-web-blue"
 ENTRY: dict[str, Any] = {
@@ -44,6 +46,7 @@ class Engine(Swarm):
         self.tasks: list[dict[str, Any]] = []
         self.said: list[tuple[str, ...]] = []
         self.variables: dict[str, str] = {}
+        self.deployed: dict[str, Any] = {}
         self.lost: list[str] = []
         self.waited = 0
 
@@ -61,7 +64,10 @@ class Engine(Swarm):
                 if self.lost and self.lost.pop() in ids:
                     raise ReleaseError("docker_failed", "task not found")
                 return json.dumps(self.tasks)
-            case ("stack", "deploy", *_rest):
+            case ("stack", "deploy", *rest):
+                self.variables = dict(env or {})
+                self.deployed = json.loads(Path(rest[rest.index("--compose-file") + 1]).read_text())
+            case ("run", *_rest):
                 self.variables = dict(env or {})
             case ("service", "scale", "--detach", said):
                 name, _equals, number = said.partition("=")
@@ -173,6 +179,21 @@ def test_identity_follows_variables_and_choices(engine: Engine) -> None:
     assert engine.hashes() != before
     (engine.folder / ".env").write_text(f"WEB_BLUE_IMAGE={IMAGE}\n")
     assert engine.described()["web-blue"]["image"] == IMAGE
+
+
+def test_values_of_env_files_arrive_as_they_are(engine: Engine) -> None:
+    """`docker stack` takes the quotes of such a file for a part of the value, and expands what looks like a variable."""
+    values = {"PASSWORD": 'it\'s $HOME \\ "q"\nline', "PLAIN": "a$b", "EMPTY": "", "PORT": "1"}
+    file = engine.folder / "web.env"
+    file.write_text(env_file(values))
+    (engine.folder / "swarm" / "web-blue.json").write_text(json.dumps({"services": {"web-blue": {**ENTRY, "env_file": [str(file)]}}}))
+    engine.up("web-blue", {"WEB_BLUE_IMAGE": IMAGE})
+    entry = engine.deployed["services"]["web-blue"]
+    assert "env_file" not in entry
+    assert {name: value.replace("$$", "$") for name, value in entry["environment"].items()} == {**values, "PORT": "3000"}
+    engine.run_once("web-blue", "true", name="platform-migration", env={"WEB_BLUE_IMAGE": IMAGE}, timeout=60)
+    assert engine.variables == {**values, "PORT": "3000"}
+    assert not any(values["PASSWORD"] in word for word in engine.said[-1])
 
 
 def test_stop_waits_for_every_copy_and_wake_brings_them_back(engine: Engine) -> None:

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quetrex_release.docker import ONLY_SERVICES, Docker
+from quetrex_release.docker import ONLY_SERVICES, TIMED_OUT, Docker
 from quetrex_release.files import content
 from quetrex_release.outcome import ReleaseError
 from quetrex_release.record import canonical
@@ -26,6 +29,8 @@ from quetrex_release.record import canonical
 HASH = "PLATFORM_HASH"
 """Variable of a stack file, and what it ends up in: the label `platform.hash`."""
 FAILED = ("failed", "rejected")
+VALUE = re.compile(r"""^([A-Za-z_][A-Za-z0-9_]*)=(?:'([^']*)'|"((?:[^"\\]|\\.)*)")$""", re.MULTILINE)
+ESCAPES = {"n": "\n", "r": "\r"}
 VARIABLE = re.compile(r"\$\{([A-Z0-9_]+):-([^}]*)\}")
 
 
@@ -74,30 +79,34 @@ class Swarm(Docker):
 
     def up(self, service: str, env: Mapping[str, str] | None = None) -> None:
         """One service as its stack file wants it. Returns at once; `health` says how far the servers are."""
-        file = self.file(service)
-        variables = {**self._choices(), HASH: _sum(self._described(file)), **(env or {})}
+        path = self.file(service)
+        document = json.loads(path.read_text())
+        entry = document["services"][service]
+        # `docker stack` takes quotes of these files for a part of the value
+        values = {name: value.replace("$", "$$") for name, value in _variables(entry.pop("env_file", [])).items()}
+        entry["environment"] = {**values, **entry.get("environment", {})}
+        variables = {**self._choices(), HASH: _sum(self._described(path)), **(env or {})}
         flags = ("--detach=true", "--with-registry-auth", "--resolve-image", "never")
-        self.run("stack", "deploy", *flags, "--compose-file", str(file), self.name, env=variables)
+        with tempfile.NamedTemporaryFile("w", prefix="stack-") as file:
+            json.dump(document, file)
+            file.flush()
+            self.run("stack", "deploy", *flags, "--compose-file", file.name, self.name, env=variables)
 
     def run_once(self, service: str, *words: str, name: str, env: Mapping[str, str], timeout: float) -> str:
         """Output of a container of a service's that ends by itself, on this server."""
-        return self.run("run", *self._alone(service, name), env[_image(service)], *words, timeout=timeout)
-
-    def _alone(self, service: str, name: str) -> list[str]:
         entry = self._described(self.file(service))
-        limits = entry["deploy"]["resources"]["limits"]
-        network = next(iter(entry["networks"]))
-        words = ["--rm", "--init", "--read-only", "--cap-drop", "ALL", "--name", name, "--network", f"{self.name}_{network}"]
-        words += ["--memory", limits["memory"], "--memory-swap", limits["memory"], "--cpus", limits["cpus"], "--pids-limit", str(limits["pids"])]
-        words += [word for file in entry.get("env_file", []) for word in ("--env-file", file)]
-        words += [word for key, value in entry.get("environment", {}).items() for word in ("--env", f"{key}={value}")]
-        words += ["--user", entry["user"]] if entry.get("user") else []
-        for mount in entry.get("volumes", []):
-            if mount["type"] == "tmpfs":
-                words += ["--tmpfs", f"{mount['target']}:size={mount['tmpfs']['size']},mode={mount['tmpfs']['mode']:o}"]
-            else:
-                words += ["--mount", f"type=bind,source={mount['source']},target={mount['target']}{',readonly' if mount.get('read_only') else ''}"]
-        return words
+        values = {**_variables(entry.get("env_file", [])), **entry.get("environment", {})}
+        return self.run("run", *_alone(entry, name, values, self.name), env[_image(service)], *words, env=values, timeout=timeout)
+
+    def run_through(self, service: str, *, name: str, env: Mapping[str, str], timeout: float) -> int:
+        """Exit code of such a container, whose output is this program's."""
+        entry = self._described(self.file(service))
+        values = {**_variables(entry.get("env_file", [])), **entry.get("environment", {})}
+        argv = [*self.program, "run", *_alone(entry, name, values, self.name), env[_image(service)]]
+        try:
+            return subprocess.run(argv, env={**os.environ, **values}, stdin=subprocess.DEVNULL, check=False, timeout=timeout).returncode
+        except subprocess.TimeoutExpired:
+            return TIMED_OUT
 
     def _choices(self) -> dict[str, str]:
         return dict(re.findall(r"^([A-Z0-9_]+)=(\S+)$", content(self.folder / ".env") or "", flags=re.MULTILINE))
@@ -229,6 +238,32 @@ class Swarm(Docker):
         """Takes the service away."""
         if self._spec(self.service(name)) is not None:
             self.run("service", "rm", self.service(name), check=False)
+
+
+def _alone(entry: Mapping[str, Any], container: str, values: Mapping[str, str], stack: str) -> list[str]:
+    """Arguments for one container of a service's on this server, with its rights and limits."""
+    limits = entry["deploy"]["resources"]["limits"]
+    network = next(iter(entry["networks"]))
+    words = ["--rm", "--init", "--read-only", "--cap-drop", "ALL", "--name", container, "--network", f"{stack}_{network}"]
+    words += ["--memory", limits["memory"], "--memory-swap", limits["memory"], "--cpus", limits["cpus"], "--pids-limit", str(limits["pids"])]
+    # their values come by the environment, which other users cannot read
+    words += [word for name in values for word in ("--env", name)]
+    words += ["--user", entry["user"]] if entry.get("user") else []
+    for mount in entry.get("volumes", []):
+        if mount["type"] == "tmpfs":
+            words += ["--tmpfs", f"{mount['target']}:size={mount['tmpfs']['size']},mode={mount['tmpfs']['mode']:o}"]
+        else:
+            words += ["--mount", f"type=bind,source={mount['source']},target={mount['target']}{',readonly' if mount.get('read_only') else ''}"]
+    return words
+
+
+def _variables(files: Iterable[str]) -> dict[str, str]:
+    """What env files say, the last of which wins, in the words of Compose: literally between single quotes, escaped between double ones."""
+    found: dict[str, str] = {}
+    for file in files:
+        for name, literal, escaped in VALUE.findall(content(Path(file)) or ""):
+            found[name] = literal or re.sub(r"\\(.)", lambda match: ESCAPES.get(match[1], match[1]), escaped)
+    return found
 
 
 def _image(service: str) -> str:
