@@ -22,7 +22,7 @@ pytest_plugins = ["lab.supabase.testing"]
 PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
 ROLES = PLAYBOOKS.parent / "roles"
 # What looks after production and would mistake the rehearsal's server for it, or make it one of production's.
-PRODUCTION = {"platform_backup", "docker_swarm"}
+PRODUCTION = {"platform_backup", "docker_swarm", "pool_redis", "pool_node"}
 
 
 def play(playbook: str, name: str) -> dict[str, Any]:
