@@ -104,6 +104,9 @@ options:
             description: Page that is asked for with V(http); any answer of 200 to 299 is well.
             type: str
             default: /
+          domain:
+            description: Host that is asked for with V(http). nginx refuses a request without one.
+            type: str
   parts:
     description: What is kept. The servers need the network and the placement group; the load balancer can be made while they boot.
     type: list
@@ -182,8 +185,10 @@ PARTS = ["network", "placement_group", "load_balancer"]
 
 def service_of(given: dict[str, t.Any]) -> Service:
     """Return a service as the API takes it."""
-    check = {key: value for key, value in given["health_check"].items() if key != "path"}
-    page = {"http": {"path": given["health_check"]["path"], "status_codes": ["2??"]}} if check["protocol"] == "http" else {}
+    asked = given["health_check"]
+    check = {key: value for key, value in asked.items() if key not in ("path", "domain")}
+    host = {"domain": asked["domain"]} if asked["domain"] else {}
+    page = {"http": {"path": asked["path"], "status_codes": ["2??"], **host}} if check["protocol"] == "http" else {}
     return {**given, "health_check": {**check, **page}}
 
 
@@ -206,6 +211,7 @@ def main() -> None:
         "timeout": {"type": "int", "default": 3},
         "retries": {"type": "int", "default": 2},
         "path": {"type": "str", "default": "/"},
+        "domain": {"type": "str"},
     }
     service = {
         "protocol": {"type": "str", "choices": ["tcp"], "default": "tcp"},

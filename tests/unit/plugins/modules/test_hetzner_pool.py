@@ -75,6 +75,10 @@ def test_parts_one_after_the_other(hetzner: HetznerApi, run_hetzner: Run) -> Non
         ({"balancer_type": "lb21"}, "change load balancer app from lb11 to lb21"),
         ({"services": [{**HTTPS, "proxyprotocol": False}]}, "change load balancer app: tcp 443 to 443, checked by http 8087/healthz every 5 s"),
         ({"services": [HTTPS, {**HTTPS, "listen_port": 80}]}, "add tcp 80 to 443, checked by http 8087/healthz every 5 s to load balancer app"),
+        (
+            {"services": [{**HTTPS, "health_check": {**HTTPS["health_check"], "domain": "example.com"}}]},
+            "change load balancer app: tcp 443 to 443, checked by http 8087/healthz every 5 s",
+        ),
         ({"labels": {**LABELS, "team": "a"}}, "set labels of network app"),
         ({"delete_protection": False}, "no longer protect network app against deletion"),
     ],
