@@ -31,7 +31,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 # Each lab's name and its number in the slot: two tests that run at the same time never use the same. `main` is shared.
-LABS = ("main", "cut", "twin", "out", "rec", "grow", "life", "awx", "run", "kil", "enc", "rot", "up")
+LABS = ("main", "cut", "twin", "out", "rec", "grow", "life", "awx", "run", "kil", "enc", "rot", "up", "pool")
 # Labs whose servers start from the vendor's image, so that every package is installed on the way; those of the others have the host's packages already.
 PLAIN = ("rec", "cut", "life")
 # Labs whose platform goes to the database's own host; those of the others go through the session pooler, as most projects have to.

@@ -215,7 +215,7 @@ def test_not_enough_room(platform: Platform, setting: str, code: str) -> None:
 
 def test_limits_beyond_machine(platform: Platform, tmp_path: Path) -> None:
     """Limits that do not add up to the machine are refused."""
-    limits = {name: {"memory_mb": 9_999_999 if name == "runner" else 512, "cpus": 1} for name in ("web", "redis", "runner", "nginx")}
+    limits = {name: {"memory_mb": 999_999 if name == "runner" else 512, "cpus": 1} for name in ("web", "redis", "runner", "nginx")}
     before = platform.on_server("cat /opt/platform/compose.yml")
     refused = stack(platform, tmp_path, "-e", json.dumps({"app_stack_limits": limits}), code=2)
     assert "Choose a larger tier" in refused, refused[-2000:]

@@ -147,6 +147,8 @@ class Engine(Docker):
             return "one\n"
         if words[0] == "top":
             return "\n".join(f"{process} {title}" for process, title in self.children())
+        if words[:2] == ("image", "ls"):
+            return ""
         assert words[:2] == ("exec", "one")
         if words[-1].endswith("question.conf"):
             return ""
