@@ -25,6 +25,7 @@ RunProgram = t.Callable[[t.List[str]], t.Tuple[int, str, str]]  # noqa: UP006
 
 RULES = "/etc/platform/firewall.nft"
 TABLE = ["inet", "platform"]
+INSIDE = "/run/platform/nginx/inside.sock"
 PARTS = ("base", "disks", "memory", "listeners", "firewall", "containers", "units", "upgrades", "certificates", "releases", "backups", "history", "maintenance")
 
 
@@ -173,6 +174,8 @@ def _container(item: Json) -> Json:
         "started": state.get("StartedAt", ""),
         "out_of_memory": bool(state.get("OOMKilled")) or kills(state.get("Pid") or 0) > 0,
         "labels": {name: value for name, value in labels.items() if name.startswith("platform.")},
+        # the service of a Swarm that it is a task of
+        "service": str(labels.get("com.docker.swarm.service.name") or ""),
         "published": sorted(port for port, bound in ((item.get("HostConfig") or {}).get("PortBindings") or {}).items() if bound),
     }
 
@@ -272,11 +275,21 @@ def certificates(run: RunProgram, places: Places) -> list[Json]:
     return [*found, {"where": "served", "same_as_file": same}]
 
 
+def _front() -> socket.socket:
+    """A connection to this server's nginx; behind a load balancer, which speaks before the visitor does, by the socket for programs of the server."""
+    if not Path(INSIDE).exists():
+        return socket.create_connection(("127.0.0.1", 443), timeout=5)
+    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    found.settimeout(5)
+    found.connect(INSIDE)
+    return found
+
+
 def _served(name: str) -> bytes | None:
     """The certificate nginx shows for this name; who signed it and for how long is asked of the file."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection(("127.0.0.1", 443), timeout=5) as plain, context.wrap_socket(plain, server_hostname=name) as secure:
+    with _front() as plain, context.wrap_socket(plain, server_hostname=name) as secure:
         return secure.getpeercert(binary_form=True)
 
 

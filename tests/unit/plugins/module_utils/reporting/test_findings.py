@@ -75,6 +75,17 @@ def test_a_planted_fault_is_named_and_is_the_only_problem(fault: str, part: str,
     assert not document(found, observed)["ok"]
 
 
+def test_tasks_of_the_swarm_are_no_strangers() -> None:
+    """Swarm makes and ends them, under names of its own, and publishes nginx's ports; one that is unhealthy is a problem all the same."""
+    observed = clean()
+    items = inside(observed)["containers"]["items"]
+    task = {**items[0], "name": "platform_nginx.7fmuk.40pms", "service": "platform_nginx", "published": ["443/tcp"]}
+    items.append(task)
+    assert [item for item in judged(observed) if item.state == "problem"] == []
+    task["health"] = "unhealthy"
+    assert [item.what for item in judged(observed) if item.state == "problem"] == ["platform_nginx is unhealthy"]
+
+
 def test_what_is_no_danger_yet_is_a_warning_and_fails_nothing() -> None:
     observed = clean()
     inside(observed)["certificates"][0]["days_left"] = 20.0
