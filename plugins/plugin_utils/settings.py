@@ -365,6 +365,20 @@ def too_few(given: Mapping[str, Any]) -> list[str]:
     return [f"platform_servers is 1, and the tier {tier} is one of several servers; write 3 to 10, or choose the tier scale"] if wrong else []
 
 
+def not_of_several(given: Mapping[str, Any]) -> list[str]:
+    """What several servers need, and what they cannot do yet."""
+    if str(given.get("platform_servers", 3 if given.get("platform_tier") in SEVERAL else 1)) == "1":
+        return []
+    services = given.get("platform_services")
+    described = services if isinstance(services, Mapping) else {}
+    jobs = sorted(name for name, one in described.items() if isinstance(one, Mapping) and one.get("schedule"))
+    words = "a job has a timer on each of several servers and would run on all; keep it out until they can"
+    found = [f"platform_services {', '.join(jobs)}: {words}"] if jobs else []
+    if described.get("redis", {}) is not None and "platform_haproxy_image" not in given:
+        found.append("platform_haproxy_image is not set, which leads to Redis on several servers; name HAProxy 2.4 or newer by digest")
+    return found
+
+
 def _twice(given: Mapping[str, Any]) -> list[str]:
     """What the description of services says as well."""
     described = given.get("platform_services")
@@ -386,7 +400,7 @@ def across(given: Mapping[str, Any]) -> list[str]:
     twice = set(given.get("platform_app_environment") or ()) & set(given.get("platform_app_secrets") or ())
     if twice:
         problems.append(f"platform_app_secrets repeats {', '.join(sorted(twice))} of platform_app_environment; name each only once")
-    problems += too_few(given)
+    problems += [*too_few(given), *not_of_several(given)]
     if given.get("platform_admin_user", "ops") == given.get("platform_deploy_user", "deploy"):
         name, other = ("platform_deploy_user", "platform_admin_user") if "platform_deploy_user" in given else ("platform_admin_user", "platform_deploy_user")
         problems.append(f"{name} is the same as {other} ({given[name]}); deploying needs no administrator, name another user")

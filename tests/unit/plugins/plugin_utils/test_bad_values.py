@@ -54,7 +54,7 @@ def a_platform(tmp_path: Path) -> dict[str, Any]:
         "platform_admin_ssh_public_keys": [KEY],
         "platform_admin_ssh_private_key_file": str(tmp_path / "key"),
         "platform_state_dir": str(tmp_path / "state"),
-        **{f"platform_{name}_image": f"ghcr.io/quetrex/{name}{DIGEST}" for name in ("web", "runner", "redis", "nginx")},
+        **{f"platform_{name}_image": f"ghcr.io/quetrex/{name}{DIGEST}" for name in ("web", "runner", "redis", "nginx", "haproxy")},
         "platform_hetzner_api_token": "h" * 64,
         "platform_cloudflare_api_token": "c" * 40,
         "platform_supabase_url": "https://x.supabase.co",

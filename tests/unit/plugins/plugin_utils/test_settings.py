@@ -171,3 +171,15 @@ def test_what_is_given_is_judged_without_the_rest() -> None:
     (typed, named) = wrong_values({"platform_golden_images": "maybe", "platform_domian": "x"})
     assert typed.startswith("platform_domian ")
     assert named.startswith("platform_golden_images ")
+
+
+def test_what_several_servers_need_and_cannot(good: dict[str, Any]) -> None:
+    """A job would run on each of them, and nobody would lead applications to Redis."""
+    job = {"follows": "web", "command": ["node", "nightly.js"], "schedule": "daily", "limits": {"memory_mb": 128}}
+    several = {**good, "platform_servers": 3, "platform_haproxy_image": f"docker.io/library/haproxy{DIGEST}"}
+    assert problems(several) == []
+    assert problems({**good, "platform_services": {"nightly": job}}) == []
+    assert [line[:32] for line in problems({**several, "platform_services": {"nightly": job}})] == ["platform_services nightly: a job"]
+    del several["platform_haproxy_image"]
+    assert [line[:33] for line in problems(several)] == ["platform_haproxy_image is not set"]
+    assert problems({**several, "platform_services": {"redis": None}}) == []
