@@ -13,7 +13,7 @@ from ipaddress import IPv4Network
 from typing import Any, Optional
 
 from ansible_collections.quetrex.platform.plugins.module_utils.services.parse import parse
-from ansible_collections.quetrex.platform.plugins.module_utils.services.platform import REMOVABLE
+from ansible_collections.quetrex.platform.plugins.module_utils.services.platform import PLATFORM, REMOVABLE
 from ansible_collections.quetrex.platform.plugins.plugin_utils.checks import (
     Check,
     address,
@@ -374,8 +374,9 @@ def not_of_several(given: Mapping[str, Any]) -> list[str]:
     jobs = sorted(name for name, one in described.items() if isinstance(one, Mapping) and one.get("schedule"))
     words = "a job has a timer on each of several servers and would run on all; keep it out until they can"
     found = [f"platform_services {', '.join(jobs)}: {words}"] if jobs else []
-    if described.get("redis", {}) is not None and "platform_haproxy_image" not in given:
-        found.append("platform_haproxy_image is not set, which leads to Redis on several servers; name HAProxy 2.4 or newer by digest")
+    parted = [name for name, one in PLATFORM.items() if one.get("in_parts") and described.get(name, {}) is not None]
+    if parted and "platform_haproxy_image" not in given:
+        found.append(f"platform_haproxy_image is not set, which leads to {parted[0]} on several servers; name HAProxy 2.4 or newer by digest")
     return found
 
 

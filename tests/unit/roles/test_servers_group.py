@@ -18,10 +18,13 @@ SERVER = {
     "hcloud_ipv4": "192.0.2.7", "hcloud_ipv6": "2001:db8::7", "hcloud_private_ipv4": "10.77.0.12",
     "app_release_run": {"stdout": '{"current": {"version": "1.2.3"}}'},
 }  # fmt: skip
+STRANGER = {"hcloud_ipv4": "198.51.100.1", "hcloud_private_ipv4": "10.77.0.99", "hcloud_balancer": {"private_ipv4": "10.77.0.2"}}
+# of a server without a balancer
+SOCKETS = ["tcp/22", "tcp/80", "tcp/443", "udp/68", "udp/546"]
 GIVEN = {
     "platform_hosts": "others",
     "groups": {"others": ["web1"], "platform_servers": ["stranger", "stranger"]},
-    "hostvars": {"web1": SERVER, "stranger": {"hcloud_ipv4": "198.51.100.1", "hcloud_private_ipv4": "10.77.0.99"}, "localhost": {}},
+    "hostvars": {"web1": SERVER, "stranger": STRANGER, "localhost": {}},
     # as another server of the group sees it
     "inventory_hostname": "web2",
     "hcloud_private_ipv4": "10.77.0.13",
@@ -40,7 +43,7 @@ def test_some_roles_name_the_group() -> None:
 
 @pytest.mark.parametrize(("role", "name"), NAMED)
 def test_the_group_is_the_one_that_was_named(role: str, name: str) -> None:
-    assert rendering.value(ROLES / role, name, GIVEN) in ("others", ["web1"], "web1", ["10.77.0.12"], 1)
+    assert rendering.value(ROLES / role, name, GIVEN) in ("others", ["web1"], "web1", ["10.77.0.12"], 1, SOCKETS)
 
 
 @pytest.mark.parametrize(
